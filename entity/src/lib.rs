@@ -1,0 +1,33 @@
+//! Kith's tables, one file per table.
+//!
+//! The entity says what is stored; what it *means* (labels, kinds, privacy classes) stands in the
+//! definitions of the root crate, which read columns and nullability from here. Foreign keys live in
+//! the migrations: every one of them begins with the workspace, which a SeaORM relation cannot say.
+
+mod micros;
+
+pub mod activity;
+pub mod api_key;
+pub mod change_log;
+pub mod company;
+pub mod deal;
+pub mod field_definition;
+pub mod field_index;
+pub mod log_head;
+pub mod member;
+pub mod membership;
+pub mod note;
+pub mod object_definition;
+pub mod person;
+pub mod pipeline;
+pub mod record;
+pub mod record_key;
+pub mod record_link;
+pub mod search_entry;
+pub mod session;
+pub mod stage;
+pub mod tag;
+pub mod user_account;
+pub mod workspace;
+
+pub use micros::Micros;

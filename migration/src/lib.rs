@@ -1,0 +1,27 @@
+//! Kith's database schema, one file per step, the same steps for SQLite and PostgreSQL.
+//!
+//! Each step is SQL text that both databases understand once the type names in capitals are
+//! replaced (see [`ddl`]). On PostgreSQL every table is created together with its row-level
+//! security policy, so no table ever exists without one.
+
+use sea_orm_migration::prelude::*;
+
+mod ddl;
+mod m20261122_000001_platform;
+mod m20261122_000002_records;
+mod m20261122_000003_sales_core;
+
+pub use sea_orm_migration::prelude::{MigratorTrait, SchemaManager};
+
+pub struct Migrator;
+
+#[async_trait::async_trait]
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![
+            Box::new(m20261122_000001_platform::Migration),
+            Box::new(m20261122_000002_records::Migration),
+            Box::new(m20261122_000003_sales_core::Migration),
+        ]
+    }
+}

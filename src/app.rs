@@ -1,0 +1,171 @@
+//! The composition root: everything is built here, once, and owned. There are no globals, so two
+//! servers run in one test process.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use entity::Micros;
+use migration::{Migrator, MigratorTrait};
+use quick_cache::sync::Cache;
+use uuid::Uuid;
+
+use crate::catalog::Catalog;
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::features::fields::{self, Fields};
+use crate::features::identity::{Caller, Identity, Lifetimes, SigningKeys};
+use crate::features::workspaces::Workspaces;
+use crate::infra::clock::Clock;
+use crate::infra::db::{Backend, Db, DbSettings, Mode, Scope};
+use crate::objects;
+use crate::platform::{Access, Cause, Ctx};
+use crate::records::write::RuleBook;
+
+pub struct App {
+    pub config: Config,
+    pub db: Db,
+    pub clock: Clock,
+    pub identity: Identity,
+    pub workspaces: Workspaces,
+    pub fields: Fields,
+    pub standard: Arc<Catalog>,
+    pub rules: Arc<RuleBook>,
+    known: Cache<Uuid, Arc<Known>>,
+}
+
+/// What is remembered of a workspace between requests.
+#[derive(Clone)]
+pub struct Known {
+    pub name: String,
+    pub time_zone: chrono_tz::Tz,
+    pub home_currency: String,
+    pub catalog: Arc<Catalog>,
+    at: Micros,
+}
+
+/// How long a workspace's settings are trusted on a node that did not change them itself.
+const TRUSTED: Duration = Duration::from_secs(2);
+
+/// What keeps a server from starting, in words for the operator.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct StartError(pub String);
+
+impl App {
+    /// Connects to the database that the settings name. An embedded one is made and migrated; on
+    /// PostgreSQL the login is checked and the schema must be there.
+    pub async fn start(config: Config, clock: Clock) -> Result<Arc<Self>, StartError> {
+        let db = connect(&config, &config.database.url).await?;
+        match db.backend() {
+            Backend::Sqlite => migrate(&db).await?,
+            Backend::Postgres => {
+                db.check_login().await.map_err(|e| StartError(e.to_string()))?;
+                check_migrated(&db).await?;
+            }
+        }
+        let keys = if config.auth.jwt_private_key.is_empty() {
+            std::fs::create_dir_all(&config.server.data_dir).map_err(|e| StartError(format!("{}: {e}", config.server.data_dir.display())))?;
+            SigningKeys::in_folder(&config.server.data_dir).map_err(StartError)?
+        } else {
+            SigningKeys::from_pem(&config.auth.jwt_private_key).map_err(|e| StartError(format!("auth.jwt_private_key (KITH_JWT_PRIVATE_KEY): {e}")))?
+        };
+        let lifetimes = Lifetimes {
+            access_token: Duration::from_secs(config.auth.access_token_minutes * 60),
+            refresh_token: Duration::from_secs(config.auth.refresh_token_days * 86_400),
+        };
+        let standard = Arc::new(objects::standard_catalog());
+        let rules = Arc::new(objects::rule_book());
+        Ok(Arc::new(Self {
+            identity: Identity::new(db.clone(), clock.clone(), keys, lifetimes),
+            workspaces: Workspaces { db: db.clone(), clock: clock.clone(), rules: rules.clone(), standard: standard.clone() },
+            fields: Fields { db: db.clone(), standard: standard.clone() },
+            known: Cache::new(1_000),
+            config,
+            db,
+            clock,
+            standard,
+            rules,
+        }))
+    }
+
+    /// A workspace's settings and catalog, as of now or a moment ago.
+    pub async fn workspace(&self, id: Uuid) -> Result<Arc<Known>> {
+        let now = self.clock.now();
+        let trusted = i64::try_from(TRUSTED.as_micros()).unwrap_or(0);
+        let old = self.known.get(&id);
+        if let Some(known) = old.as_ref().filter(|known| now.0 - known.at.0 < trusted) {
+            return Ok(known.clone());
+        }
+        let tx = self.db.begin(&Scope::workspace(id), Mode::Read).await?;
+        let row = fields::current_version(&tx, id).await?.ok_or_else(|| Error::unauthenticated("The workspace is gone."))?;
+        let catalog = match old.filter(|known| known.catalog.version == row.catalog_version) {
+            Some(known) => known.catalog.clone(),
+            None => self.fields.catalog(&tx, id, row.catalog_version).await?,
+        };
+        tx.commit().await?;
+        let time_zone = row.time_zone.parse().unwrap_or(chrono_tz::UTC);
+        let known = Arc::new(Known { name: row.name, time_zone, home_currency: row.home_currency, catalog, at: now });
+        self.known.insert(id, known.clone());
+        Ok(known)
+    }
+
+    /// Forgets what is remembered of a workspace, because it was changed.
+    pub fn forget_workspace(&self, id: Uuid) {
+        self.known.remove(&id);
+    }
+
+    /// The context of a caller's request.
+    pub async fn ctx(&self, caller: &Caller, cause: Cause, request_id: Option<String>) -> Result<(Ctx, Arc<Known>)> {
+        let known = self.workspace(caller.workspace).await?;
+        let ctx = Ctx {
+            workspace: caller.workspace,
+            time_zone: known.time_zone,
+            home_currency: known.home_currency.clone(),
+            actor: caller.actor,
+            member: caller.member,
+            user: caller.user,
+            access: Access::Admin,
+            cause,
+            clock: self.clock.clone(),
+            request_id,
+        };
+        Ok((ctx, known))
+    }
+}
+
+/// Opens a database by URL; an empty one means the embedded one.
+pub async fn connect(config: &Config, url: &str) -> Result<Db, StartError> {
+    let url = if url.is_empty() {
+        let folder = &config.server.data_dir;
+        Db::sqlite_url(folder).map_err(|e| StartError(format!("server.data_dir (KITH_DATA_DIR): {}: {e}", folder.display())))?
+    } else {
+        url.to_owned()
+    };
+    let settings = DbSettings { url, max_connections: config.database.max_connections, statement_timeout: config.query_timeout() };
+    let db = Db::connect(&settings).await;
+    db.map_err(|e| StartError(format!("database.url (DATABASE_URL): cannot connect: {e}")))
+}
+
+pub async fn migrate(db: &Db) -> Result<(), StartError> {
+    Migrator::up(&db.for_migration(), None).await.map_err(|e| StartError(format!("migration failed: {e}")))
+}
+
+/// Takes steps back, newest first.
+pub async fn migrate_down(db: &Db, steps: u32) -> Result<(), StartError> {
+    Migrator::down(&db.for_migration(), Some(steps)).await.map_err(|e| StartError(format!("migration failed: {e}")))
+}
+
+async fn check_migrated(db: &Db) -> Result<(), StartError> {
+    let behind = || StartError("The database's schema is not up to date. Run `kith migrate` with DATABASE_MIGRATE_URL as its owner first.".into());
+    let applied = applied_migrations(db).await.map_err(|_| behind())?;
+    if applied < Migrator::migrations().len() { Err(behind()) } else { Ok(()) }
+}
+
+/// How many steps the database has taken.
+pub async fn applied_migrations(db: &Db) -> Result<usize> {
+    let tx = db.begin(&Scope::default(), Mode::Read).await?;
+    let row = tx.fetch_optional("SELECT count(*) FROM seaql_migrations", Vec::new()).await?;
+    tx.commit().await?;
+    let count = row.map(|row| row.int(0)).transpose()?.flatten().unwrap_or(0);
+    Ok(usize::try_from(count).unwrap_or(0))
+}

@@ -1,0 +1,235 @@
+//! One field of an object.
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::kind::Kind;
+use crate::infra::text::camel_case;
+
+/// How freely a value may travel: decides masking, export and erasure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Privacy {
+    /// May be shown to anybody.
+    Public,
+    /// For the members of the workspace.
+    Internal,
+    /// Says something about a natural person.
+    Personal,
+    /// Personal or commercial data that needs a reason to be seen.
+    Sensitive,
+}
+
+impl Privacy {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Public => "PUBLIC",
+            Self::Internal => "INTERNAL",
+            Self::Personal => "PERSONAL",
+            Self::Sensitive => "SENSITIVE",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Public, Self::Internal, Self::Personal, Self::Sensitive].into_iter().find(|class| class.as_str() == text)
+    }
+}
+
+/// A value that a select field can have.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SelectOption {
+    pub key: String,
+    pub label: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub color: Option<String>,
+    #[serde(default)]
+    pub archived: bool,
+}
+
+/// What a custom field was told beyond its kind; kept as JSON with the definition.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Settings {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub options: Vec<SelectOption>,
+    /// As the API writes the value.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub default: Option<serde_json::Value>,
+    /// Smallest number, in the field's own units.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub min: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max: Option<String>,
+    /// Most characters of a text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_length: Option<u32>,
+    /// A regular expression that the whole text must match.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pattern: Option<String>,
+}
+
+/// Where the value is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// A column of the object's table.
+    Column(String),
+    /// A key of the `custom` document, named like the field.
+    Custom { id: Uuid },
+}
+
+#[derive(Clone, Debug)]
+pub struct Field {
+    /// Its name in the API.
+    pub name: String,
+    pub source: Source,
+    pub kind: Kind,
+    pub label: String,
+    pub help: String,
+    pub privacy: Privacy,
+    /// What the database allows.
+    pub nullable: bool,
+    /// Whether a create must give it.
+    pub required: bool,
+    /// What a create stores when nothing is given, as the API writes it.
+    pub default: Option<serde_json::Value>,
+    /// Derived or kept by the server: not in inputs.
+    pub read_only: bool,
+    pub searchable: bool,
+    pub unique: bool,
+    pub indexed: bool,
+    /// The column that keeps the folded text, where there is one.
+    pub fold_column: Option<String>,
+    /// The types of the object that have it; empty means all.
+    pub only: &'static [&'static str],
+    pub archived: bool,
+    pub settings: Settings,
+}
+
+impl Field {
+    /// A field kept in the column of that name; nullability is read off the entity.
+    pub fn column(column: &str, kind: Kind, label: &str, help: &str) -> Self {
+        Self {
+            name: camel_case(column),
+            source: Source::Column(column.to_owned()),
+            kind,
+            label: label.to_owned(),
+            help: help.to_owned(),
+            privacy: Privacy::Internal,
+            nullable: true,
+            required: false,
+            default: None,
+            read_only: false,
+            searchable: false,
+            unique: false,
+            indexed: false,
+            fold_column: None,
+            only: &[],
+            archived: false,
+            settings: Settings::default(),
+        }
+    }
+
+    #[must_use]
+    pub fn required(mut self) -> Self {
+        self.required = true;
+        self
+    }
+
+    #[must_use]
+    pub fn searchable(mut self) -> Self {
+        self.searchable = true;
+        self
+    }
+
+    #[must_use]
+    pub fn unique(mut self) -> Self {
+        self.unique = true;
+        self
+    }
+
+    #[must_use]
+    pub fn indexed(mut self) -> Self {
+        self.indexed = true;
+        self
+    }
+
+    #[must_use]
+    pub fn read_only(mut self) -> Self {
+        self.read_only = true;
+        self
+    }
+
+    /// Its folded text stands beside it, in `<column>_fold`, and is indexed.
+    #[must_use]
+    pub fn folded(mut self) -> Self {
+        self.fold_column = self.column_name().map(|column| format!("{column}_fold"));
+        self.indexed = true;
+        self
+    }
+
+    #[must_use]
+    pub fn default(mut self, value: impl Into<serde_json::Value>) -> Self {
+        self.default = Some(value.into());
+        self
+    }
+
+    #[must_use]
+    pub fn personal(mut self) -> Self {
+        self.privacy = Privacy::Personal;
+        self
+    }
+
+    #[must_use]
+    pub fn sensitive(mut self) -> Self {
+        self.privacy = Privacy::Sensitive;
+        self
+    }
+
+    #[must_use]
+    pub fn public(mut self) -> Self {
+        self.privacy = Privacy::Public;
+        self
+    }
+
+    #[must_use]
+    pub fn max_length(mut self, characters: u32) -> Self {
+        self.settings.max_length = Some(characters);
+        self
+    }
+
+    #[must_use]
+    pub fn range(mut self, min: &str, max: &str) -> Self {
+        self.settings.min = Some(min.to_owned());
+        self.settings.max = Some(max.to_owned());
+        self
+    }
+
+    #[must_use]
+    pub fn only(mut self, types: &'static [&'static str]) -> Self {
+        self.only = types;
+        self
+    }
+
+    pub fn column_name(&self) -> Option<&str> {
+        match &self.source {
+            Source::Column(column) => Some(column),
+            Source::Custom { .. } => None,
+        }
+    }
+
+    pub fn is_custom(&self) -> bool {
+        matches!(self.source, Source::Custom { .. })
+    }
+
+    /// The key under which `record_key` keeps its value, if the value must be unique.
+    pub fn key_name(&self) -> Option<String> {
+        self.unique.then(|| if self.is_custom() { format!("custom.{}", self.name) } else { self.name.clone() })
+    }
+
+    /// Its type in answers, with `!` where null cannot be.
+    pub fn output_type(&self) -> String {
+        let base = self.kind.output_type();
+        let never_null = self.kind.is_list() || (!self.nullable && !self.is_custom());
+        if never_null { format!("{base}!") } else { base.to_owned() }
+    }
+}

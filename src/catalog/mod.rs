@@ -1,0 +1,110 @@
+//! What a record looks like: objects, fields, relations.
+//!
+//! A standard object's definition is read off its entity plus a few lines of meaning (`objects/`).
+//! A workspace's own fields are rows of `field_definition`, added to a copy of the standard
+//! catalog. Everything else (GraphQL types, filters, orders, inputs, validation, search) is derived
+//! from the [`Catalog`]; there is one per workspace and catalog version, and workspaces without
+//! fields of their own share one.
+
+mod field;
+mod kind;
+mod object;
+
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+
+pub use field::{Field, Privacy, SelectOption, Settings, Source};
+pub use kind::{EnumType, Kind, SCALE, Store};
+pub use object::{Object, Relation, Target, Variant, Variants, Via};
+
+/// The objects of a workspace, as of one version of its definitions.
+#[derive(Debug)]
+pub struct Catalog {
+    /// Counts the changes of a workspace's definitions; 0 is a workspace without own fields.
+    pub version: i64,
+    objects: IndexMap<String, Arc<Object>>,
+}
+
+impl Catalog {
+    pub fn new(objects: impl IntoIterator<Item = Object>) -> Self {
+        let objects = objects.into_iter().map(add_common).map(|object| (object.name.clone(), Arc::new(object))).collect();
+        Self { version: 0, objects }
+    }
+
+    /// A copy of this catalog with a workspace's own fields.
+    #[must_use]
+    pub fn with_custom_fields(&self, version: i64, fields: Vec<(String, Field)>) -> Self {
+        let mut objects = self.objects.clone();
+        for (object, field) in fields {
+            if let Some(object) = objects.get_mut(&object) {
+                Arc::make_mut(object).custom.insert(field.name.clone(), field);
+            }
+        }
+        Self { version, objects }
+    }
+
+    pub fn objects(&self) -> impl Iterator<Item = &Arc<Object>> {
+        self.objects.values()
+    }
+
+    pub fn find(&self, name: &str) -> Option<&Arc<Object>> {
+        self.objects.get(name)
+    }
+
+    /// An object that a definition names.
+    ///
+    /// # Panics
+    /// When there is none: definitions are checked when the catalog is made.
+    pub fn object(&self, name: &str) -> &Arc<Object> {
+        self.objects.get(name).unwrap_or_else(|| panic!("the catalog has no object {name}"))
+    }
+
+    /// The object of a GraphQL type, and the variant where the type is one of several.
+    pub fn by_type(&self, type_name: &str) -> Option<(&Arc<Object>, Option<&'static Variant>)> {
+        self.objects.values().find_map(|object| {
+            if object.type_name == type_name {
+                return Some((object, None));
+            }
+            let variant = object.variants.as_ref()?.types.iter().find(|variant| variant.type_name == type_name)?;
+            Some((object, Some(variant)))
+        })
+    }
+}
+
+/// What every record has.
+fn add_common(object: Object) -> Object {
+    let object = object
+        .field(Field::column("version", Kind::Integer, "Version", "Counts the writes of the record's stored fields, from 1; send it back as `expectedVersion`.").read_only())
+        .field(Field::column("created_at", Kind::DateTime, "Created at", "When the record was created.").read_only().indexed())
+        .field(Field::column("updated_at", Kind::DateTime, "Updated at", "When a stored field was last written.").read_only().indexed())
+        .field(Field::column("deleted_at", Kind::DateTime, "Deleted at", "When it was deleted; null while it is not. Deleted records can be restored.").read_only())
+        .field(Field::column("source", Kind::Enum(&SOURCE), "Source", "How the record came to be.").read_only())
+        .field(Field::column("external_ids", Kind::ExternalIds, "External ids", "Ids of the same thing in other systems, each unique within its system; `upsert` finds the record by them."));
+    let object = if object.relations.contains_key("owner") {
+        object
+    } else {
+        object.relation(Relation::one("owner", "member", "owner_id", "Owner", "The member who is responsible for the record."))
+    };
+    if object.name == "tag" {
+        return object;
+    }
+    object.relation(Relation::links("tags", Target::Object("tag".into()), "record_tag", true, "Tags", "Labels on the record."))
+}
+
+pub static SOURCE: EnumType = EnumType {
+    name: "RecordSource",
+    help: "How a record came to be.",
+    values: &[
+        ("API", "A request with a credential of a program or member."),
+        ("UI", "A person at a screen."),
+        ("IMPORT", "A bulk import."),
+        ("EMAIL", "A message that was read."),
+        ("CALENDAR", "A calendar entry."),
+        ("FORM", "A form that a visitor filled in."),
+        ("WORKFLOW", "An automation."),
+        ("MERGE", "A merge of records."),
+        ("SYNC", "A synchronisation with another system."),
+        ("SYSTEM", "The server itself, demo data included."),
+    ],
+};

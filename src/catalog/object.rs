@@ -1,0 +1,218 @@
+//! One object: its fields, its relations, its types.
+
+use indexmap::IndexMap;
+use sea_orm::{ColumnTrait, EntityTrait, IdenStatic, Iterable};
+
+use super::field::{Field, Source};
+use crate::infra::text::pascal_case;
+
+/// What a relation points at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    Object(String),
+    /// Any record of any object.
+    Any,
+}
+
+/// How a relation is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Via {
+    /// A column of this object's table holds the other's id.
+    Column(String),
+    /// A column of the other object's table holds this one's id.
+    Children(String),
+    /// Rows of `record_link` of this kind; `from` tells which end this object is.
+    Link { kind: &'static str, from: bool },
+}
+
+#[derive(Clone, Debug)]
+pub struct Relation {
+    pub name: String,
+    pub label: String,
+    pub help: String,
+    pub target: Target,
+    pub via: Via,
+    /// The roles a link can carry are free text; this tells that it has one.
+    pub has_role: bool,
+    pub required: bool,
+    pub read_only: bool,
+    pub indexed: bool,
+}
+
+impl Relation {
+    fn new(name: &str, target: Target, via: Via, label: &str, help: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            label: label.to_owned(),
+            help: help.to_owned(),
+            target,
+            via,
+            has_role: false,
+            required: false,
+            read_only: false,
+            indexed: true,
+        }
+    }
+
+    pub fn one(name: &str, object: &str, column: &str, label: &str, help: &str) -> Self {
+        Self::new(name, Target::Object(object.to_owned()), Via::Column(column.to_owned()), label, help)
+    }
+
+    pub fn children(name: &str, object: &str, column: &str, label: &str, help: &str) -> Self {
+        let mut relation = Self::new(name, Target::Object(object.to_owned()), Via::Children(column.to_owned()), label, help);
+        relation.read_only = true;
+        relation
+    }
+
+    pub fn links(name: &str, target: Target, kind: &'static str, from: bool, label: &str, help: &str) -> Self {
+        Self::new(name, target, Via::Link { kind, from }, label, help)
+    }
+
+    #[must_use]
+    pub fn with_role(mut self) -> Self {
+        self.has_role = true;
+        self
+    }
+
+    #[must_use]
+    pub fn required(mut self) -> Self {
+        self.required = true;
+        self
+    }
+
+    #[must_use]
+    pub fn read_only(mut self) -> Self {
+        self.read_only = true;
+        self
+    }
+
+    pub fn to_one(&self) -> Option<&str> {
+        match &self.via {
+            Via::Column(column) => Some(column),
+            _ => None,
+        }
+    }
+}
+
+/// Several GraphQL types over one table: which column tells them apart, and its values.
+#[derive(Clone, Debug)]
+pub struct Variants {
+    /// The field whose value tells the type.
+    pub field: &'static str,
+    pub types: &'static [Variant],
+}
+
+#[derive(Debug)]
+pub struct Variant {
+    /// The value of the discriminating field.
+    pub value: &'static str,
+    /// The API's name of one: `task`.
+    pub name: &'static str,
+    pub plural: &'static str,
+    pub type_name: &'static str,
+    pub help: &'static str,
+}
+
+#[derive(Clone, Debug)]
+pub struct Object {
+    /// The API's name of one: `deal`.
+    pub name: String,
+    pub plural: String,
+    /// Its GraphQL type: `Deal`; an interface where there are variants.
+    pub type_name: String,
+    pub label: String,
+    pub plural_label: String,
+    pub help: String,
+    pub table: String,
+    /// The field that names a record in lists and search results.
+    pub title: String,
+    pub fields: IndexMap<String, Field>,
+    pub custom: IndexMap<String, Field>,
+    pub relations: IndexMap<String, Relation>,
+    pub variants: Option<Variants>,
+    /// The entity's columns, in its order, with nullability.
+    pub columns: Vec<(String, bool)>,
+}
+
+impl Object {
+    /// Begins the definition of a standard object; columns are read off its entity.
+    pub fn standard<E: EntityTrait>(plural: &str, label: &str, plural_label: &str, help: &str) -> Self {
+        let table = E::default().table_name().to_owned();
+        let columns = E::Column::iter().map(|column| (column.as_str().to_owned(), column.def().is_null())).collect();
+        Self {
+            name: table.clone(),
+            plural: plural.to_owned(),
+            type_name: pascal_case(&table),
+            label: label.to_owned(),
+            plural_label: plural_label.to_owned(),
+            help: help.to_owned(),
+            table,
+            title: "name".to_owned(),
+            fields: IndexMap::new(),
+            custom: IndexMap::new(),
+            relations: IndexMap::new(),
+            variants: None,
+            columns,
+        }
+    }
+
+    #[must_use]
+    pub fn title(mut self, field: &str) -> Self {
+        field.clone_into(&mut self.title);
+        self
+    }
+
+    /// Adds a field. Its nullability is the column's.
+    ///
+    /// # Panics
+    /// When the entity has no such column: a definition that does not fit its table is a bug that
+    /// the first test run shows.
+    #[must_use]
+    pub fn field(mut self, mut field: Field) -> Self {
+        if let Source::Column(column) = &field.source {
+            let found = self.columns.iter().find(|(name, _)| name == column);
+            let (_, nullable) = found.unwrap_or_else(|| panic!("{}: the entity has no column {column}", self.name));
+            field.nullable = *nullable;
+        }
+        self.fields.insert(field.name.clone(), field);
+        self
+    }
+
+    #[must_use]
+    pub fn relation(mut self, relation: Relation) -> Self {
+        self.relations.insert(relation.name.clone(), relation);
+        self
+    }
+
+    #[must_use]
+    pub fn variants(mut self, field: &'static str, types: &'static [Variant]) -> Self {
+        self.variants = Some(Variants { field, types });
+        self
+    }
+
+    pub fn is_interface(&self) -> bool {
+        self.variants.is_some()
+    }
+
+    /// The variant with this API name, if the object has several types.
+    pub fn variant(&self, name: &str) -> Option<&'static Variant> {
+        self.variants.as_ref()?.types.iter().find(|variant| variant.name == name || variant.plural == name)
+    }
+
+    /// The fields of the type with this discriminator, standard ones only.
+    pub fn fields_of<'a>(&'a self, variant: Option<&'a Variant>) -> impl Iterator<Item = &'a Field> {
+        self.fields.values().filter(move |field| match variant {
+            None => field.only.is_empty(),
+            Some(variant) => field.only.is_empty() || field.only.contains(&variant.value),
+        })
+    }
+
+    /// A field by its API name, standard first.
+    pub fn find_field(&self, name: &str) -> Option<&Field> {
+        self.fields.get(name)
+    }
+
+    pub fn all_fields(&self) -> impl Iterator<Item = &Field> {
+        self.fields.values().chain(self.custom.values())
+    }
+}

@@ -1,0 +1,197 @@
+//! Settings: built-in defaults, `kith.toml`, environment, in that order.
+//!
+//! The defaults are the file [`DEFAULTS`], which is also the manual: every setting stands there with
+//! what it does. A wrong setting is told with its key, its value and what would be right.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Deserialize;
+
+/// The defaults, as a file to copy and change.
+pub const DEFAULTS: &str = include_str!("../kith.default.toml");
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    pub server: Server,
+    pub database: Database,
+    pub auth: Auth,
+    pub limits: Limits,
+    pub log: Log,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Server {
+    pub listen: std::net::SocketAddr,
+    pub data_dir: PathBuf,
+    pub cors_origins: Vec<String>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Database {
+    pub url: String,
+    pub migrate_url: String,
+    pub max_connections: u32,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Auth {
+    pub access_token_minutes: u64,
+    pub refresh_token_days: u64,
+    pub jwt_private_key: String,
+    pub open_workspace_creation: bool,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limits {
+    pub body_bytes: usize,
+    pub depth: usize,
+    pub nodes: usize,
+    pub query_seconds: u64,
+    pub schema_cache: usize,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Log {
+    pub format: LogFormat,
+    pub filter: String,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+/// What cannot be started with, in words for the operator.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Wrong(String);
+
+impl Config {
+    /// Reads the settings; `file` must exist if it is given, `kith.toml` is read if it is there.
+    pub fn load(file: Option<&Path>, environment: impl Fn(&str) -> Option<String>) -> Result<Self, Wrong> {
+        let mut settings: toml::Table = DEFAULTS.parse().map_err(|e| Wrong(format!("the built-in settings: {e}")))?;
+        let usual = Path::new("kith.toml");
+        if let Some(path) = file.or_else(|| usual.exists().then_some(usual)) {
+            let text = std::fs::read_to_string(path).map_err(|e| Wrong(format!("{}: {e}", path.display())))?;
+            let given: toml::Table = text.parse().map_err(|e| Wrong(format!("{}: {e}", path.display())))?;
+            merge(&mut settings, given, "").map_err(|e| Wrong(format!("{}: {e}", path.display())))?;
+        }
+        for (variable, section, key) in VARIABLES {
+            if let Some(text) = environment(variable) {
+                let old = &settings[*section][*key];
+                let value = parse(old, &text).map_err(|right| Wrong(format!("{variable}: `{text}` is not right: expected {right}.")))?;
+                settings[*section][*key] = value;
+            }
+        }
+        let config: Self = settings.try_into().map_err(|e: toml::de::Error| Wrong(e.message().to_owned()))?;
+        config.check()?;
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<(), Wrong> {
+        let url = &self.database.url;
+        let known = ["sqlite:", "postgres:", "postgresql:"].iter().any(|scheme| url.starts_with(scheme));
+        if !url.is_empty() && !known {
+            let scheme = url.split(':').next().unwrap_or_default();
+            return Err(Wrong(format!("database.url (DATABASE_URL): the scheme `{scheme}` is not right: expected postgres://… or sqlite://…, or nothing for the embedded database.")));
+        }
+        if !(1..=1_000).contains(&self.database.max_connections) {
+            return Err(Wrong(format!("database.max_connections (DATABASE_MAX_CONNECTIONS): {} is not right: expected 1 to 1000.", self.database.max_connections)));
+        }
+        if self.auth.access_token_minutes == 0 || self.auth.refresh_token_days == 0 {
+            return Err(Wrong("auth: tokens must live for at least 1 minute (access) and 1 day (refresh).".into()));
+        }
+        Ok(())
+    }
+
+    pub fn query_timeout(&self) -> Duration {
+        Duration::from_secs(self.limits.query_seconds)
+    }
+}
+
+/// Which variable overrides which setting.
+const VARIABLES: &[(&str, &str, &str)] = &[
+    ("KITH_LISTEN", "server", "listen"),
+    ("KITH_DATA_DIR", "server", "data_dir"),
+    ("KITH_CORS_ORIGINS", "server", "cors_origins"),
+    ("DATABASE_URL", "database", "url"),
+    ("DATABASE_MIGRATE_URL", "database", "migrate_url"),
+    ("DATABASE_MAX_CONNECTIONS", "database", "max_connections"),
+    ("KITH_ACCESS_TOKEN_MINUTES", "auth", "access_token_minutes"),
+    ("KITH_REFRESH_TOKEN_DAYS", "auth", "refresh_token_days"),
+    ("KITH_JWT_PRIVATE_KEY", "auth", "jwt_private_key"),
+    ("KITH_OPEN_WORKSPACE_CREATION", "auth", "open_workspace_creation"),
+    ("KITH_BODY_BYTES", "limits", "body_bytes"),
+    ("KITH_QUERY_SECONDS", "limits", "query_seconds"),
+    ("KITH_LOG_FORMAT", "log", "format"),
+    ("KITH_LOG", "log", "filter"),
+];
+
+/// Reads a variable as the type that the setting has.
+fn parse(old: &toml::Value, text: &str) -> Result<toml::Value, &'static str> {
+    Ok(match old {
+        toml::Value::Integer(_) => toml::Value::Integer(text.parse().map_err(|_| "a whole number")?),
+        toml::Value::Boolean(_) => toml::Value::Boolean(text.parse().map_err(|_| "true or false")?),
+        toml::Value::Array(_) => {
+            let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+            toml::Value::Array(items.map(|item| toml::Value::String(item.to_owned())).collect())
+        }
+        _ => toml::Value::String(text.to_owned()),
+    })
+}
+
+fn merge(into: &mut toml::Table, from: toml::Table, path: &str) -> Result<(), String> {
+    for (key, value) in from {
+        let at = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+        match (into.get_mut(&key), value) {
+            (None, _) => {
+                let known: Vec<&str> = into.keys().map(String::as_str).collect();
+                return Err(format!("there is no setting `{at}`; there are {}.", known.join(", ")));
+            }
+            (Some(toml::Value::Table(old)), toml::Value::Table(new)) => merge(old, new, &at)?,
+            (Some(old), new) if old.same_type(&new) => *old = new,
+            (Some(old), new) => return Err(format!("{at}: {new} is not right: expected {}.", old.type_str())),
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(variable: &str, value: &str) -> Result<Config, Wrong> {
+        Config::load(None, |name| (name == variable).then(|| value.to_owned()))
+    }
+
+    #[test]
+    fn the_defaults_are_good() {
+        Config::load(None, |_| None).unwrap();
+    }
+
+    #[test]
+    fn a_wrong_setting_is_told_with_what_would_be_right() {
+        let wrong = load("DATABASE_MAX_CONNECTIONS", "many").unwrap_err().to_string();
+        assert_eq!(wrong, "DATABASE_MAX_CONNECTIONS: `many` is not right: expected a whole number.");
+        let wrong = load("DATABASE_URL", "mysql://x").unwrap_err().to_string();
+        assert!(wrong.contains("expected postgres://"), "{wrong}");
+        assert!(load("KITH_LISTEN", "nowhere").is_err());
+    }
+
+    #[test]
+    fn an_unknown_setting_is_refused() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "[server]\nport = 1\n").unwrap();
+        let wrong = Config::load(Some(file.path()), |_| None).unwrap_err().to_string();
+        assert!(wrong.contains("no setting `server.port`"), "{wrong}");
+    }
+}

@@ -1,0 +1,206 @@
+//! The fields that a workspace adds to objects, and the catalog that results.
+//!
+//! A definition is a row of `field_definition`. Every change moves the workspace's
+//! `catalog_version`; whoever holds a [`Catalog`] of an older version asks again. A field's name and
+//! kind stay what they were made with, because queries and stored values depend on them.
+
+mod model;
+
+use std::sync::Arc;
+
+use entity::{field_definition, workspace};
+use sea_orm::{ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder};
+use uuid::Uuid;
+
+use crate::catalog::{Catalog, Field, Kind, Object, Privacy, Settings};
+use crate::error::{Error, Result, UserError, UserErrorCode};
+use crate::infra::db::{Db, Mode, Tx};
+use crate::platform::Ctx;
+use crate::records::value;
+use crate::records::write::Rejected;
+
+pub use model::{Change, NewField, to_field};
+
+/// The most fields that a workspace can add to one object.
+const MOST_FIELDS: usize = 300;
+
+pub struct Fields {
+    pub db: Db,
+    pub standard: Arc<Catalog>,
+}
+
+impl Fields {
+    /// The catalog of a workspace at a version.
+    pub async fn catalog(&self, tx: &Tx, workspace: Uuid, version: i64) -> Result<Arc<Catalog>> {
+        if version == 0 {
+            return Ok(self.standard.clone());
+        }
+        let query = field_definition::Entity::find().filter(field_definition::Column::WorkspaceId.eq(workspace));
+        let rows = query.order_by_asc(field_definition::Column::Position).order_by_asc(field_definition::Column::Id).all(tx).await?;
+        let fields = rows.iter().map(|row| Ok((row.object.clone(), to_field(row)?))).collect::<Result<Vec<_>>>()?;
+        Ok(Arc::new(self.standard.with_custom_fields(version, fields)))
+    }
+
+    /// Adds a field; returns it and the new catalog version.
+    pub async fn create(&self, ctx: &Ctx, catalog: &Catalog, new: NewField) -> Result<(Uuid, i64), Rejected> {
+        let object = catalog.find(&new.object).ok_or_else(|| invalid(&["object"], "There is no such object."))?;
+        let tx = self.db.begin(&ctx.scope(), Mode::Write).await?;
+        let version = next_version(&tx, ctx).await?;
+        let row = new.row(ctx)?;
+        let field = to_field(&row)?;
+        check_name(object, &field)?;
+        if object.custom.len() >= MOST_FIELDS {
+            return Err(UserError::new(UserErrorCode::Limit, &["object"], format!("An object has at most {MOST_FIELDS} custom fields.")).into());
+        }
+        check_settings(&field)?;
+        if field.required && field.settings.default.is_none() && has_records(&tx, ctx, object).await? {
+            return Err(invalid(&["required"], "There are records already: a required field needs a default, which new records get.").into());
+        }
+        let taken = field_definition::Entity::find()
+            .filter(field_definition::Column::WorkspaceId.eq(ctx.workspace))
+            .filter(field_definition::Column::Object.eq(&row.object))
+            .filter(field_definition::Column::Name.eq(&row.name))
+            .one(&tx)
+            .await
+            .map_err(Error::from)?;
+        if taken.is_some() {
+            return Err(UserError::new(UserErrorCode::Taken, &["name"], "The object has a field of this name, perhaps an archived one.").into());
+        }
+        let id = row.id;
+        field_definition::Entity::insert(row.into_active_model()).exec_without_returning(&tx).await.map_err(Error::from)?;
+        tx.commit().await?;
+        Ok((id, version))
+    }
+
+    /// Changes what can change of a field.
+    pub async fn update(&self, ctx: &Ctx, id: Uuid, change: Change) -> Result<i64, Rejected> {
+        let tx = self.db.begin(&ctx.scope(), Mode::Write).await?;
+        let version = next_version(&tx, ctx).await?;
+        let row = find(&tx, ctx, id).await?;
+        let old = to_field(&row)?;
+        let mut settings = old.settings.clone();
+        change.apply(&mut settings);
+        keep_used_options(&old, &mut settings);
+        let mut model = row.clone().into_active_model();
+        if let Some(label) = change.label {
+            model.label = Set(label);
+        }
+        if let Some(help) = change.help {
+            model.help = Set(Some(help));
+        }
+        if let Some(required) = change.required {
+            model.is_required = Set(required);
+        }
+        if let Some(searchable) = change.searchable {
+            model.is_searchable = Set(searchable);
+        }
+        if let Some(privacy) = change.privacy {
+            model.privacy = Set(privacy.as_str().to_owned());
+        }
+        model.settings = Set(serde_json::to_value(&settings).map_err(Error::from)?);
+        model.updated_at = Set(ctx.now());
+        let changed = model.update(&tx).await.map_err(Error::from)?;
+        check_settings(&to_field(&changed)?)?;
+        tx.commit().await?;
+        Ok(version)
+    }
+
+    /// Archives a field, or brings it back: its values stay, it can no longer be written.
+    pub async fn archive(&self, ctx: &Ctx, id: Uuid, archived: bool) -> Result<i64, Rejected> {
+        let tx = self.db.begin(&ctx.scope(), Mode::Write).await?;
+        let version = next_version(&tx, ctx).await?;
+        let mut model = find(&tx, ctx, id).await?.into_active_model();
+        model.archived_at = Set(archived.then(|| ctx.now()));
+        model.update(&tx).await.map_err(Error::from)?;
+        tx.commit().await?;
+        Ok(version)
+    }
+}
+
+async fn find(tx: &Tx, ctx: &Ctx, id: Uuid) -> Result<field_definition::Model, Rejected> {
+    let found = field_definition::Entity::find_by_id((ctx.workspace, id)).one(tx).await.map_err(Error::from)?;
+    found.ok_or_else(|| UserError::new(UserErrorCode::NotFound, &["id"], "There is no such field.").into())
+}
+
+/// Moves the workspace's catalog version. It comes first in the transaction: its row lock makes
+/// changes of definitions happen one after another.
+async fn next_version(tx: &Tx, ctx: &Ctx) -> Result<i64> {
+    let sql = "UPDATE workspace SET catalog_version = catalog_version + 1 WHERE id = $1 RETURNING catalog_version";
+    let row = tx.fetch_optional(sql, vec![ctx.workspace.into()]).await?;
+    row.map(|row| row.int(0)).transpose()?.flatten().ok_or_else(|| Error::fault("the caller's workspace is gone"))
+}
+
+/// The version that the database has now.
+pub async fn current_version(tx: &Tx, id: Uuid) -> Result<Option<workspace::Model>> {
+    Ok(workspace::Entity::find_by_id(id).one(tx).await?)
+}
+
+async fn has_records(tx: &Tx, ctx: &Ctx, object: &Object) -> Result<bool> {
+    let sql = format!("SELECT id FROM {} WHERE workspace_id = $1 LIMIT 1", object.table);
+    Ok(tx.fetch_optional(&sql, vec![ctx.workspace.into()]).await?.is_some())
+}
+
+fn invalid(path: &[&str], message: impl Into<String>) -> UserError {
+    UserError::new(UserErrorCode::InvalidValue, path, message)
+}
+
+/// Names are GraphQL names in camel case; `id` belongs to the type.
+fn check_name(object: &Object, field: &Field) -> Result<(), UserError> {
+    let name = &field.name;
+    let mut chars = name.chars();
+    let good = chars.next().is_some_and(|first| first.is_ascii_lowercase()) && chars.all(|c| c.is_ascii_alphanumeric()) && name.len() <= 60;
+    if !good {
+        return Err(invalid(&["name"], "A field's name begins with a small letter and goes on with letters and digits, 60 at most: `annualRevenue`."));
+    }
+    if name == "id" {
+        return Err(invalid(&["name"], "`id` is the name of the record's own id."));
+    }
+    if object.custom.contains_key(name) {
+        return Err(UserError::new(UserErrorCode::Taken, &["name"], "The object has a field of this name, perhaps an archived one."));
+    }
+    Ok(())
+}
+
+fn check_settings(field: &Field) -> Result<(), UserError> {
+    let settings = &field.settings;
+    let is_select = matches!(field.kind, Kind::Select | Kind::MultiSelect);
+    if is_select == settings.options.is_empty() {
+        let message = if is_select { "A select field needs options." } else { "Only select fields have options." };
+        return Err(invalid(&["options"], message));
+    }
+    let mut keys: Vec<&str> = settings.options.iter().map(|option| option.key.as_str()).collect();
+    keys.sort_unstable();
+    if settings.options.len() > 500 || keys.windows(2).any(|pair| pair[0] == pair[1]) || keys.iter().any(|key| key.is_empty() || key.len() > 60) {
+        return Err(invalid(&["options"], "Options have different keys of 1 to 60 characters, 500 at most."));
+    }
+    if field.unique && (field.kind.is_list() || matches!(field.kind, Kind::Json | Kind::Money | Kind::Boolean | Kind::LongText)) {
+        return Err(invalid(&["unique"], "A field of this kind cannot be unique."));
+    }
+    if field.indexed && !field.kind.sortable() {
+        return Err(invalid(&["indexed"], "A field of this kind cannot be indexed."));
+    }
+    if let Some(pattern) = &settings.pattern {
+        let text = matches!(field.kind, Kind::Text | Kind::LongText);
+        if !text || pattern.len() > 200 || regex::Regex::new(&format!("^(?:{pattern})$")).is_err() {
+            return Err(invalid(&["pattern"], "Not a regular expression for a text, of at most 200 characters."));
+        }
+    }
+    if let Some(default) = &settings.default {
+        value::parse(field, default).map_err(|e| invalid(&["default"], e.message))?;
+    }
+    Ok(())
+}
+
+/// Options that records may have are never lost: what a change leaves out is archived.
+fn keep_used_options(old: &Field, settings: &mut Settings) {
+    for option in &old.settings.options {
+        if !settings.options.iter().any(|kept| kept.key == option.key) {
+            let mut option = option.clone();
+            option.archived = true;
+            settings.options.push(option);
+        }
+    }
+}
+
+/// The privacy class of a custom field when nobody says: one cannot know, so it is treated as personal.
+pub const USUAL_PRIVACY: Privacy = Privacy::Personal;

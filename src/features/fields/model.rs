@@ -1,0 +1,115 @@
+//! Definitions of custom fields, between the API, the table and the catalog.
+
+use entity::field_definition;
+use serde_json::Value as Json;
+
+use super::invalid;
+use crate::catalog::{Field, Kind, Privacy, SelectOption, Settings, Source};
+use crate::error::{Error, Result, UserError};
+use crate::platform::Ctx;
+
+/// A field to be added.
+#[derive(Clone, Debug)]
+pub struct NewField {
+    pub object: String,
+    pub name: String,
+    pub kind: String,
+    pub label: String,
+    pub help: Option<String>,
+    pub required: bool,
+    pub unique: bool,
+    pub indexed: bool,
+    pub searchable: bool,
+    pub privacy: Privacy,
+    pub settings: Settings,
+}
+
+impl NewField {
+    /// The row of the definition.
+    pub fn row(&self, ctx: &Ctx) -> Result<field_definition::Model, UserError> {
+        if Kind::custom(&self.kind).is_none() {
+            return Err(invalid(&["kind"], "A custom field cannot be of this kind."));
+        }
+        let label = self.label.trim();
+        if label.is_empty() || label.chars().count() > 255 {
+            return Err(invalid(&["label"], "Expected 1 to 255 characters."));
+        }
+        let settings = serde_json::to_value(&self.settings).map_err(|_| invalid(&[], "The settings cannot be stored."))?;
+        Ok(field_definition::Model {
+            workspace_id: ctx.workspace,
+            id: ctx.clock.new_id(),
+            object: self.object.clone(),
+            name: self.name.clone(),
+            kind: self.kind.clone(),
+            label: label.to_owned(),
+            help: self.help.clone(),
+            position: 0,
+            is_required: self.required,
+            is_unique: self.unique,
+            is_indexed: self.indexed,
+            is_searchable: self.searchable,
+            privacy: self.privacy.as_str().to_owned(),
+            settings,
+            created_at: ctx.now(),
+            updated_at: ctx.now(),
+            archived_at: None,
+        })
+    }
+}
+
+/// What can change of a field; absent is left alone.
+#[derive(Clone, Debug, Default)]
+pub struct Change {
+    pub label: Option<String>,
+    pub help: Option<String>,
+    pub required: Option<bool>,
+    pub searchable: Option<bool>,
+    pub privacy: Option<Privacy>,
+    pub options: Option<Vec<SelectOption>>,
+    /// Null takes the default away.
+    pub default: Option<Option<Json>>,
+    pub min: Option<Option<String>>,
+    pub max: Option<Option<String>>,
+    pub max_length: Option<Option<u32>>,
+    pub pattern: Option<Option<String>>,
+}
+
+impl Change {
+    pub(super) fn apply(&self, settings: &mut Settings) {
+        if let Some(options) = &self.options {
+            settings.options.clone_from(options);
+        }
+        if let Some(default) = &self.default {
+            settings.default.clone_from(default);
+        }
+        if let Some(min) = &self.min {
+            settings.min.clone_from(min);
+        }
+        if let Some(max) = &self.max {
+            settings.max.clone_from(max);
+        }
+        if let Some(length) = self.max_length {
+            settings.max_length = length;
+        }
+        if let Some(pattern) = &self.pattern {
+            settings.pattern.clone_from(pattern);
+        }
+    }
+}
+
+/// The catalog's field of a definition.
+pub fn to_field(row: &field_definition::Model) -> Result<Field> {
+    let kind = Kind::custom(&row.kind).ok_or_else(|| Error::fault(format!("a field definition has the kind {}", row.kind)))?;
+    let settings: Settings = serde_json::from_value(row.settings.clone())?;
+    let mut field = Field::column(&row.name, kind, &row.label, row.help.as_deref().unwrap_or(&row.label));
+    field.name.clone_from(&row.name);
+    field.source = Source::Custom { id: row.id };
+    field.required = row.is_required;
+    field.unique = row.is_unique;
+    field.indexed = row.is_indexed;
+    field.searchable = row.is_searchable;
+    field.privacy = Privacy::parse(&row.privacy).unwrap_or(Privacy::Personal);
+    field.archived = row.archived_at.is_some();
+    field.settings = settings;
+    Ok(field)
+}

@@ -1,0 +1,114 @@
+//! Who is calling: passwords, sessions, access tokens, API keys.
+//!
+//! A sign-in makes a session with a refresh token, which changes at every use; using an old one ends
+//! the session, since it was stolen or copied. Access tokens are short-lived JWTs (EdDSA) that say
+//! which member of which workspace calls. API keys are long-lived, shown once and kept as hashes.
+//! Every credential names its workspace, so that the database can be asked on that workspace's
+//! behalf from the first statement on.
+
+mod api_keys;
+mod password;
+mod sessions;
+mod tokens;
+
+use std::time::Duration;
+
+use entity::Micros;
+use quick_cache::sync::Cache;
+use serde::Serialize;
+use uuid::Uuid;
+
+use crate::error::{Error, Result};
+use crate::infra::clock::Clock;
+use crate::infra::db::Db;
+use crate::platform::{Actor, ActorKind};
+
+pub use api_keys::NewApiKey;
+pub use password::{check_strength, hash, verify};
+pub use sessions::{SignedIn, Tokens};
+pub use tokens::SigningKeys;
+
+/// How long things last.
+#[derive(Clone, Debug)]
+pub struct Lifetimes {
+    pub access_token: Duration,
+    pub refresh_token: Duration,
+}
+
+/// A caller whose credential was good.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Caller {
+    pub workspace: Uuid,
+    pub member: Option<Uuid>,
+    pub user: Option<Uuid>,
+    #[serde(skip)]
+    pub actor: Actor,
+    pub session: Option<Uuid>,
+}
+
+/// The service behind sign-in and API keys.
+pub struct Identity {
+    db: Db,
+    clock: Clock,
+    keys: SigningKeys,
+    lifetimes: Lifetimes,
+    /// Credentials that were found good, and when; looked at again after [`RECHECK`].
+    good: Cache<Uuid, Micros>,
+    /// Hashing a password takes 19 MiB and a core for a while: so many at once.
+    hashing: tokio::sync::Semaphore,
+}
+
+/// How long a revoked credential may still work on a node that did not hear of it.
+const RECHECK: Duration = Duration::from_secs(10);
+
+impl Identity {
+    pub fn new(db: Db, clock: Clock, keys: SigningKeys, lifetimes: Lifetimes) -> Self {
+        Self { db, clock, keys, lifetimes, good: Cache::new(10_000), hashing: tokio::sync::Semaphore::new(2) }
+    }
+
+    /// Who the bearer of a credential is.
+    pub async fn authenticate(&self, credential: &str) -> Result<Caller> {
+        if credential.starts_with(api_keys::PREFIX) {
+            return self.caller_of_key(credential).await;
+        }
+        let claims = self.keys.verify(credential, self.clock.now())?;
+        if !self.is_fresh(claims.session) {
+            self.check_session(&claims).await?;
+            self.good.insert(claims.session, self.clock.now());
+        }
+        Ok(Caller {
+            workspace: claims.workspace,
+            member: Some(claims.member),
+            user: Some(claims.user),
+            actor: Actor { kind: ActorKind::Member, id: Some(claims.member) },
+            session: Some(claims.session),
+        })
+    }
+
+    fn is_fresh(&self, id: Uuid) -> bool {
+        let recheck = i64::try_from(RECHECK.as_micros()).unwrap_or(0);
+        self.good.get(&id).is_some_and(|at| self.clock.now().0 - at.0 < recheck)
+    }
+}
+
+fn refused() -> Error {
+    Error::unauthenticated("The credential is not valid (any more). Sign in again.")
+}
+
+/// What is kept of a secret.
+fn digest(secret: &str) -> String {
+    use sha2::Digest as _;
+    hex::encode(sha2::Sha256::digest(secret.as_bytes()))
+}
+
+/// 256 random bits as text.
+fn new_secret() -> String {
+    use base64::Engine as _;
+    let bytes: [u8; 32] = rand::random();
+    base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes)
+}
+
+/// Compares two digests in the same time whatever they are.
+fn same(a: &str, b: &str) -> bool {
+    a.len() == b.len() && a.bytes().zip(b.bytes()).fold(0, |different, (a, b)| different | (a ^ b)) == 0
+}

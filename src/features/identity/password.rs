@@ -1,0 +1,52 @@
+//! Passwords: argon2id (RFC 9106) with the library's defaults, which follow OWASP's advice.
+
+use argon2::Argon2;
+use argon2::password_hash::{PasswordHasher, PasswordVerifier, phc::PasswordHash};
+
+use crate::error::{Error, Result};
+
+/// The shortest password, in characters.
+const SHORTEST: usize = 8;
+const LONGEST: usize = 200;
+
+/// Says what is wrong with a new password, if something is.
+pub fn check_strength(password: &str) -> std::result::Result<(), String> {
+    let length = password.chars().count();
+    if length < SHORTEST {
+        return Err(format!("A password has at least {SHORTEST} characters."));
+    }
+    if length > LONGEST {
+        return Err(format!("A password has at most {LONGEST} characters."));
+    }
+    Ok(())
+}
+
+/// The hash to keep. Takes tens of milliseconds by design: call it where that blocks nobody.
+pub fn hash(password: &str) -> Result<String> {
+    let hash = Argon2::default().hash_password(password.as_bytes());
+    hash.map(|hash| hash.to_string()).map_err(|e| Error::fault(format!("password hash: {e}")))
+}
+
+/// Whether the password belongs to the hash. Without a hash it takes as long and says no.
+pub fn verify(password: &str, kept: Option<&str>) -> bool {
+    let of = kept.unwrap_or(NOBODYS);
+    let Ok(parsed) = PasswordHash::new(of) else { return false };
+    Argon2::default().verify_password(password.as_bytes(), &parsed).is_ok() && kept.is_some()
+}
+
+/// A hash that no password has, with the same parameters.
+const NOBODYS: &str = "$argon2id$v=19$m=19456,t=2,p=1$c29tZS1zYWx0LW9mLW91cnM$1Zr1bT1v5Y0c0S8hQ3m0l0B3m1xq0sE5m2k0m8vVw9E";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_fits_its_own_hash_only() {
+        let kept = hash("correct horse").unwrap();
+        assert!(verify("correct horse", Some(&kept)));
+        assert!(!verify("Correct horse", Some(&kept)));
+        assert!(!verify("correct horse", None));
+        assert!(PasswordHash::new(NOBODYS).is_ok(), "the stand-in must cost as much as a real hash");
+    }
+}

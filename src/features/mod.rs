@@ -1,0 +1,6 @@
+//! What the CRM does beyond keeping records.
+
+pub mod demo;
+pub mod fields;
+pub mod identity;
+pub mod workspaces;

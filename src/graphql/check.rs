@@ -1,0 +1,148 @@
+//! What is looked at before a document is executed: its size, and whether a stranger may ask it.
+//!
+//! One pass, linear in the document: fragments are measured once each and remembered, so that a
+//! chain of fragments which spread the next one twice costs nothing.
+
+use std::collections::HashMap;
+
+use async_graphql::parser::types::{DocumentOperations, ExecutableDocument, FragmentDefinition, Selection, SelectionSet};
+use async_graphql::{Name, Positioned};
+
+use crate::config::Limits;
+use crate::error::{Code, Error, Result};
+
+/// What anybody may ask.
+const OPEN: [&str; 5] = ["__typename", "signIn", "refreshSession", "signOut", "createWorkspace"];
+
+/// Refuses a document that is too large, too deep, or not for strangers.
+pub fn check(document: &ExecutableDocument, operation: Option<&str>, limits: &Limits, anonymous: bool) -> Result<()> {
+    let mut measure = Measure { fragments: &document.fragments, known: HashMap::new() };
+    let operations: Vec<_> = match &document.operations {
+        DocumentOperations::Single(only) => vec![(None, only)],
+        DocumentOperations::Multiple(all) => all.iter().map(|(name, operation)| (Some(name.as_str()), operation)).collect(),
+    };
+    for (name, found) in operations {
+        if operation.is_some() && name.is_some() && name != operation {
+            continue;
+        }
+        let set = &found.node.selection_set.node;
+        let size = measure.set(set)?;
+        let introspection = set.items.iter().all(|item| matches!(&item.node, Selection::Field(field) if field.node.name.node.starts_with("__")));
+        // The standard introspection query is 15 levels deep.
+        let deepest = if introspection { limits.depth.max(20) } else { limits.depth };
+        if size.depth > deepest {
+            return Err(Error::bad_request(format!("The document is {} levels deep; {deepest} are allowed.", size.depth)));
+        }
+        if size.nodes > limits.nodes {
+            return Err(Error::bad_request(format!("The document selects more than {} fields, fragments counted wherever they are spread.", limits.nodes)));
+        }
+        if anonymous {
+            only_open(set, &document.fragments, 0)?;
+        }
+    }
+    Ok(())
+}
+
+fn only_open(set: &SelectionSet, fragments: &HashMap<Name, Positioned<FragmentDefinition>>, depth: usize) -> Result<()> {
+    for item in &set.items {
+        match &item.node {
+            Selection::Field(field) if OPEN.contains(&field.node.name.node.as_str()) => {}
+            Selection::Field(_) => {
+                return Err(Error::refuse(Code::Unauthenticated, "Sign in first (mutation signIn), and send the access token or an API key as `Authorization: Bearer <token>`."));
+            }
+            Selection::InlineFragment(fragment) => only_open(&fragment.node.selection_set.node, fragments, depth + 1)?,
+            Selection::FragmentSpread(spread) => {
+                if let Some(fragment) = fragments.get(&spread.node.fragment_name.node)
+                    && depth < fragments.len() + 1
+                {
+                    only_open(&fragment.node.selection_set.node, fragments, depth + 1)?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+#[derive(Clone, Copy, Default)]
+struct Size {
+    depth: usize,
+    nodes: usize,
+}
+
+struct Measure<'a> {
+    fragments: &'a HashMap<Name, Positioned<FragmentDefinition>>,
+    /// None while a fragment is being measured: meeting it again is a cycle.
+    known: HashMap<&'a str, Option<Size>>,
+}
+
+impl<'a> Measure<'a> {
+    fn set(&mut self, set: &'a SelectionSet) -> Result<Size> {
+        let mut whole = Size::default();
+        for item in &set.items {
+            let part = match &item.node {
+                Selection::Field(field) => {
+                    let below = self.set(&field.node.selection_set.node)?;
+                    Size { depth: below.depth + 1, nodes: below.nodes.saturating_add(1) }
+                }
+                Selection::InlineFragment(fragment) => self.set(&fragment.node.selection_set.node)?,
+                Selection::FragmentSpread(spread) => self.fragment(spread.node.fragment_name.node.as_str())?,
+            };
+            whole.depth = whole.depth.max(part.depth);
+            whole.nodes = whole.nodes.saturating_add(part.nodes);
+        }
+        Ok(whole)
+    }
+
+    fn fragment(&mut self, name: &str) -> Result<Size> {
+        // An unknown fragment is told by validation.
+        let Some((name, fragment)) = self.fragments.get_key_value(name) else { return Ok(Size::default()) };
+        match self.known.get(name.as_str()) {
+            Some(Some(size)) => Ok(*size),
+            Some(None) => Err(Error::bad_request(format!("The fragment `{name}` contains itself."))),
+            None => {
+                self.known.insert(name.as_str(), None);
+                let size = self.set(&fragment.node.selection_set.node)?;
+                self.known.insert(name.as_str(), Some(size));
+                Ok(size)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write as _;
+
+    use super::*;
+
+    fn limits() -> Limits {
+        crate::config::Config::load(None, |_| None).unwrap().limits
+    }
+
+    fn checked(document: &str, anonymous: bool) -> Result<()> {
+        check(&async_graphql::parser::parse_query(document).unwrap(), None, &limits(), anonymous)
+    }
+
+    #[test]
+    fn a_chain_of_doubling_fragments_is_refused_at_once() {
+        let mut document = String::from("{ ...f0 }");
+        for n in 0..31 {
+            let _ = write!(document, " fragment f{n} on Query {{ ...f{0} ...f{0} }}", n + 1);
+        }
+        document.push_str(" fragment f31 on Query { __typename }");
+        assert!(checked(&document, false).is_err());
+    }
+
+    #[test]
+    fn a_fragment_that_contains_itself_is_refused() {
+        assert!(checked("{ ...a } fragment a on Query { ...b } fragment b on Query { ...a }", false).is_err());
+    }
+
+    #[test]
+    fn strangers_may_sign_in_and_nothing_else() {
+        assert!(checked("{ __typename }", true).is_ok());
+        assert!(checked("mutation { signIn(input: {}) { userErrors { code } } }", true).is_ok());
+        assert!(checked("{ __schema { types { name } } }", true).is_err());
+        assert!(checked("{ ...a } fragment a on Query { deals { totalCount } }", true).is_err());
+    }
+}

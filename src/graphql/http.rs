@@ -1,0 +1,60 @@
+//! HTTP: `/graphql`, the schema, the explorer, health.
+
+mod explorer;
+mod handlers;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::{HeaderName, Method, header};
+use axum::routing::get;
+use tower_http::cors::{AllowOrigin, CorsLayer};
+use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer};
+
+use crate::app::App;
+use crate::graphql::schema::Schemas;
+
+/// What the handlers share.
+#[derive(Clone)]
+pub struct Server {
+    pub app: Arc<App>,
+    pub schemas: Arc<Schemas>,
+}
+
+impl Server {
+    pub fn new(app: Arc<App>) -> Self {
+        let schemas = Arc::new(Schemas::new(&app.standard, app.config.limits.schema_cache));
+        Self { app, schemas }
+    }
+}
+
+pub fn router(server: Server) -> Router {
+    let request_id = HeaderName::from_static("x-request-id");
+    let limit = server.app.config.limits.body_bytes;
+    let cors = cors(&server.app.config.server.cors_origins);
+    Router::new()
+        .route("/graphql", get(handlers::get).post(handlers::post))
+        .route("/schema.graphql", get(handlers::sdl))
+        .route("/healthz", get(handlers::healthz))
+        .route("/readyz", get(handlers::readyz))
+        .merge(explorer::routes())
+        .layer(DefaultBodyLimit::max(limit))
+        .layer(cors)
+        .layer(PropagateRequestIdLayer::new(request_id.clone()))
+        .layer(SetRequestIdLayer::new(request_id, MakeRequestUuid))
+        .with_state(server)
+}
+
+fn cors(origins: &[String]) -> CorsLayer {
+    let layer = CorsLayer::new()
+        .allow_methods([Method::GET, Method::POST])
+        .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE, header::ACCEPT])
+        .expose_headers([HeaderName::from_static("x-request-id"), HeaderName::from_static("kith-schema")])
+        .max_age(Duration::from_secs(600));
+    if origins.iter().any(|origin| origin == "*") {
+        return layer.allow_origin(AllowOrigin::any());
+    }
+    layer.allow_origin(AllowOrigin::list(origins.iter().filter_map(|origin| origin.parse().ok())))
+}

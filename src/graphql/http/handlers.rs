@@ -1,0 +1,179 @@
+//! The handlers: who is calling, which schema, then the document.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use async_graphql::parser::types::{DocumentOperations, OperationType};
+use async_graphql::{BatchResponse, Response as Answer, ServerError};
+use async_graphql_axum::{GraphQLRequest, GraphQLResponse, rejection::GraphQLRejection};
+use axum::extract::{Query, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+
+use super::Server;
+use crate::error::{Error, Result};
+use crate::graphql::check::check;
+use crate::graphql::errors::server_error;
+use crate::graphql::request::{Request, Signed};
+use crate::graphql::schema::WorkspaceSchema;
+use crate::platform::Cause;
+
+pub async fn post(State(server): State<Server>, headers: HeaderMap, request: Result<GraphQLRequest, GraphQLRejection>) -> Response {
+    match request {
+        Ok(request) => answer(&server, &headers, request.into_inner(), false).await,
+        Err(rejected) => rejected.into_response(),
+    }
+}
+
+/// `GET /graphql?query=…&variables=…`, for queries only.
+pub async fn get(State(server): State<Server>, headers: HeaderMap, Query(parameters): Query<GetParameters>) -> Response {
+    let Some(query) = parameters.query else {
+        return refusal(StatusCode::BAD_REQUEST, &Error::bad_request("The parameter `query` is missing. Open `/` for the explorer."));
+    };
+    let mut request = async_graphql::Request::new(query);
+    if let Some(variables) = parameters.variables {
+        match serde_json::from_str(&variables) {
+            Ok(variables) => request = request.variables(async_graphql::Variables::from_json(variables)),
+            Err(_) => return refusal(StatusCode::BAD_REQUEST, &Error::bad_request("The parameter `variables` is not JSON.")),
+        }
+    }
+    if let Some(name) = parameters.operation_name {
+        request = request.operation_name(name);
+    }
+    answer(&server, &headers, request, true).await
+}
+
+#[derive(serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GetParameters {
+    query: Option<String>,
+    variables: Option<String>,
+    operation_name: Option<String>,
+}
+
+async fn answer(server: &Server, headers: &HeaderMap, mut request: async_graphql::Request, get: bool) -> Response {
+    let begun = Instant::now();
+    let id = headers.get("x-request-id").and_then(|id| id.to_str().ok()).map(str::to_owned);
+    let (signed, schema) = match identify(server, headers, id.clone()).await {
+        Ok(found) => found,
+        Err(error @ Error::Refused(_)) => return refusal(StatusCode::UNAUTHORIZED, &error),
+        Err(error) => return refusal(StatusCode::INTERNAL_SERVER_ERROR, &error),
+    };
+    let operation = request.operation_name.clone();
+    let parsed = match request.parsed_query() {
+        Ok(document) => {
+            if get && is_write(document, operation.as_deref()) {
+                let mut response = refusal(StatusCode::METHOD_NOT_ALLOWED, &Error::bad_request("Mutations are sent with POST."));
+                response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST"));
+                return response;
+            }
+            check(document, operation.as_deref(), &server.app.config.limits, signed.is_none()).map_err(|error| server_error(&error))
+        }
+        Err(mut error) => {
+            let mut extensions = async_graphql::ErrorExtensionValues::default();
+            extensions.set("code", "BAD_REQUEST");
+            error.extensions = Some(extensions);
+            Err(error)
+        }
+    };
+    if let Err(error) = parsed {
+        return with_schema(GraphQLResponse::from(Answer::from_errors(vec![error])).into_response(), &schema);
+    }
+    let state = Arc::new(Request::new(server.app.clone(), signed));
+    let mut response = schema.api.execute(request.data(state.clone())).await;
+    let statements = match state.finish().await {
+        Ok(statements) => statements,
+        Err(error) => {
+            response.errors.push(server_error(&error));
+            0
+        }
+    };
+    name_codes(&mut response);
+    tracing::info!(
+        request = id.as_deref().unwrap_or_default(),
+        operation = operation.as_deref().unwrap_or_default(),
+        statements,
+        errors = response.errors.len(),
+        micros = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX),
+        "graphql"
+    );
+    with_schema(GraphQLResponse(BatchResponse::Single(response)).into_response(), &schema)
+}
+
+/// Errors of validation come without a code; they are the request's own fault.
+fn name_codes(response: &mut Answer) {
+    for error in &mut response.errors {
+        let extensions = error.extensions.get_or_insert_default();
+        if extensions.get("code").is_none() {
+            extensions.set("code", "BAD_REQUEST");
+        }
+    }
+}
+
+fn is_write(document: &async_graphql::parser::types::ExecutableDocument, operation: Option<&str>) -> bool {
+    let is_write = |kind: OperationType| kind != OperationType::Query;
+    match &document.operations {
+        DocumentOperations::Single(only) => is_write(only.node.ty),
+        DocumentOperations::Multiple(all) => all.iter().any(|(name, found)| operation.is_none_or(|wanted| wanted == name.as_str()) && is_write(found.node.ty)),
+    }
+}
+
+/// Who is calling, and the schema of their workspace; strangers get the standard one.
+async fn identify(server: &Server, headers: &HeaderMap, request_id: Option<String>) -> Result<(Option<Signed>, Arc<WorkspaceSchema>)> {
+    let Some(value) = headers.get(header::AUTHORIZATION) else { return Ok((None, server.schemas.standard().clone())) };
+    let bearer = value.to_str().ok().and_then(|value| value.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+    let (_, credential) = bearer.ok_or_else(|| Error::unauthenticated("Send the credential as `Authorization: Bearer <token>`."))?;
+    let caller = server.app.identity.authenticate(credential.trim()).await?;
+    let (ctx, known) = server.app.ctx(&caller, Cause::Request, request_id).await?;
+    let schema = server.schemas.of(caller.workspace, &known.catalog);
+    Ok((Some(Signed { caller, ctx, known }), schema))
+}
+
+/// A refusal before there is anything to execute.
+fn refusal(status: StatusCode, error: &Error) -> Response {
+    let answer = Answer::from_errors(vec![server_error(error) as ServerError]);
+    let mut response = GraphQLResponse::from(answer).into_response();
+    *response.status_mut() = status;
+    if status == StatusCode::UNAUTHORIZED {
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
+    response
+}
+
+fn with_schema(mut response: Response, schema: &WorkspaceSchema) -> Response {
+    if let Ok(hash) = HeaderValue::from_str(&schema.sdl().1) {
+        response.headers_mut().insert("kith-schema", hash);
+    }
+    response
+}
+
+/// The caller's schema; strangers see that of a brand-new workspace.
+pub async fn sdl(State(server): State<Server>, headers: HeaderMap) -> Response {
+    let schema = match identify(&server, &headers, None).await {
+        Ok((_, schema)) => schema,
+        Err(error) => return refusal(StatusCode::UNAUTHORIZED, &error),
+    };
+    let (sdl, hash) = schema.sdl();
+    let tag = format!("\"{hash}\"");
+    if headers.get(header::IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == tag.as_bytes()) {
+        return (StatusCode::NOT_MODIFIED, [(header::ETAG, tag)]).into_response();
+    }
+    let headers = [(header::CONTENT_TYPE, "application/graphql; charset=utf-8".to_owned()), (header::ETAG, tag), (header::CACHE_CONTROL, "private, no-cache".to_owned())];
+    (headers, sdl.clone()).into_response()
+}
+
+/// Alive: the process answers.
+pub async fn healthz() -> &'static str {
+    "ok\n"
+}
+
+/// Ready: the database answers.
+pub async fn readyz(State(server): State<Server>) -> Response {
+    match server.app.db.ping().await {
+        Ok(()) => (StatusCode::OK, "ready\n").into_response(),
+        Err(error) => {
+            tracing::warn!("not ready: {error}");
+            (StatusCode::SERVICE_UNAVAILABLE, "database: not reachable\n").into_response()
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! How one talks to Kith: one endpoint, one schema.
+//!
+//! What is the same in every workspace is written with async-graphql's macros, next to the feature
+//! it belongs to ([`platform`]). The record API is generated from the workspace's catalog
+//! ([`types`]) and merged into the same roots ([`schema`]). [`records`] answers its fields: a root
+//! field is handed to the door as a whole and comes back as JSON. [`http`] carries it all.
+
+mod check;
+mod errors;
+pub mod http;
+mod payload;
+mod platform;
+mod records;
+mod request;
+pub mod schema;
+mod selection;
+mod types;

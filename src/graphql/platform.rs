@@ -1,0 +1,19 @@
+//! What is the same in every workspace, written with async-graphql's macros.
+
+mod describe;
+mod fields;
+mod identity;
+mod values;
+mod workspace;
+
+use async_graphql::MergedObject;
+
+#[derive(MergedObject, Default)]
+pub struct PlatformQueryParts(workspace::WorkspaceQuery, identity::IdentityQuery, describe::DescribeQuery);
+
+pub use PlatformQueryParts as PlatformQuery;
+
+#[derive(MergedObject, Default)]
+pub struct PlatformMutationParts(identity::IdentityMutation, workspace::WorkspaceMutation, fields::FieldMutation);
+
+pub use PlatformMutationParts as PlatformMutation;

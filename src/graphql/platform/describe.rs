@@ -1,0 +1,248 @@
+//! The catalog, for programs that build forms and lists from it.
+
+use async_graphql::{Context, Json, Object, Result, SimpleObject};
+
+use super::values::ObjectName;
+use crate::catalog::{self, Kind, Target, Via};
+use crate::graphql::errors::field_error;
+use crate::graphql::request;
+
+#[derive(Default)]
+pub struct DescribeQuery;
+
+/// An object of the workspace: what its records look like.
+#[derive(SimpleObject)]
+pub struct ObjectDescription {
+    /// What the API calls it.
+    object: ObjectName,
+    /// What the API calls one: the root field for one record.
+    name: String,
+    /// What the API calls many: the root field for lists.
+    plural: String,
+    /// Its GraphQL type.
+    graphql_type: String,
+    /// What people call one.
+    label: String,
+    /// What people call many.
+    plural_label: String,
+    /// What it is.
+    help: String,
+    /// The field that names a record.
+    title_field: String,
+    /// Its fields, the workspace's own ones last.
+    pub fields: Vec<FieldDescription>,
+    /// Its relations to other records.
+    relations: Vec<RelationDescription>,
+}
+
+/// A field: all that a form builder needs.
+#[derive(SimpleObject)]
+pub struct FieldDescription {
+    /// The definition's id, for `updateField`; null for standard fields.
+    pub id: Option<async_graphql::ID>,
+    /// What the API calls it.
+    name: String,
+    /// What people call it.
+    label: String,
+    /// What it means.
+    help: String,
+    /// Its kind, for example TEXT, MONEY, SELECT.
+    kind: String,
+    /// Its GraphQL type in answers.
+    graphql_type: String,
+    /// Its GraphQL type in inputs.
+    input_type: String,
+    /// Where it stands in an input; empty if it cannot be written.
+    input_path: Vec<String>,
+    /// Where it stands in a record.
+    output_path: Vec<String>,
+    /// The operators of its filter.
+    filter_operators: Vec<String>,
+    /// Whether lists can be ordered by it.
+    sortable: bool,
+    /// The values that can be chosen.
+    options: Vec<OptionDescription>,
+    /// Whether a create must give it.
+    required: bool,
+    /// Whether two records cannot have the same value.
+    unique: bool,
+    /// Whether filters and orders by it are served by an index.
+    indexed: bool,
+    /// Whether search finds records by it.
+    searchable: bool,
+    /// Whether the caller can read it.
+    readable: bool,
+    /// Whether the caller can write it.
+    writable: bool,
+    /// Whether the workspace added it.
+    custom: bool,
+    /// Whether it is archived: kept, but no longer written.
+    archived: bool,
+    /// How freely it may travel: PUBLIC, INTERNAL, PERSONAL, SENSITIVE.
+    privacy: String,
+    /// What a new record gets when nothing is given.
+    default_value: Option<Json<serde_json::Value>>,
+    /// The smallest value.
+    min: Option<String>,
+    /// The greatest value.
+    max: Option<String>,
+    /// The most characters.
+    max_length: Option<u32>,
+    /// A regular expression that texts match as a whole.
+    pattern: Option<String>,
+    /// The types of the object that have it; empty: all.
+    only_types: Vec<String>,
+}
+
+/// A value that can be chosen.
+#[derive(SimpleObject)]
+pub struct OptionDescription {
+    /// What inputs and filters take.
+    key: String,
+    /// What people read.
+    label: String,
+    /// As `#rrggbb`.
+    color: Option<String>,
+    /// Whether it can no longer be chosen.
+    archived: bool,
+}
+
+/// A relation to other records.
+#[derive(SimpleObject)]
+pub struct RelationDescription {
+    /// What the API calls it.
+    name: String,
+    /// What people call it.
+    label: String,
+    /// What it means.
+    help: String,
+    /// The object it leads to; null: any.
+    target: Option<ObjectName>,
+    /// Whether it leads to many records.
+    many: bool,
+    /// Whether its links have a role.
+    has_role: bool,
+    /// Whether a create must give it.
+    required: bool,
+    /// Whether inputs have it.
+    writable: bool,
+}
+
+#[Object]
+impl DescribeQuery {
+    /// What records look like: every object with its fields and relations.
+    async fn objects(&self, ctx: &Context<'_>) -> Result<Vec<ObjectDescription>> {
+        let signed = request::of(ctx).signed().map_err(|e| field_error(&e))?;
+        Ok(signed.known.catalog.objects().map(|object| describe(object)).collect())
+    }
+
+    /// The fields of one object.
+    async fn fields(&self, ctx: &Context<'_>, #[graphql(desc = "Which object.")] object: ObjectName) -> Result<Vec<FieldDescription>> {
+        let signed = request::of(ctx).signed().map_err(|e| field_error(&e))?;
+        let found = signed.known.catalog.find(&object.0.to_lowercase());
+        Ok(found.map(|object| describe(object).fields).unwrap_or_default())
+    }
+}
+
+pub fn describe(object: &catalog::Object) -> ObjectDescription {
+    ObjectDescription {
+        object: ObjectName(object.name.to_uppercase()),
+        name: object.name.clone(),
+        plural: object.plural.clone(),
+        graphql_type: object.type_name.clone(),
+        label: object.label.clone(),
+        plural_label: object.plural_label.clone(),
+        help: object.help.clone(),
+        title_field: object.title.clone(),
+        fields: object.all_fields().map(|field| describe_field(object, field)).collect(),
+        relations: object.relations.values().map(describe_relation).collect(),
+    }
+}
+
+pub fn describe_field(object: &catalog::Object, field: &catalog::Field) -> FieldDescription {
+    let writable = !field.read_only && !field.archived;
+    let path = if field.is_custom() { vec!["custom".to_owned(), field.name.clone()] } else { vec![field.name.clone()] };
+    let types = object.variants.iter().flat_map(|variants| variants.types);
+    let id = match field.source {
+        catalog::Source::Custom { id } => Some(id.into()),
+        catalog::Source::Column(_) => None,
+    };
+    FieldDescription {
+        id,
+        name: field.name.clone(),
+        label: field.label.clone(),
+        help: field.help.clone(),
+        kind: field.kind.name().to_owned(),
+        graphql_type: field.output_type(),
+        input_type: field.kind.input_type().to_owned(),
+        input_path: if writable { path.clone() } else { Vec::new() },
+        output_path: path,
+        filter_operators: operators(field.kind).iter().map(|operator| (*operator).to_owned()).collect(),
+        sortable: field.kind.sortable(),
+        options: options(field),
+        required: field.required,
+        unique: field.unique,
+        indexed: field.indexed,
+        searchable: field.searchable,
+        readable: true,
+        writable,
+        custom: field.is_custom(),
+        archived: field.archived,
+        privacy: field.privacy.as_str().to_owned(),
+        default_value: field.default.clone().or_else(|| field.settings.default.clone()).map(Json),
+        min: field.settings.min.clone(),
+        max: field.settings.max.clone(),
+        max_length: field.settings.max_length,
+        pattern: field.settings.pattern.clone(),
+        only_types: types.filter(|variant| field.only.contains(&variant.value)).map(|variant| variant.type_name.to_owned()).collect(),
+    }
+}
+
+fn options(field: &catalog::Field) -> Vec<OptionDescription> {
+    if let Kind::Enum(of) = field.kind {
+        let option = |(key, help): &(&str, &str)| OptionDescription { key: (*key).to_owned(), label: (*help).to_owned(), color: None, archived: false };
+        return of.values.iter().map(option).collect();
+    }
+    let option = |option: &catalog::SelectOption| OptionDescription {
+        key: option.key.clone(),
+        label: option.label.clone(),
+        color: option.color.clone(),
+        archived: option.archived,
+    };
+    field.settings.options.iter().map(option).collect()
+}
+
+fn describe_relation(relation: &catalog::Relation) -> RelationDescription {
+    RelationDescription {
+        name: relation.name.clone(),
+        label: relation.label.clone(),
+        help: relation.help.clone(),
+        target: match &relation.target {
+            Target::Object(name) => Some(ObjectName(name.to_uppercase())),
+            Target::Any => None,
+        },
+        many: relation.to_one().is_none(),
+        has_role: relation.has_role,
+        required: relation.required,
+        writable: !relation.read_only && !matches!(relation.via, Via::Children(_)),
+    }
+}
+
+const EQUALITY: &[&str] = &["eq", "ne", "in", "notIn", "isNull"];
+const COMPARISON: &[&str] = &["eq", "ne", "in", "notIn", "isNull", "lt", "lte", "gt", "gte", "between"];
+const TEXT: &[&str] = &["eq", "ne", "in", "notIn", "isNull", "lt", "lte", "gt", "gte", "between", "contains", "startsWith", "endsWith", "eqExact"];
+const TIME: &[&str] = &["eq", "ne", "in", "notIn", "isNull", "lt", "lte", "gt", "gte", "between", "within", "period"];
+
+fn operators(kind: Kind) -> &'static [&'static str] {
+    match kind.filter_type().as_str() {
+        "StringFilter" => TEXT,
+        "IntFilter" | "DecimalFilter" => COMPARISON,
+        "DateFilter" | "DateTimeFilter" => TIME,
+        "MoneyFilter" => &["amount", "currency", "isNull"],
+        "ListFilter" => &["has", "hasAny", "hasAll", "isEmpty"],
+        "ExternalIdFilter" => &["system", "id"],
+        "AddressFilter" => &["street", "line2", "city", "region", "postalCode", "country", "isNull"],
+        "PresenceFilter" => &["isNull"],
+        _ => EQUALITY,
+    }
+}

@@ -1,0 +1,162 @@
+//! The generated roots: root fields of records are handed to the door as a whole.
+//!
+//! async-graphql asks a type for its fields through a function without `self`, so the catalog that a
+//! schema is built from reaches it through a thread-local that is set around `Schema::build`. At run
+//! time `resolve_field` finds what a root field means in [`Roots`], which the schema carries.
+
+use std::borrow::Cow;
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use async_graphql::parser::types::Field;
+use async_graphql::registry::{MetaTypeId, Registry};
+use async_graphql::{ContainerType, Context, ContextSelectionSet, ObjectType, OutputType, Positioned, ServerResult, Value};
+use async_graphql_value::indexmap::IndexMap;
+use serde_json::{Map, Value as Json};
+
+use super::types::{self, Of, Query, Roots};
+use super::{errors, payload, request, selection};
+use crate::catalog::Catalog;
+use crate::error::Result;
+use crate::records::read::{Plan, RootQuery};
+use crate::records::selection::Selection;
+
+thread_local! {
+    static BUILDING: RefCell<Option<Arc<Catalog>>> = const { RefCell::new(None) };
+}
+
+/// Builds something with the generated types of a catalog.
+pub fn with_catalog<T>(catalog: &Arc<Catalog>, build: impl FnOnce() -> T) -> T {
+    BUILDING.with(|slot| *slot.borrow_mut() = Some(catalog.clone()));
+    let built = build();
+    BUILDING.with(|slot| *slot.borrow_mut() = None);
+    built
+}
+
+fn building() -> Arc<Catalog> {
+    let catalog = BUILDING.with(|slot| slot.borrow().clone());
+    #[expect(clippy::expect_used, reason = "a schema that is built without a catalog is a bug that every test would show")]
+    catalog.expect("a schema is built within `with_catalog`")
+}
+
+/// JSON that goes into the answer as it is.
+pub fn raw(json: String) -> Value {
+    let mut wrapper = IndexMap::with_capacity(1);
+    wrapper.insert(async_graphql::Name::new(async_graphql_value::RAW_VALUE_TOKEN), Value::String(json));
+    Value::Object(wrapper)
+}
+
+macro_rules! generated_root {
+    ($name:ident, $doc:literal, $fields:expr) => {
+        #[doc = $doc]
+        pub struct $name;
+
+        impl OutputType for $name {
+            fn type_name() -> Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn create_type_info(registry: &mut Registry) -> String {
+                registry.create_output_type::<Self, _>(MetaTypeId::Object, |registry| {
+                    let catalog = building();
+                    types::add_types(registry, &catalog);
+                    types::object(stringify!($name), $doc, $fields(&catalog))
+                })
+            }
+
+            async fn resolve(&self, _: &ContextSelectionSet<'_>, _: &Positioned<Field>) -> ServerResult<Value> {
+                // A root is never the value of a field.
+                Ok(Value::Null)
+            }
+        }
+
+        impl ObjectType for $name {}
+    };
+}
+
+generated_root!(RecordQuery, "Reading records.", |catalog: &Catalog| types::roots(catalog).0);
+generated_root!(RecordMutation, "Writing records.", |catalog: &Catalog| types::roots(catalog).1);
+
+impl ContainerType for RecordQuery {
+    async fn resolve_field(&self, ctx: &Context<'_>) -> ServerResult<Option<Value>> {
+        let roots = ctx.data_unchecked::<Arc<Roots>>();
+        let Some(query) = roots.queries.get(ctx.item.node.name.node.as_str()) else { return Ok(None) };
+        Ok(Some(read(ctx, query).await.unwrap_or_else(|error| failed(ctx, &error))))
+    }
+}
+
+impl ContainerType for RecordMutation {
+    async fn resolve_field(&self, ctx: &Context<'_>) -> ServerResult<Option<Value>> {
+        let roots = ctx.data_unchecked::<Arc<Roots>>();
+        let Some(mutation) = roots.mutations.get(ctx.item.node.name.node.as_str()) else { return Ok(None) };
+        payload::write(ctx, mutation).await.map(Some).map_err(|error| ctx.set_error_path(errors::server_error(&error)))
+    }
+}
+
+/// Root fields of queries are nullable: what fails is null, and the others are answered.
+fn failed(ctx: &Context<'_>, error: &crate::error::Error) -> Value {
+    let mut error = ctx.set_error_path(errors::server_error(error));
+    error.locations = vec![ctx.item.pos];
+    ctx.add_error(error);
+    Value::Null
+}
+
+async fn read(ctx: &Context<'_>, query: &Query) -> Result<Value> {
+    let (arguments, selection) = (selection::arguments(ctx), selection::below(ctx)?);
+    let query = match query {
+        Query::One(of) => RootQuery::One { object: &of.object, variant: of.variant, deleted: false, preview: false },
+        Query::List(of) => RootQuery::List { object: &of.object, variant: of.variant },
+        Query::Node => RootQuery::Nodes { single: true },
+        Query::Nodes => RootQuery::Nodes { single: false },
+    };
+    answer(ctx, &query, &arguments, &selection).await
+}
+
+async fn answer(ctx: &Context<'_>, query: &RootQuery<'_>, arguments: &Map<String, Json>, selection: &Selection) -> Result<Value> {
+    let request = request::of(ctx);
+    let signed = request.signed()?;
+    let plan = Plan::new(&signed.ctx, &signed.known.catalog, request.app.db.backend(), query, arguments, selection)?;
+    let tx = request.snapshot().await?;
+    plan.run(&tx).await.map(raw)
+}
+
+/// A member as the value of a field of a static type: `viewer.member`. The door answers it.
+pub struct MemberRef(uuid::Uuid);
+
+impl MemberRef {
+    pub const fn new(id: uuid::Uuid) -> Self {
+        Self(id)
+    }
+}
+
+impl OutputType for MemberRef {
+    fn type_name() -> Cow<'static, str> {
+        "Member".into()
+    }
+
+    /// The type itself is generated.
+    fn create_type_info(_: &mut Registry) -> String {
+        Self::qualified_type_name()
+    }
+
+    async fn resolve(&self, ctx: &ContextSelectionSet<'_>, _: &Positioned<Field>) -> ServerResult<Value> {
+        let request = ctx.data_unchecked::<Arc<request::Request>>();
+        let found = async {
+            let signed = request.signed()?;
+            let object = signed.known.catalog.object("member").clone();
+            let selection = selection::of_set(ctx, &ctx.item.node)?;
+            let mut arguments = Map::new();
+            arguments.insert("id".into(), Json::String(self.0.to_string()));
+            let query = RootQuery::One { object: &object, variant: None, deleted: true, preview: false };
+            let plan = Plan::new(&signed.ctx, &signed.known.catalog, request.app.db.backend(), &query, &arguments, &selection)?;
+            let tx = request.snapshot().await?;
+            plan.run(&tx).await.map(raw)
+        };
+        found.await.map_err(|error| ctx.set_error_path(errors::server_error(&error)))
+    }
+}
+
+/// The record query for a payload's record.
+pub fn one(of: &Of, preview: bool) -> RootQuery<'_> {
+    RootQuery::One { object: &of.object, variant: of.variant, deleted: true, preview }
+}

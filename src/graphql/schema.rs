@@ -1,0 +1,86 @@
+//! The schema of a workspace: static types and generated ones, merged into the same roots.
+//!
+//! Building one takes milliseconds; it is built when a workspace is first asked for and kept while
+//! its catalog's version stands. Workspaces without own fields share one.
+
+use std::sync::Arc;
+
+use async_graphql::{EmptySubscription, MergedObject, Schema};
+use quick_cache::sync::Cache;
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use super::platform::{PlatformMutation, PlatformQuery};
+use super::records::{RecordMutation, RecordQuery, with_catalog};
+use super::types::{Roots, roots};
+use crate::catalog::Catalog;
+
+/// Everything that can be asked. Begin with `viewer`; the lists (`companies`, `people`, `deals`, …)
+/// follow one grammar; `objects` describes them to programs.
+#[derive(MergedObject)]
+#[graphql(name = "Query")]
+pub struct Query(PlatformQuery, RecordQuery);
+
+/// Everything that can be changed. A payload has the record, or `userErrors` that say why not.
+#[derive(MergedObject)]
+#[graphql(name = "Mutation")]
+pub struct Mutation(PlatformMutation, RecordMutation);
+
+pub type Api = Schema<Query, Mutation, EmptySubscription>;
+
+/// A schema, ready to be asked.
+pub struct WorkspaceSchema {
+    pub api: Api,
+    sdl: std::sync::OnceLock<(String, String)>,
+}
+
+impl WorkspaceSchema {
+    /// Builds the schema of a catalog.
+    pub fn build(catalog: &Arc<Catalog>) -> Self {
+        let roots: Roots = roots(catalog).2;
+        let api = with_catalog(catalog, || Schema::build(Query(PlatformQuery::default(), RecordQuery), Mutation(PlatformMutation::default(), RecordMutation), EmptySubscription))
+            .data(Arc::new(roots))
+            .disable_suggestions()
+            .finish();
+        Self { api, sdl: std::sync::OnceLock::new() }
+    }
+
+    /// The schema in GraphQL's own language, and its hash.
+    pub fn sdl(&self) -> &(String, String) {
+        self.sdl.get_or_init(|| {
+            let options = async_graphql::SDLExportOptions::new().prefer_single_line_descriptions();
+            let sdl = self.api.sdl_with_options(options);
+            let hash = hex::encode(&Sha256::digest(sdl.as_bytes())[..8]);
+            (sdl, hash)
+        })
+    }
+}
+
+/// The schemas in use.
+pub struct Schemas {
+    standard: Arc<WorkspaceSchema>,
+    own: Cache<(Uuid, i64), Arc<WorkspaceSchema>>,
+}
+
+impl Schemas {
+    pub fn new(standard: &Arc<Catalog>, capacity: usize) -> Self {
+        Self { standard: Arc::new(WorkspaceSchema::build(standard)), own: Cache::new(capacity) }
+    }
+
+    pub fn standard(&self) -> &Arc<WorkspaceSchema> {
+        &self.standard
+    }
+
+    pub fn of(&self, workspace: Uuid, catalog: &Arc<Catalog>) -> Arc<WorkspaceSchema> {
+        if catalog.version == 0 {
+            return self.standard.clone();
+        }
+        let key = (workspace, catalog.version);
+        if let Some(known) = self.own.get(&key) {
+            return known;
+        }
+        let built = Arc::new(WorkspaceSchema::build(catalog));
+        self.own.insert(key, built.clone());
+        built
+    }
+}

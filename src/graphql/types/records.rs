@@ -1,0 +1,336 @@
+//! The types of one object: the record, its lists, its inputs, its payloads.
+
+use async_graphql::registry::{Deprecation, MetaField, MetaInputValue};
+
+use super::common::list_filter;
+use super::meta::{Types, field, input, input_with_default, plain};
+use crate::catalog::{Catalog, Field, Kind, Object, Relation, Target, Variant, Via};
+use crate::infra::text::pascal_case;
+use crate::records::keys::key_argument;
+use crate::records::read::plan::connection_type;
+
+/// The API's names of an object or of one of its types.
+pub struct Names<'a> {
+    pub one: &'a str,
+    pub many: &'a str,
+    pub type_name: &'a str,
+    pub help: &'a str,
+    pub variant: Option<&'static Variant>,
+}
+
+/// An object's own names, and those of its types where it has several.
+pub fn names(object: &Object) -> Vec<Names<'_>> {
+    let own = Names { one: &object.name, many: &object.plural, type_name: &object.type_name, help: &object.help, variant: None };
+    let types = object.variants.iter().flat_map(|variants| variants.types);
+    let types = types.map(|variant| Names { one: variant.name, many: variant.plural, type_name: variant.type_name, help: variant.help, variant: Some(variant) });
+    std::iter::once(own).chain(types).collect()
+}
+
+/// The GraphQL types that implement an object's type: itself, or its variants.
+pub fn concrete_types(object: &Object) -> Vec<String> {
+    match &object.variants {
+        None => vec![object.type_name.clone()],
+        Some(variants) => variants.types.iter().map(|variant| variant.type_name.to_owned()).collect(),
+    }
+}
+
+pub fn add(types: &mut Types<'_>, catalog: &Catalog, object: &Object) {
+    custom(types, object);
+    key_and_reference(types, object);
+    links(types, object);
+    for names in names(object) {
+        record(types, catalog, object, &names);
+        lists(types, catalog, object, &names);
+        filter(types, catalog, object, &names);
+        order(types, catalog, object, &names);
+        if !(object.is_interface() && names.variant.is_none()) {
+            writes(types, catalog, object, &names);
+        }
+    }
+}
+
+pub fn list_arguments(type_name: &str) -> Vec<MetaInputValue> {
+    vec![
+        input("filter", &format!("{type_name}Filter"), "Only records that match."),
+        input("orderBy", &format!("[{type_name}Order!]"), "What to sort by, one field an element; ties are broken by the id."),
+        input("first", "Int", "Records on the page, from the beginning: 20 if not given, at most 200."),
+        input("after", "Cursor", "Begin after this place."),
+        input("last", "Int", "Records on the page, from the end; at most 200."),
+        input("before", "Cursor", "End before this place."),
+    ]
+}
+
+/// Arguments of a list of records of any object.
+fn any_list_arguments() -> Vec<MetaInputValue> {
+    list_arguments("Record").into_iter().filter(|argument| !matches!(argument.name.as_str(), "filter" | "orderBy")).collect()
+}
+
+/// What every record has.
+pub fn common_fields() -> Vec<MetaField> {
+    vec![
+        plain("id", "ID!", "The record's id, a UUID; of a preview, the id with `@preview`."),
+        plain("recordId", "ID!", "Always the plain UUID."),
+        plain("object", "ObjectName!", "Which object it is of."),
+        plain("title", "String!", "What to call it in a list of mixed records."),
+        plain("version", "Int!", "Counts the writes of its stored fields, from 1; send it back as `expectedVersion`."),
+        plain("createdAt", "DateTime!", "When it was created."),
+        plain("updatedAt", "DateTime!", "When a stored field was last written."),
+        plain("deletedAt", "DateTime", "When it was deleted; null while it is not."),
+        plain("createdBy", "Actor!", "Who created it."),
+        plain("updatedBy", "Actor!", "Who last wrote it."),
+        plain("owner", "Member", "The member who is responsible for it."),
+        plain("customFields", "JSON!", "The custom fields, untyped, by API name; typed they are under `custom`."),
+    ]
+}
+
+fn meta_field(of: &Field) -> MetaField {
+    let mut meta = plain(&of.name, &of.output_type(), &of.help);
+    if of.archived {
+        meta.deprecation = Deprecation::Deprecated { reason: Some("The field is archived; it will be null.".into()) };
+    }
+    meta
+}
+
+fn record(types: &mut Types<'_>, catalog: &Catalog, object: &Object, names: &Names<'_>) {
+    let mut list = common_fields();
+    list.push(plain("custom", &format!("{}Custom!", object.type_name), "The fields that this workspace added."));
+    list.extend(object.fields_of(names.variant).map(meta_field));
+    if object.relations.contains_key("tags") {
+        list.push(plain("tags", "[Tag!]!", "Labels on it, by name."));
+    }
+    for relation in object.relations.values().filter(|relation| relation.name != "tags") {
+        list.push(relation_field(catalog, object, relation));
+    }
+    if object.is_interface() && names.variant.is_none() {
+        types.interface(names.type_name, names.help, list, &concrete_types(object));
+    } else {
+        types.object(names.type_name, names.help, list);
+    }
+}
+
+fn relation_field(catalog: &Catalog, object: &Object, relation: &Relation) -> MetaField {
+    let target = target_type(catalog, relation);
+    match (&relation.via, &relation.target) {
+        (Via::Column(_), _) => plain(&relation.name, &target, &relation.help),
+        (_, Target::Any) => field(&relation.name, "RecordConnection!", &relation.help, any_list_arguments()),
+        _ => field(&relation.name, &format!("{}!", connection_type(object, relation, &target)), &relation.help, list_arguments(&target)),
+    }
+}
+
+fn target_type(catalog: &Catalog, relation: &Relation) -> String {
+    match &relation.target {
+        Target::Object(name) => catalog.object(name).type_name.clone(),
+        Target::Any => "Record".into(),
+    }
+}
+
+fn lists(types: &mut Types<'_>, catalog: &Catalog, object: &Object, names: &Names<'_>) {
+    connection(types, names.type_name, names.type_name, Vec::new());
+    if names.variant.is_some() {
+        return;
+    }
+    for relation in object.relations.values().filter(|relation| relation.has_role) {
+        let target = target_type(catalog, relation);
+        connection(types, connection_type(object, relation, &target).trim_end_matches("Connection"), &target, link_fields());
+    }
+}
+
+/// What an edge says of the link.
+fn link_fields() -> Vec<MetaField> {
+    vec![
+        plain("linkId", "ID!", "The link's own id."),
+        plain("role", "String", "The role of the one for the other."),
+        plain("title", "String", "The title that goes with the role, for example a job title."),
+        plain("primary", "Boolean!", "Whether it is the primary one."),
+    ]
+}
+
+pub fn connection(types: &mut Types<'_>, name: &str, node: &str, edge_fields: Vec<MetaField>) {
+    let mut edge = vec![plain("node", &format!("{node}!"), "The record."), plain("cursor", "Cursor!", "Its place in the list.")];
+    edge.extend(edge_fields);
+    types.object(&format!("{name}Edge"), "A record in a list, and its place there.", edge);
+    types.object(&format!("{name}Connection"), "A page of a list.", [
+        plain("edges", &format!("[{name}Edge!]!"), "The records with their places."),
+        plain("nodes", &format!("[{node}!]!"), "The records."),
+        plain("pageInfo", "PageInfo!", "Whether there is more, and where."),
+        plain("totalCount", "Int", "How many records match in all; counted only when asked for."),
+    ]);
+}
+
+fn custom(types: &mut Types<'_>, object: &Object) {
+    let name = format!("{}Custom", object.type_name);
+    let mut list = vec![plain("id", "ID!", "The record's id with `:custom`, so that caches keep the fields apart.")];
+    list.extend(object.custom.values().map(meta_field));
+    types.object(&name, "The fields that this workspace added.", list);
+    let live: Vec<&Field> = object.custom.values().filter(|field| !field.archived).collect();
+    if live.is_empty() {
+        return;
+    }
+    let inputs = live.iter().map(|field| input(&field.name, field.kind.input_type(), &field.help));
+    types.input(&format!("{name}Input"), "Values of the fields that this workspace added. Absent fields are left alone, null clears.", inputs);
+    let filters = live.iter().map(|field| input(&field.name, &field.kind.filter_type(), &field.help));
+    types.input(&format!("{name}Filter"), "Conditions on the fields that this workspace added.", filters);
+    let sortable: Vec<_> = live.iter().filter(|field| field.kind.sortable()).collect();
+    if !sortable.is_empty() {
+        types.one_of(&format!("{name}Order"), "A custom field to sort by.", sortable.iter().map(|field| input(&field.name, "SortDirection", &field.help)));
+    }
+}
+
+fn has_custom(object: &Object, sortable: bool) -> bool {
+    object.custom.values().any(|field| !field.archived && (!sortable || field.kind.sortable()))
+}
+
+fn key_and_reference(types: &mut Types<'_>, object: &Object) {
+    let name = &object.type_name;
+    let key = format!("{name}Key");
+    let mut keys = vec![input("externalId", "ExternalIdInput", "Its id in another system.")];
+    for field in object.fields.values().filter(|field| field.unique) {
+        keys.push(input(key_argument(field), "String", &field.help));
+    }
+    let unique: Vec<&Field> = object.custom.values().filter(|field| field.unique && !field.archived).collect();
+    if !unique.is_empty() {
+        let custom = format!("{name}CustomKey");
+        types.one_of(&custom, "A unique custom field.", unique.iter().map(|field| input(&field.name, field.kind.input_type(), &field.help)));
+        keys.push(input("custom", &custom, "A unique custom field."));
+    }
+    types.one_of(&key, "A value by which a record is found without its id.", keys);
+    let mut reference = vec![input("id", "ID", "By its id."), input("key", &key, "By a unique value.")];
+    if !object.is_interface() {
+        reference.push(input("create", &format!("{name}Create"), "A new one, created in the same transaction."));
+    }
+    types.one_of(&format!("{name}Ref"), "A record to point at: one that is there, or a new one.", reference);
+}
+
+/// Inputs for to-many links to this object.
+fn links(types: &mut Types<'_>, object: &Object) {
+    let name = &object.type_name;
+    let role = || {
+        vec![
+            input("role", "String", "The role of the one for the other."),
+            input("title", "String", "The title that goes with the role."),
+            input("primary", "Boolean", "Whether it is the primary one; another one then is not any more."),
+        ]
+    };
+    let mut connect = vec![input("id", "ID", "By its id; or give `key`."), input("key", &format!("{name}Key"), "By a unique value; or give `id`.")];
+    connect.extend(role());
+    types.input(&format!("{name}Connect"), "A record to link, one that is there.", connect);
+    let mut list = vec![
+        input("connect", &format!("[{name}Connect!]"), "Link these; where the link is there already, what is given of role, title and primary replaces what it had."),
+        input("update", "[LinkUpdate!]", "Change these links."),
+        input("disconnect", "[ID!]", "Unlink these records."),
+    ];
+    if !object.is_interface() {
+        let mut create = vec![input("record", &format!("{name}Create!"), "The new record.")];
+        create.extend(role());
+        types.input(&format!("{name}LinkCreate"), "A new record to create and link.", create);
+        list.push(input("create", &format!("[{name}LinkCreate!]"), "Create these and link them."));
+    }
+    types.input(&format!("{name}LinksInput"), "Changes to a list of links.", list);
+}
+
+fn filter(types: &mut Types<'_>, catalog: &Catalog, object: &Object, names: &Names<'_>) {
+    let name = format!("{}Filter", names.type_name);
+    let list = format!("[{name}!]");
+    let mut inputs = vec![
+        input("and", &list, "All of these hold; an empty list holds."),
+        input("or", &list, "At least one of these holds; an empty list does not."),
+        input("not", &name, "This does not hold: the exact complement."),
+        input("id", "IDFilter", "Conditions on the id."),
+        input("isNull", "Boolean", "In the place of a to-one relation: there is no such record (true), or there is one (false)."),
+    ];
+    for field in object.fields_of(names.variant) {
+        inputs.push(input(&field.name, &field.kind.filter_type(), &field.help));
+    }
+    for relation in object.relations.values() {
+        let target = target_type(catalog, relation);
+        let ty = if relation.to_one().is_some() { format!("{target}Filter") } else { format!("{target}ListFilter") };
+        inputs.push(input(&relation.name, &ty, &relation.help));
+    }
+    if has_custom(object, false) {
+        inputs.push(input("custom", &format!("{}CustomFilter", object.type_name), "Conditions on the fields that this workspace added."));
+    }
+    inputs.push(input("customFields", "[CustomFieldFilter!]", "Conditions on custom fields, untyped; all must hold."));
+    types.input(&name, "Conditions on a record; all that are given must hold. An empty filter matches every record.", inputs);
+    list_filter(types, names.type_name);
+}
+
+fn order(types: &mut Types<'_>, catalog: &Catalog, object: &Object, names: &Names<'_>) {
+    let mut inputs = vec![input("id", "SortDirection", "By the id: the order of creation, unless clients made ids of their own.")];
+    for field in object.fields_of(names.variant).filter(|field| field.kind.sortable()) {
+        inputs.push(input(&field.name, "SortDirection", &field.help));
+    }
+    for relation in object.relations.values().filter(|relation| relation.to_one().is_some()) {
+        if let Target::Object(_) = relation.target {
+            inputs.push(input(&relation.name, &format!("{}Order", target_type(catalog, relation)), &relation.help));
+        }
+    }
+    if has_custom(object, true) {
+        inputs.push(input("custom", &format!("{}CustomOrder", object.type_name), "By a field that this workspace added."));
+    }
+    types.one_of(&format!("{}Order", names.type_name), "One field to sort by.", inputs);
+}
+
+fn writes(types: &mut Types<'_>, catalog: &Catalog, object: &Object, names: &Names<'_>) {
+    let mut create = vec![input("id", "ID", "An id of the client's own making, a UUID. The same id again is the same record.")];
+    let mut update = Vec::new();
+    for field in object.fields_of(names.variant).filter(|field| !field.read_only) {
+        let ty = field.kind.input_type();
+        let required = if field.required { format!("{ty}!") } else { ty.to_owned() };
+        create.push(input(&field.name, &required, &field.help));
+        update.push(input(&field.name, ty, &field.help));
+    }
+    for relation in object.relations.values().filter(|relation| !relation.read_only) {
+        let target = target_type(catalog, relation);
+        let ty = match &relation.via {
+            Via::Column(_) => format!("{target}Ref"),
+            Via::Children(_) => continue,
+            Via::Link { .. } => format!("{target}LinksInput"),
+        };
+        create.push(input(&relation.name, &ty, &relation.help));
+        update.push(input(&relation.name, &ty, &relation.help));
+    }
+    if has_custom(object, false) {
+        let ty = format!("{}CustomInput", object.type_name);
+        for list in [&mut create, &mut update] {
+            list.push(input("custom", &ty, "Values of the fields that this workspace added."));
+        }
+    }
+    for list in [&mut create, &mut update] {
+        list.push(input("customFields", "[CustomFieldInput!]", "Values of custom fields, untyped."));
+    }
+    let label = names.one;
+    types.input(&format!("{}Create", names.type_name), &format!("A new {label}."), create);
+    types.input(&format!("{}Update", names.type_name), &format!("Changes to a {label}. Absent fields are left alone, null clears."), update);
+    let (one, many) = (format!("{}Payload", names.type_name), format!("{}Payload", pascal_case(names.many)));
+    let conflict = format!("{}Conflict", names.type_name);
+    types.object(&conflict, "What somebody else changed meanwhile.", [
+        plain("current", names.type_name, "The record as it is now."),
+        plain("fields", "[String!]!", "The fields that were changed since."),
+        plain("baseVersion", "Int!", "The version that the caller had."),
+    ]);
+    types.object(&one, "What came of a write: the record, or why it was not written.", [
+        plain(label, names.type_name, "The record after the write; null if it was not done, or removed the record."),
+        plain("deletedId", "ID", "The id of the record that was deleted or purged."),
+        plain("conflict", &conflict, "What somebody else changed meanwhile, with the error CONFLICT."),
+        plain("warnings", "[UserError!]!", "What may be wrong, although the write was done."),
+        plain("userErrors", "[UserError!]!", "Why the write was not done; empty if it was."),
+    ]);
+    types.object(&many, "What came of a bulk write.", [
+        plain("results", &format!("[{one}!]!"), "One for each item, in order; a write by filter has one for each record that matched."),
+        plain("committed", "Boolean!", "Whether anything was written."),
+        plain("userErrors", "[UserError!]!", "Why the call as a whole was not carried out; empty if it was."),
+    ]);
+}
+
+/// The arguments of a mutation that all writes share.
+pub fn validate_only() -> MetaInputValue {
+    input_with_default("validateOnly", "Boolean!", "false", "Run everything, rules and uniqueness included, and write nothing; the payload has the record as it would be.")
+}
+
+/// The kinds of enum that an object's fields use.
+pub fn enums(object: &Object) -> impl Iterator<Item = &'static crate::catalog::EnumType> + '_ {
+    object.fields.values().filter_map(|field| match field.kind {
+        Kind::Enum(of) => Some(of),
+        _ => None,
+    })
+}

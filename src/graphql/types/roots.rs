@@ -1,0 +1,168 @@
+//! The root fields of the record API, and what each of them means.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use async_graphql::registry::{MetaField, Registry};
+
+use super::meta::{Fields, Types, field, fields, input, input_with_default, plain};
+use super::records::{Names, common_fields, concrete_types, connection, list_arguments, names, validate_only};
+use super::{common, records};
+use crate::catalog::{Catalog, Object, Variant};
+use crate::infra::text::pascal_case;
+use crate::records::read::plan::MOST_ROWS;
+
+/// Which object, and which of its types.
+#[derive(Clone)]
+pub struct Of {
+    pub object: Arc<Object>,
+    pub variant: Option<&'static Variant>,
+    /// The API's name of one: the key of the record in payloads.
+    pub one: String,
+    pub type_name: String,
+}
+
+#[derive(Clone)]
+pub enum Query {
+    One(Of),
+    List(Of),
+    Node,
+    Nodes,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verb {
+    Create,
+    Update,
+    Upsert,
+    Delete,
+    Restore,
+    Purge,
+    CreateMany,
+    UpdateMany,
+    DeleteMany,
+    MoveStage,
+}
+
+#[derive(Clone)]
+pub struct Mutation {
+    pub verb: Verb,
+    pub of: Of,
+}
+
+/// What the root fields of one catalog mean.
+#[derive(Default)]
+pub struct Roots {
+    pub queries: HashMap<String, Query>,
+    pub mutations: HashMap<String, Mutation>,
+}
+
+/// Adds all types of a catalog to a registry.
+pub fn add_types(registry: &mut Registry, catalog: &Catalog) {
+    let mut types = Types { registry };
+    common::add(&mut types);
+    let objects: Vec<(String, &str)> = catalog.objects().map(|object| (object.name.to_uppercase(), object.help.as_str())).collect();
+    types.enumeration("ObjectName", "An object that records can be of.", objects.iter().map(|(name, help)| (name.as_str(), *help)));
+    let all: Vec<String> = catalog.objects().flat_map(|object| concrete_types(object)).collect();
+    types.interface("Node", "Anything with an id of its own that `node` finds.", [plain("id", "ID!", "The id, a UUID.")], &all);
+    types.interface("Record", "A record of any object.", common_fields(), &all);
+    connection(&mut types, "Record", "Record", vec![plain("linkId", "ID", "The link's own id.")]);
+    let mut seen = Vec::new();
+    for object in catalog.objects() {
+        for of in records::enums(object) {
+            if !seen.contains(&of.name) {
+                seen.push(of.name);
+                common::enumeration(&mut types, of);
+            }
+        }
+        records::add(&mut types, catalog, object);
+    }
+}
+
+pub fn roots(catalog: &Catalog) -> (Fields, Fields, Roots) {
+    let mut roots = Roots::default();
+    let mut queries = vec![
+        field("node", "Node", "A record of any object, by its id; null if there is none.", [input("id", "ID!", "The id.")]),
+        field("nodes", "[Node]!", &format!("Records of any object, by their ids, in that order; null where there is none. At most {MOST_ROWS}."), [input("ids", "[ID!]!", "The ids.")]),
+    ];
+    roots.queries.insert("node".into(), Query::Node);
+    roots.queries.insert("nodes".into(), Query::Nodes);
+    let mut mutations = Vec::new();
+    for object in catalog.objects() {
+        for names in names(object) {
+            let of = Of { object: object.clone(), variant: names.variant, one: names.one.to_owned(), type_name: names.type_name.to_owned() };
+            query_fields(&names, &of, &mut queries, &mut roots);
+            if !(object.is_interface() && names.variant.is_none()) {
+                mutation_fields(&names, &of, &mut mutations, &mut roots);
+            }
+        }
+    }
+    (fields(queries), fields(mutations), roots)
+}
+
+fn query_fields(names: &Names<'_>, of: &Of, queries: &mut Vec<MetaField>, roots: &mut Roots) {
+    let key = format!("{}Key", of.object.type_name);
+    queries.push(field(names.one, names.type_name, &format!("One record: {} Null if there is none. Give exactly one of `id` and `key`.", names.help), [
+        input("id", "ID", "By its id."),
+        input("key", &key, "By a unique value."),
+    ]));
+    roots.queries.insert(names.one.to_owned(), Query::One(of.clone()));
+    let mut arguments = list_arguments(names.type_name);
+    arguments.push(input_with_default("deleted", "DeletedFilter", "EXCLUDE", "Whether deleted records are in the list."));
+    queries.push(field(names.many, &format!("{}Connection", names.type_name), &format!("A page of records: {}", names.help), arguments));
+    roots.queries.insert(names.many.to_owned(), Query::List(of.clone()));
+}
+
+fn mutation_fields(names: &Names<'_>, of: &Of, mutations: &mut Vec<MetaField>, roots: &mut Roots) {
+    let (ty, one) = (names.type_name, names.one);
+    let (single, plural) = (pascal_case(one), pascal_case(names.many));
+    let (payload, bulk) = (format!("{ty}Payload!"), format!("{plural}Payload!"));
+    let (create, update, filter) = (format!("{ty}Create!"), format!("{ty}Update!"), format!("{ty}Filter!"));
+    let key = format!("{}Key!", of.object.type_name);
+    let id = || input("id", "ID!", "The record.");
+    let limit = || input("limit", "Int!", "The most records it may touch, up to 1,000; if more match, nothing is changed.");
+    let policy = || input_with_default("onError", "BulkErrorPolicy!", "ROLLBACK", "What happens to the others when an item fails.");
+    let mut add = |verb: Verb, name: String, ty: &str, help: String, arguments: Vec<_>| {
+        mutations.push(field(&name, ty, &help, arguments));
+        roots.mutations.insert(name, Mutation { verb, of: of.clone() });
+    };
+    add(Verb::Create, format!("create{single}"), &payload, format!("Creates a {one}."), vec![input("input", &create, "The new record."), validate_only()]);
+    add(Verb::Update, format!("update{single}"), &payload, format!("Changes a {one}."), vec![
+        id(),
+        input("input", &update, "What to change."),
+        input("expectedVersion", "Int", "The version that the caller knows; if it is another, see `onConflict`."),
+        input_with_default("onConflict", "OnConflict!", "REFUSE", "What to do when the version is another."),
+        validate_only(),
+    ]);
+    add(Verb::Upsert, format!("upsert{single}"), &payload, format!("Changes the {one} that has the key, or creates one with it."), vec![
+        input("key", &key, "The key to find it by."),
+        input("input", &create, "The record as it should be; absent fields are left alone."),
+        validate_only(),
+    ]);
+    add(Verb::Delete, format!("delete{single}"), &payload, format!("Deletes a {one}: it is hidden everywhere at once, and can be restored."), vec![id()]);
+    add(Verb::Restore, format!("restore{single}"), &payload, format!("Brings a deleted {one} back, with its links."), vec![id()]);
+    add(Verb::Purge, format!("purge{single}"), &payload, format!("Removes a {one} for good; what points at it is unlinked."), vec![id()]);
+    add(Verb::CreateMany, format!("create{plural}"), &bulk, format!("Creates up to 1,000 {} in one transaction.", names.many), vec![
+        input("inputs", &format!("[{create}]!"), "The new records."),
+        policy(),
+        validate_only(),
+    ]);
+    add(Verb::UpdateMany, format!("update{plural}"), &bulk, format!("Changes all {} that match a filter.", names.many), vec![
+        input("filter", &filter, "Which records; it must say something."),
+        input("input", &update, "What to change in each."),
+        limit(),
+        policy(),
+        validate_only(),
+    ]);
+    add(Verb::DeleteMany, format!("delete{plural}"), &bulk, format!("Deletes all {} that match a filter.", names.many), vec![
+        input("filter", &filter, "Which records; it must say something."),
+        limit(),
+        policy(),
+    ]);
+    if one == "stage" {
+        add(Verb::MoveStage, "moveStage".into(), &payload, "Moves a stage within its pipeline.".into(), vec![
+            id(),
+            input("after", "ID", "The stage to stand after; without one, it becomes the first."),
+        ]);
+    }
+}

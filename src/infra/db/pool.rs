@@ -1,0 +1,177 @@
+//! Connections, and what a database must be before Kith serves from it.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use sqlx::AssertSqlSafe;
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+
+use super::tx::{Mode, Scope, Tx};
+use super::{Backend, sqlite_functions};
+
+/// Which database, and how many connections to it.
+#[derive(Clone, Debug)]
+pub struct DbSettings {
+    pub url: String,
+    pub max_connections: u32,
+    /// How long one statement may run.
+    pub statement_timeout: Duration,
+}
+
+/// Why a database cannot be served from, in words for the operator.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Unfit(pub String);
+
+#[derive(Clone, Debug)]
+pub struct Db {
+    pools: Pools,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Pools {
+    Postgres(PgPool),
+    /// One writer, several readers: SQLite has one writer at a time, and waiting in our queue is
+    /// fairer than its busy timeout.
+    Sqlite { write: SqlitePool, read: SqlitePool },
+}
+
+impl Db {
+    /// Opens the pools; the first connection is made now, so that a wrong URL is told at once.
+    pub async fn connect(settings: &DbSettings) -> Result<Self, sqlx::Error> {
+        let pools = if settings.url.starts_with("sqlite:") {
+            Self::open_sqlite(settings).await?
+        } else {
+            Pools::Postgres(Self::open_postgres(settings).await?)
+        };
+        Ok(Self { pools })
+    }
+
+    async fn open_postgres(settings: &DbSettings) -> Result<PgPool, sqlx::Error> {
+        let timeout = settings.statement_timeout.as_millis().to_string();
+        // Requests are many and small: a parallel plan would cost more than it saves, and the two
+        // branches of a page (see records/sql/page.rs) rely on being run one after the other.
+        let options = PgConnectOptions::from_str(&settings.url)?
+            .application_name("kith")
+            .options([("statement_timeout", timeout.as_str()), ("max_parallel_workers_per_gather", "0"), ("jit", "off"), ("timezone", "UTC")]);
+        PgPoolOptions::new()
+            .max_connections(settings.max_connections)
+            .acquire_timeout(Duration::from_secs(5))
+            .test_before_acquire(false)
+            .connect_with(options)
+            .await
+    }
+
+    async fn open_sqlite(settings: &DbSettings) -> Result<Pools, sqlx::Error> {
+        let options = SqliteConnectOptions::from_str(&settings.url)?
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Normal)
+            .foreign_keys(true)
+            .busy_timeout(Duration::from_secs(5))
+            .statement_cache_capacity(256)
+            .pragma("cache_size", "-8000")
+            .pragma("temp_store", "memory")
+            .optimize_on_close(true, None);
+        let pool = |max: u32| {
+            SqlitePoolOptions::new()
+                .max_connections(max)
+                .acquire_timeout(Duration::from_secs(30))
+                .test_before_acquire(false)
+                .after_connect(|connection, _| Box::pin(sqlite_functions::register(connection)))
+        };
+        let write = pool(1).connect_with(options.clone()).await?;
+        let read = pool(settings.max_connections.max(2)).connect_with(options).await?;
+        Ok(Pools::Sqlite { write, read })
+    }
+
+    /// The URL of an embedded database in a folder, which is made if it is not there.
+    pub fn sqlite_url(folder: &std::path::Path) -> std::io::Result<String> {
+        std::fs::create_dir_all(folder)?;
+        let file: PathBuf = folder.join("kith.db");
+        Ok(format!("sqlite://{}", file.display()))
+    }
+
+    pub fn backend(&self) -> Backend {
+        match self.pools {
+            Pools::Postgres(_) => Backend::Postgres,
+            Pools::Sqlite { .. } => Backend::Sqlite,
+        }
+    }
+
+    /// Starts a transaction for the workspace and user of `scope`.
+    pub async fn begin(&self, scope: &Scope, mode: Mode) -> Result<Tx, sqlx::Error> {
+        Tx::begin(&self.pools, scope, mode).await
+    }
+
+    /// One trip to the database and back.
+    pub async fn ping(&self) -> Result<(), sqlx::Error> {
+        match &self.pools {
+            Pools::Postgres(pool) => sqlx::query("SELECT 1").execute(pool).await.map(drop),
+            Pools::Sqlite { read, .. } => sqlx::query("SELECT 1").execute(read).await.map(drop),
+        }
+    }
+
+    /// As SeaORM's migrations want it.
+    pub fn for_migration(&self) -> sea_orm::DatabaseConnection {
+        match &self.pools {
+            Pools::Postgres(pool) => sea_orm::SqlxPostgresConnector::from_sqlx_postgres_pool(pool.clone()),
+            Pools::Sqlite { write, .. } => sea_orm::SqlxSqliteConnector::from_sqlx_sqlite_pool(write.clone()),
+        }
+    }
+
+    /// Refuses a login that row-level security would not bind: a superuser, a role with BYPASSRLS,
+    /// or an owner of the tables.
+    pub async fn check_login(&self) -> Result<(), Unfit> {
+        let Pools::Postgres(pool) = &self.pools else { return Ok(()) };
+        let sql = "SELECT current_user::text, rolsuper, rolbypassrls, \
+                   EXISTS (SELECT 1 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+                           WHERE n.nspname = 'public' AND c.relkind = 'r' AND pg_has_role(current_user, c.relowner, 'MEMBER')) \
+                   FROM pg_roles WHERE rolname = current_user";
+        let (role, superuser, bypass, owner): (String, bool, bool, bool) =
+            sqlx::query_as(sql).fetch_one(pool).await.map_err(|e| Unfit(format!("could not look at the database role: {e}")))?;
+        let why = match (superuser, bypass, owner) {
+            (true, ..) => "is a superuser",
+            (_, true, _) => "has BYPASSRLS",
+            (.., true) => "owns Kith's tables",
+            _ => return Ok(()),
+        };
+        Err(Unfit(format!(
+            "DATABASE_URL logs in as `{role}`, which {why}: row-level security would not hold for it. \
+             Give `serve` a login of its own (say `kith_app`) and keep the owner for `migrate`, as DATABASE_MIGRATE_URL."
+        )))
+    }
+
+    /// Lets `role` read and write the tables, and only append to the change log. Makes the role
+    /// first where it is missing and the owner may do that.
+    pub async fn grant_to(&self, role: &str, password: Option<&str>) -> Result<(), sqlx::Error> {
+        let Pools::Postgres(pool) = &self.pools else { return Ok(()) };
+        let quoted = format!("\"{}\"", role.replace('"', "\"\""));
+        let (known,): (bool,) =
+            sqlx::query_as("SELECT EXISTS (SELECT 1 FROM pg_roles WHERE rolname = $1)").bind(role).fetch_one(pool).await?;
+        let create = password.map_or_else(
+            || format!("CREATE ROLE {quoted} LOGIN;"),
+            |password| format!("CREATE ROLE {quoted} LOGIN PASSWORD '{}';", password.replace('\'', "''")),
+        );
+        let grants = format!(
+            "{} GRANT USAGE ON SCHEMA public TO {quoted};
+             GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {quoted};
+             REVOKE UPDATE, DELETE ON change_log FROM {quoted};
+             REVOKE INSERT, UPDATE, DELETE ON seaql_migrations FROM {quoted};",
+            if known { "" } else { &create }
+        );
+        sqlx::raw_sql(AssertSqlSafe(grants)).execute(pool).await.map(drop)
+    }
+
+    pub async fn close(&self) {
+        match &self.pools {
+            Pools::Postgres(pool) => pool.close().await,
+            Pools::Sqlite { write, read } => {
+                read.close().await;
+                write.close().await;
+            }
+        }
+    }
+}

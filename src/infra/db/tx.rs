@@ -1,0 +1,216 @@
+//! A transaction on either database, on behalf of somebody.
+
+use std::fmt::Write as _;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use async_trait::async_trait;
+use futures_util::TryFutureExt as _;
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, ExecResult, QueryResult, RuntimeErr, Statement, Value, Values};
+use sea_query_sqlx::SqlxValues;
+use sqlx::{AssertSqlSafe, Postgres, Sqlite, Transaction};
+use tokio::sync::Mutex;
+use uuid::Uuid;
+
+use super::pool::Pools;
+use super::row::Row;
+use super::Backend;
+
+/// For whom a transaction runs: what PostgreSQL's policies let through.
+#[derive(Clone, Debug, Default)]
+pub struct Scope {
+    pub workspace: Option<Uuid>,
+    pub user: Option<Uuid>,
+    /// Set while somebody signs in and it is not known yet who it is.
+    pub sign_in_email: Option<String>,
+}
+
+impl Scope {
+    pub fn workspace(id: Uuid) -> Self {
+        Self { workspace: Some(id), ..Self::default() }
+    }
+
+    fn settings(&self) -> String {
+        let mut sql = String::new();
+        let mut set = |name: &str, value: &str| {
+            // A string constant: quotes doubled, and `standard_conforming_strings` is on.
+            let _ = write!(sql, "; SELECT set_config('{name}', '{}', true)", value.replace('\'', "''").replace('\0', ""));
+        };
+        if let Some(id) = self.workspace {
+            set("kith.workspace", &id.to_string());
+        }
+        if let Some(id) = self.user {
+            set("kith.user", &id.to_string());
+        }
+        if let Some(email) = &self.sign_in_email {
+            set("kith.sign_in_email", email);
+        }
+        sql
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// One snapshot for all that the operation reads.
+    Read,
+    Write,
+}
+
+/// Rolled back when dropped without [`Tx::commit`].
+pub struct Tx {
+    inner: Mutex<Inner>,
+    backend: Backend,
+    statements: AtomicUsize,
+}
+
+enum Inner {
+    Postgres(Transaction<'static, Postgres>),
+    Sqlite(Transaction<'static, Sqlite>),
+}
+
+impl Tx {
+    pub(super) async fn begin(pools: &Pools, scope: &Scope, mode: Mode) -> Result<Self, sqlx::Error> {
+        let (inner, backend) = match pools {
+            Pools::Postgres(pool) => {
+                let begin = match mode {
+                    Mode::Read => "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY",
+                    Mode::Write => "BEGIN",
+                };
+                let sql = AssertSqlSafe(format!("{begin}{}", scope.settings()));
+                (Inner::Postgres(pool.begin_with(sql).await?), Backend::Postgres)
+            }
+            Pools::Sqlite { write, read } => {
+                let tx = match mode {
+                    Mode::Read => read.begin_with("BEGIN DEFERRED").await?,
+                    Mode::Write => write.begin_with("BEGIN IMMEDIATE").await?,
+                };
+                (Inner::Sqlite(tx), Backend::Sqlite)
+            }
+        };
+        Ok(Self { inner: Mutex::new(inner), backend, statements: AtomicUsize::new(0) })
+    }
+
+    pub fn backend(&self) -> Backend {
+        self.backend
+    }
+
+    /// How many statements ran in this transaction so far, begin and commit not counted.
+    pub fn statements(&self) -> usize {
+        self.statements.load(Ordering::Relaxed)
+    }
+
+    pub async fn fetch_all(&self, sql: &str, values: Vec<Value>) -> Result<Vec<Row>, sqlx::Error> {
+        self.count(sql);
+        let values = SqlxValues(Values(values));
+        match &mut *self.inner.lock().await {
+            Inner::Postgres(tx) => {
+                let rows = sqlx::query_with(AssertSqlSafe(sql), values).fetch_all(&mut **tx).await?;
+                Ok(rows.into_iter().map(Row::Postgres).collect())
+            }
+            Inner::Sqlite(tx) => {
+                let rows = sqlx::query_with(AssertSqlSafe(sql), values).fetch_all(&mut **tx).await?;
+                Ok(rows.into_iter().map(Row::Sqlite).collect())
+            }
+        }
+    }
+
+    pub async fn fetch_optional(&self, sql: &str, values: Vec<Value>) -> Result<Option<Row>, sqlx::Error> {
+        Ok(self.fetch_all(sql, values).await?.into_iter().next())
+    }
+
+    /// Runs a statement and tells how many rows it touched.
+    pub async fn run(&self, sql: &str, values: Vec<Value>) -> Result<u64, sqlx::Error> {
+        self.count(sql);
+        let values = SqlxValues(Values(values));
+        match &mut *self.inner.lock().await {
+            Inner::Postgres(tx) => {
+                sqlx::query_with(AssertSqlSafe(sql), values).execute(&mut **tx).map_ok(|done| done.rows_affected()).await
+            }
+            Inner::Sqlite(tx) => {
+                sqlx::query_with(AssertSqlSafe(sql), values).execute(&mut **tx).map_ok(|done| done.rows_affected()).await
+            }
+        }
+    }
+
+    pub async fn commit(self) -> Result<(), sqlx::Error> {
+        match self.inner.into_inner() {
+            Inner::Postgres(tx) => tx.commit().await,
+            Inner::Sqlite(tx) => tx.commit().await,
+        }
+    }
+
+    pub async fn rollback(self) -> Result<(), sqlx::Error> {
+        match self.inner.into_inner() {
+            Inner::Postgres(tx) => tx.rollback().await,
+            Inner::Sqlite(tx) => tx.rollback().await,
+        }
+    }
+
+    fn count(&self, sql: &str) {
+        self.statements.fetch_add(1, Ordering::Relaxed);
+        tracing::trace!(target: "kith::sql", "{sql}");
+    }
+}
+
+fn query_error(error: sqlx::Error) -> DbErr {
+    DbErr::Query(RuntimeErr::SqlxError(error.into()))
+}
+
+fn parts(statement: Statement) -> (String, SqlxValues) {
+    (statement.sql, SqlxValues(statement.values.unwrap_or_else(|| Values(Vec::new()))))
+}
+
+#[async_trait]
+impl ConnectionTrait for Tx {
+    fn get_database_backend(&self) -> DbBackend {
+        match self.backend {
+            Backend::Postgres => DbBackend::Postgres,
+            Backend::Sqlite => DbBackend::Sqlite,
+        }
+    }
+
+    async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
+        self.count(&statement.sql);
+        let (sql, values) = parts(statement);
+        let query = AssertSqlSafe(sql);
+        match &mut *self.inner.lock().await {
+            Inner::Postgres(tx) => {
+                sqlx::query_with(query, values).execute(&mut **tx).await.map(Into::into).map_err(query_error)
+            }
+            Inner::Sqlite(tx) => sqlx::query_with(query, values).execute(&mut **tx).await.map(Into::into).map_err(query_error),
+        }
+    }
+
+    async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
+        self.count(sql);
+        match &mut *self.inner.lock().await {
+            Inner::Postgres(tx) => {
+                sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut **tx).await.map(Into::into).map_err(query_error)
+            }
+            Inner::Sqlite(tx) => {
+                sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut **tx).await.map(Into::into).map_err(query_error)
+            }
+        }
+    }
+
+    async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
+        Ok(self.query_all_raw(statement).await?.into_iter().next())
+    }
+
+    async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        let (sql, values) = parts(statement);
+        let rows = self.fetch_all_with(sql, values).await.map_err(query_error)?;
+        Ok(rows
+            .into_iter()
+            .map(|row| match row {
+                Row::Postgres(row) => row.into(),
+                Row::Sqlite(row) => row.into(),
+            })
+            .collect())
+    }
+}
+
+impl Tx {
+    async fn fetch_all_with(&self, sql: String, values: SqlxValues) -> Result<Vec<Row>, sqlx::Error> {
+        self.fetch_all(&sql, values.0.0).await
+    }
+}

@@ -1,0 +1,5 @@
+//! What knows no CRM: the database, the clock, text.
+
+pub mod clock;
+pub mod db;
+pub mod text;

@@ -1,0 +1,240 @@
+//! The command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::{Args, Parser, Subcommand};
+use kith::app::{self, App, StartError};
+use kith::config::{Config, LogFormat};
+use kith::features::demo;
+use kith::features::workspaces::NewWorkspace;
+use kith::graphql::http::{Server, router};
+use kith::graphql::schema::WorkspaceSchema;
+use kith::infra::clock::Clock;
+use kith::objects;
+use kith::records::write::Rejected;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// A headless CRM: one binary, one GraphQL endpoint.
+///
+/// Without any setting it keeps its data in an embedded database under ./kith-data. Settings come
+/// from kith.toml and the environment; `kith config` prints all of them with their defaults.
+#[derive(Parser)]
+#[command(version, about)]
+struct Cli {
+    /// A file of settings; ./kith.toml is read if it is there
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve the API
+    Serve(Serve),
+    /// Bring the database's schema up to date, as its owner (DATABASE_MIGRATE_URL)
+    Migrate {
+        /// Take back so many steps instead
+        #[arg(long, value_name = "STEPS")]
+        down: Option<u32>,
+    },
+    /// Fill the database with a demo workspace, unless it has one
+    Demo,
+    /// Make a workspace with its first administrator
+    CreateWorkspace(CreateWorkspace),
+    /// Print the schema of a brand-new workspace
+    Schema,
+    /// Print all settings with their defaults, as a file to copy
+    Config,
+}
+
+#[derive(Args)]
+struct Serve {
+    /// Fill the database with a demo workspace first, unless it has one
+    #[arg(long)]
+    demo: bool,
+    /// Where to listen
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<SocketAddr>,
+    /// Where the embedded database and the signing key are kept
+    #[arg(long, value_name = "FOLDER")]
+    data_dir: Option<PathBuf>,
+}
+
+#[derive(Args)]
+struct CreateWorkspace {
+    /// The workspace's name
+    #[arg(long)]
+    name: String,
+    /// The administrator's name
+    #[arg(long)]
+    admin: String,
+    /// The administrator's address, to sign in with
+    #[arg(long)]
+    email: String,
+    /// The administrator's password
+    #[arg(long, env = "KITH_ADMIN_PASSWORD", hide_env_values = true)]
+    password: String,
+    /// Where the workspace's days begin
+    #[arg(long, default_value = "UTC")]
+    time_zone: String,
+    /// The currency in which it reckons
+    #[arg(long, default_value = "EUR")]
+    currency: String,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let done = Config::load(cli.config.as_deref(), |name| std::env::var(name).ok()).map_err(|e| StartError(e.to_string())).and_then(|config| {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+        runtime.map_err(|e| StartError(e.to_string()))?.block_on(run(cli.command, config))
+    });
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("kith: {why}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(command: Command, mut config: Config) -> Result<(), StartError> {
+    match command {
+        Command::Serve(options) => {
+            start_log(&config)?;
+            config.server.listen = options.listen.unwrap_or(config.server.listen);
+            config.server.data_dir = options.data_dir.unwrap_or(config.server.data_dir);
+            serve(config, options.demo).await
+        }
+        Command::Migrate { down } => migrate(&config, down).await,
+        Command::Demo => {
+            let app = App::start(config, Clock::default()).await?;
+            println!("{}", fill(&app).await?);
+            app.db.close().await;
+            Ok(())
+        }
+        Command::CreateWorkspace(options) => create_workspace(config, options).await,
+        Command::Schema => {
+            print!("{}", WorkspaceSchema::build(&Arc::new(objects::standard_catalog())).sdl().0);
+            Ok(())
+        }
+        Command::Config => {
+            print!("{}", kith::config::DEFAULTS);
+            Ok(())
+        }
+    }
+}
+
+fn start_log(config: &Config) -> Result<(), StartError> {
+    let filter = config.log.filter.parse::<tracing_subscriber::EnvFilter>();
+    let filter = filter.map_err(|e| StartError(format!("log.filter (KITH_LOG): `{}` is not right: {e}", config.log.filter)))?;
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match config.log.format {
+        LogFormat::Text => log.init(),
+        LogFormat::Json => log.json().init(),
+    }
+    Ok(())
+}
+
+async fn serve(config: Config, with_demo: bool) -> Result<(), StartError> {
+    let listen = config.server.listen;
+    let app = App::start(config, Clock::default()).await?;
+    if with_demo {
+        println!("{}", fill(&app).await?);
+    }
+    let listener = tokio::net::TcpListener::bind(listen).await;
+    let listener = listener.map_err(|e| StartError(format!("server.listen (KITH_LISTEN): cannot listen on {listen}: {e}")))?;
+    let address = listener.local_addr().map_err(|e| StartError(e.to_string()))?;
+    println!("{}", welcome(address, with_demo));
+    let server = router(Server::new(app.clone()));
+    let served = axum::serve(listener, server).with_graceful_shutdown(asked_to_stop()).await;
+    app.db.close().await;
+    served.map_err(|e| StartError(e.to_string()))
+}
+
+fn welcome(address: SocketAddr, with_demo: bool) -> String {
+    let base = format!("http://{address}");
+    let mut text = format!("\nKith listens on {base}\n  explorer  {base}/\n  API       {base}/graphql\n  schema    {base}/schema.graphql\n");
+    if with_demo {
+        text.push_str(&format!(
+            "\nSign in as {} with the password {}. Try:\n\n  curl -s {base}/graphql -H 'content-type: application/json' \\\n    -d '{{\"query\":\"mutation {{ signIn(input: {{ email: \\\"{}\\\", password: \\\"{}\\\" }}) {{ session {{ accessToken member {{ name }} workspace {{ name }} }} userErrors {{ message }} }} }}\"}}'\n",
+            demo::EMAIL, demo::PASSWORD, demo::EMAIL, demo::PASSWORD
+        ));
+    }
+    text
+}
+
+async fn fill(app: &Arc<App>) -> Result<&'static str, StartError> {
+    match demo::fill(app).await {
+        Ok(true) => Ok("Filled a demo workspace."),
+        Ok(false) => Ok("The demo workspace is there already."),
+        Err(e) => Err(StartError(format!("the demo workspace could not be filled: {e}"))),
+    }
+}
+
+/// Ctrl-C, or SIGTERM from whoever runs us: requests under way are answered first.
+async fn asked_to_stop() {
+    let interrupt = async {
+        let _ = tokio::signal::ctrl_c().await;
+    };
+    #[cfg(unix)]
+    let terminate = async {
+        if let Ok(mut signal) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            signal.recv().await;
+        }
+    };
+    #[cfg(not(unix))]
+    let terminate = std::future::pending::<()>();
+    tokio::select! {
+        () = interrupt => {}
+        () = terminate => {}
+    }
+    tracing::info!("stopping: requests under way are answered first");
+}
+
+async fn migrate(config: &Config, down: Option<u32>) -> Result<(), StartError> {
+    let owner = if config.database.migrate_url.is_empty() { &config.database.url } else { &config.database.migrate_url };
+    let db = app::connect(config, owner).await?;
+    match down {
+        Some(steps) => app::migrate_down(&db, steps).await?,
+        None => app::migrate(&db).await?,
+    }
+    let role = url::Url::parse(&config.database.url).ok().filter(|url| url.scheme().starts_with("postgres"));
+    if let (Some(role), false) = (role, config.database.migrate_url.is_empty()) {
+        db.grant_to(role.username(), role.password()).await.map_err(|e| StartError(format!("cannot grant rights to `{}`: {e}", role.username())))?;
+    }
+    println!("The schema is at step {}.", app::applied_migrations(&db).await.map_err(|e| StartError(e.to_string()))?);
+    db.close().await;
+    Ok(())
+}
+
+async fn create_workspace(config: Config, options: CreateWorkspace) -> Result<(), StartError> {
+    let app = App::start(config, Clock::default()).await?;
+    let new = NewWorkspace {
+        name: options.name,
+        time_zone: options.time_zone,
+        home_currency: options.currency,
+        locale: "en".into(),
+        admin_name: options.admin,
+        admin_email: options.email,
+        admin_password: options.password,
+    };
+    let made = app.workspaces.create(new).await;
+    app.db.close().await;
+    match made {
+        Ok(made) => {
+            println!("{}", made.workspace);
+            Ok(())
+        }
+        Err(Rejected::User { errors, .. }) => {
+            let why: Vec<String> = errors.into_iter().map(|error| format!("{}: {}", error.path.join("."), error.message)).collect();
+            Err(StartError(why.join("\n")))
+        }
+        Err(Rejected::Failed(error)) => Err(StartError(error.to_string())),
+    }
+}

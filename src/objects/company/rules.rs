@@ -1,0 +1,19 @@
+//! What is always true of a company: parents form no cycle, and `domain` is the first of `domains`.
+
+use async_trait::async_trait;
+use serde_json::Value as Json;
+
+use crate::error::Result;
+use crate::objects::tree;
+use crate::records::write::{Draft, Rules, Unit};
+
+pub struct CompanyRules;
+
+#[async_trait]
+impl Rules for CompanyRules {
+    async fn before_save(&self, unit: &mut Unit<'_>, draft: &mut Draft) -> Result<()> {
+        let primary = draft.now.get("domains").and_then(Json::as_array).and_then(|domains| domains.first()).cloned();
+        draft.set("domain", primary.unwrap_or(Json::Null));
+        tree::refuse_cycle(unit, draft, "parent", "A company cannot be its own parent, directly or through others.").await
+    }
+}

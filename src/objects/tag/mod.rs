@@ -1,0 +1,5 @@
+//! A tag. `definition` says what it is; the server keeps nothing beyond that true of it.
+
+mod definition;
+
+pub use definition::definition;

@@ -1,0 +1,257 @@
+//! Filters: a tree of conditions becomes one SQL predicate.
+//!
+//! A filter is two-valued: a record matches or it does not, null included, and `not` is the exact
+//! complement. SQL's third value is harmless where conditions are only joined by AND and OR (null
+//! counts as "no" there), so a plain comparison stays plain and an index can serve it. Under a
+//! `not` each leaf is written `(…) IS TRUE`. Sub-selects (`EXISTS`) are two-valued by themselves,
+//! so inside them the counting starts anew.
+
+use sea_orm::Value;
+use serde_json::{Map, Value as Json};
+use uuid::Uuid;
+
+use super::node::Planner;
+use crate::catalog::{Field, Kind, Object, Relation, Target, Via};
+use crate::error::{Error, Result};
+use crate::records::sql::{Sql, all_of, any_of};
+
+mod leaf;
+
+impl Planner<'_> {
+    /// The predicate of a filter over the table `alias`. `negated`: under an odd or even number of
+    /// `not`, but in the same row.
+    pub fn filter(&mut self, object: &Object, alias: &str, filter: &Json, negated: bool) -> Result<String> {
+        let Some(conditions) = filter.as_object() else { return Ok("TRUE".into()) };
+        let mut parts = Vec::new();
+        for (name, condition) in conditions {
+            if condition.is_null() {
+                continue;
+            }
+            let part = match name.as_str() {
+                "and" => all_of(&self.each(object, alias, condition, negated)?),
+                "or" => any_of(&self.each(object, alias, condition, negated)?),
+                "not" => format!("NOT ({})", self.filter(object, alias, condition, true)?),
+                "id" => self.id_filter(&format!("{alias}.id"), condition, negated)?,
+                // Asked of a record that is there.
+                "isNull" => if condition == &Json::Bool(true) { "FALSE" } else { "TRUE" }.into(),
+                "custom" => self.custom_filter(object, alias, condition, negated)?,
+                "customFields" => self.untyped_filter(object, alias, condition, negated)?,
+                other => self.member_filter(object, alias, other, condition, negated).map_err(|e| e.within(other))?,
+            };
+            parts.push(part);
+        }
+        Ok(all_of(&parts))
+    }
+
+    fn each(&mut self, object: &Object, alias: &str, list: &Json, negated: bool) -> Result<Vec<String>> {
+        let single = std::slice::from_ref(list);
+        let filters = list.as_array().map_or(single, Vec::as_slice);
+        filters.iter().map(|filter| self.filter(object, alias, filter, negated)).collect()
+    }
+
+    fn member_filter(&mut self, object: &Object, alias: &str, name: &str, condition: &Json, negated: bool) -> Result<String> {
+        if let Some(field) = object.find_field(name) {
+            return self.field_filter(object, field, alias, condition, negated);
+        }
+        let relation = object.relations.get(name);
+        let relation = relation.ok_or_else(|| Error::bad_request(format!("{} has no field `{name}` to filter by.", object.type_name)))?;
+        self.relation_filter(relation, alias, condition)
+    }
+
+    fn custom_filter(&mut self, object: &Object, alias: &str, condition: &Json, negated: bool) -> Result<String> {
+        let empty = Map::new();
+        let mut parts = Vec::new();
+        for (name, condition) in condition.as_object().unwrap_or(&empty) {
+            let field = object.custom.get(name);
+            let field = field.ok_or_else(|| Error::bad_request(format!("{} has no custom field `{name}`.", object.type_name)))?;
+            if !condition.is_null() {
+                parts.push(self.field_filter(object, field, alias, condition, negated).map_err(|e| e.within(name))?);
+            }
+        }
+        Ok(all_of(&parts))
+    }
+
+    /// `customFields: [{ field: "arr", operator: "gte", value: "10" }]`
+    fn untyped_filter(&mut self, object: &Object, alias: &str, condition: &Json, negated: bool) -> Result<String> {
+        let single = std::slice::from_ref(condition);
+        let mut parts = Vec::new();
+        for one in condition.as_array().map_or(single, Vec::as_slice) {
+            let name = one["field"].as_str().unwrap_or_default();
+            let field = object.custom.get(name);
+            let field = field.ok_or_else(|| Error::bad_request(format!("{} has no custom field `{name}`.", object.type_name)))?;
+            let operator = one["operator"].as_str().unwrap_or_default();
+            let mut typed = Map::new();
+            typed.insert(operator.to_owned(), one["value"].clone());
+            let mut typed = Json::Object(typed);
+            if field.kind == Kind::Money && !matches!(operator, "isNull" | "currency") {
+                typed = serde_json::json!({ "amount": typed });
+            }
+            parts.push(self.field_filter(object, field, alias, &typed, negated).map_err(|e| e.within(name))?);
+        }
+        Ok(all_of(&parts))
+    }
+
+    fn relation_filter(&mut self, relation: &Relation, alias: &str, condition: &Json) -> Result<String> {
+        match (&relation.via, &relation.target) {
+            (Via::Column(column), Target::Object(target)) => {
+                let target = self.catalog.object(target).clone();
+                let other = self.sql.alias();
+                let column = format!("{alias}.{column}");
+                let link = format!("{other}.id = {column}");
+                let filter = self.filter(&target, &other, condition, false)?;
+                let exists = self.exists(&target, &other, &link, &filter);
+                Ok(match condition.get("isNull").and_then(Json::as_bool) {
+                    // The rest of a filter that asks for nothing there cannot hold.
+                    Some(true) => format!("NOT {}", self.exists(&target, &other, &link, "TRUE")),
+                    _ => exists,
+                })
+            }
+            (Via::Column(_), Target::Any) => Err(Error::bad_request("This relation cannot be filtered by.")),
+            _ => self.list_filter(relation, alias, condition),
+        }
+    }
+
+    fn exists(&mut self, target: &Object, other: &str, link: &str, filter: &str) -> String {
+        format!(
+            "EXISTS (SELECT 1 FROM {} {other} WHERE {other}.workspace_id = $1 AND {link} AND {other}.deleted_at IS NULL AND {filter})",
+            target.table
+        )
+    }
+
+    /// `some`, `none`, `every` and `count` over a to-many relation.
+    fn list_filter(&mut self, relation: &Relation, alias: &str, condition: &Json) -> Result<String> {
+        let empty = Map::new();
+        let mut parts = Vec::new();
+        for (quantifier, filter) in condition.as_object().unwrap_or(&empty) {
+            if filter.is_null() {
+                continue;
+            }
+            let part = match quantifier.as_str() {
+                "some" => format!("EXISTS ({})", self.related(relation, alias, "1", Some((filter, false)))?),
+                "none" => format!("NOT EXISTS ({})", self.related(relation, alias, "1", Some((filter, false)))?),
+                "every" => format!("NOT EXISTS ({})", self.related(relation, alias, "1", Some((filter, true)))?),
+                "count" => {
+                    let count = format!("({})", self.related(relation, alias, "count(*)", None)?);
+                    let field = Field::column("count", Kind::Integer, "count", "");
+                    self.comparisons(&field, &count, None, filter, false)?
+                }
+                other => return Err(Error::bad_request(format!("`{other}` is not a quantifier."))),
+            };
+            parts.push(part);
+        }
+        Ok(all_of(&parts))
+    }
+
+    /// A select over the records that a to-many relation leads to, those that fit the filter, or,
+    /// turned round, those that do not.
+    fn related(&mut self, relation: &Relation, alias: &str, what: &str, filter: Option<(&Json, bool)>) -> Result<String> {
+        let other = self.sql.alias();
+        let target = match &relation.target {
+            Target::Object(name) => Some(self.catalog.object(name).clone()),
+            Target::Any => None,
+        };
+        let (from, link) = self.related_from(relation, target.as_deref(), alias, &other);
+        let predicate = match (filter, &target) {
+            (None, _) => "TRUE".into(),
+            (Some((filter, false)), Some(target)) => self.filter(target, &other, filter, false)?,
+            (Some((filter, true)), Some(target)) => format!("NOT ({})", self.filter(target, &other, filter, true)?),
+            (Some((filter, negated)), None) => {
+                let inner = self.record_filter(&other, filter)?;
+                if negated { format!("NOT ({inner})") } else { inner }
+            }
+        };
+        let alive = if target.is_some() { format!(" AND {other}.deleted_at IS NULL") } else { String::new() };
+        Ok(format!("SELECT {what} FROM {from} WHERE {link}{alive} AND {predicate}"))
+    }
+
+    /// Tables and condition that lead from the record `alias` to the related `other`.
+    pub fn related_from(&mut self, relation: &Relation, target: Option<&Object>, alias: &str, other: &str) -> (String, String) {
+        let table = target.map_or("record", |object| &object.table);
+        match &relation.via {
+            Via::Children(column) => {
+                (format!("{table} {other}"), format!("{other}.workspace_id = $1 AND {other}.{column} = {alias}.id"))
+            }
+            Via::Column(column) => {
+                (format!("{table} {other}"), format!("{other}.workspace_id = $1 AND {other}.id = {alias}.{column}"))
+            }
+            Via::Link { kind, from } => {
+                let link = format!("l{other}");
+                let (mine, theirs) = if *from { ("from_id", "to_id") } else { ("to_id", "from_id") };
+                (
+                    format!("record_link {link} JOIN {table} {other} ON {other}.workspace_id = $1 AND {other}.id = {link}.{theirs}"),
+                    format!("{link}.workspace_id = $1 AND {link}.kind = '{kind}' AND {link}.{mine} = {alias}.id"),
+                )
+            }
+        }
+    }
+
+    /// Conditions on a record of any object.
+    fn record_filter(&mut self, alias: &str, filter: &Json) -> Result<String> {
+        let mut parts = Vec::new();
+        if let Some(id) = filter.get("id").filter(|id| !id.is_null()) {
+            parts.push(self.id_filter(&format!("{alias}.id"), id, false)?);
+        }
+        if let Some(names) = filter.get("object").filter(|names| !names.is_null()) {
+            let single = std::slice::from_ref(names);
+            let names = names.as_array().map_or(single, Vec::as_slice);
+            let names = names.iter().filter_map(Json::as_str).map(|name| self.object_by_enum(name).into()).collect::<Vec<Value>>();
+            let list = self.sql.bind_all(names);
+            parts.push(if list.is_empty() { "FALSE".into() } else { format!("{alias}.object IN ({list})") });
+        }
+        Ok(all_of(&parts))
+    }
+
+    pub fn id_filter(&mut self, id: &str, condition: &Json, negated: bool) -> Result<String> {
+        let empty = Map::new();
+        let mut parts = Vec::new();
+        for (operator, value) in condition.as_object().unwrap_or(&empty) {
+            if value.is_null() && operator != "eq" && operator != "ne" {
+                continue;
+            }
+            let part = match operator.as_str() {
+                "eq" if value.is_null() => format!("{id} IS NULL"),
+                "ne" if value.is_null() => format!("{id} IS NOT NULL"),
+                "eq" => format!("{id} = {}", self.bind_id(value)?),
+                "ne" => format!("({id} <> {} OR {id} IS NULL)", self.bind_id(value)?),
+                "isNull" => null_test(id, value),
+                "in" | "notIn" => {
+                    let single = std::slice::from_ref(value);
+                    let ids: Vec<String> = value.as_array().map_or(single, Vec::as_slice).iter().map(|id| self.bind_id(id)).collect::<Result<_>>()?;
+                    match (operator == "in", ids.is_empty()) {
+                        (true, true) => "FALSE".into(),
+                        (true, false) => format!("{id} IN ({})", ids.join(", ")),
+                        (false, true) => "TRUE".into(),
+                        (false, false) => format!("({id} NOT IN ({}) OR {id} IS NULL)", ids.join(", ")),
+                    }
+                }
+                other => return Err(unknown_operator(other)),
+            };
+            parts.push(part);
+        }
+        Ok(two_valued(all_of(&parts), negated))
+    }
+
+    pub fn bind_id(&mut self, value: &Json) -> Result<String> {
+        let id = value.as_str().and_then(|text| Uuid::parse_str(text).ok());
+        let id = id.ok_or_else(|| Error::bad_request("An id is a UUID."))?;
+        Ok(self.sql.bind(id))
+    }
+}
+
+/// `… IS TRUE` under a `not`, where null must count as "no".
+fn two_valued(predicate: String, negated: bool) -> String {
+    if negated { format!("({predicate}) IS TRUE") } else { predicate }
+}
+
+fn null_test(expression: &str, value: &Json) -> String {
+    if value == &Json::Bool(true) { format!("{expression} IS NULL") } else { format!("{expression} IS NOT NULL") }
+}
+
+fn unknown_operator(name: &str) -> Error {
+    Error::bad_request(format!("`{name}` is not an operator of this field."))
+}
+
+/// The folded text of an expression.
+fn folded(field: &Field, alias: &str, expression: &str) -> String {
+    field.fold_column.as_ref().map_or_else(|| Sql::fold(expression), |column| format!("{alias}.{column}"))
+}

@@ -1,0 +1,19 @@
+//! The read path: a selection becomes a plan, the plan one statement, its rows the answer.
+//!
+//! [`plan`] turns a root field into SQL and a [`shape::Shape`]; [`filter`], [`order`] and [`page`]
+//! are its parts. [`shape`] writes the answer's JSON straight from the rows, with no value in
+//! between. On both databases a root field is one statement, whatever it selects: to-one relations
+//! are joins whose columns stand flat in the row, to-many lists are correlated sub-selects that
+//! give one JSON array per row.
+
+pub(in crate::records) mod cell;
+mod connection;
+mod cursor;
+mod dates;
+mod filter;
+mod node;
+mod order;
+pub mod plan;
+pub mod shape;
+
+pub use plan::{Plan, RootQuery, filtered_ids};

@@ -1,0 +1,282 @@
+//! From a selection on one record to the columns that it needs and the shape that it gets.
+
+use std::collections::HashMap;
+
+use serde_json::Value as Json;
+
+use super::shape::{MoneyPart, NodeShape, ObjectShape, OptionPart, Out, Pick, VariantShape};
+use crate::catalog::{Catalog, Field, Kind, Object, Relation, Source, Store, Target, Variant, Via};
+use crate::error::{Error, Result};
+use crate::platform::Ctx;
+use crate::records::selection::{Merged, Selection, collect};
+use crate::records::sql::{CHUNK, Sql};
+
+/// What a statement is planned with.
+pub struct Planner<'a> {
+    pub ctx: &'a Ctx,
+    pub catalog: &'a Catalog,
+    pub sql: Sql,
+    /// Whether the record is only what it would be: its id must not be mistaken for the real one's.
+    pub preview: bool,
+}
+
+/// One `SELECT`: its columns and the tables joined for to-one relations.
+pub struct Scope {
+    pub alias: String,
+    pub joins: Vec<String>,
+    pub slots: Vec<(String, Store)>,
+    joined: HashMap<String, String>,
+}
+
+impl Scope {
+    pub fn new(alias: String) -> Self {
+        Self { alias, joins: Vec::new(), slots: Vec::new(), joined: HashMap::new() }
+    }
+
+    /// The place of an expression among the columns; the same expression is read once.
+    pub fn slot(&mut self, expression: String, store: Store) -> usize {
+        if let Some(known) = self.slots.iter().position(|(slot, _)| *slot == expression) {
+            return known;
+        }
+        self.slots.push((expression, store));
+        self.slots.len() - 1
+    }
+
+    /// Joins the record whose id `column` holds, once.
+    pub fn join(&mut self, sql: &mut Sql, target: &Object, column: &str) -> String {
+        if let Some(alias) = self.joined.get(column) {
+            return alias.clone();
+        }
+        let alias = sql.alias();
+        self.joins.push(format!(
+            " LEFT JOIN {} {alias} ON {alias}.workspace_id = $1 AND {alias}.id = {column} AND {alias}.deleted_at IS NULL",
+            target.table
+        ));
+        self.joined.insert(column.to_owned(), alias.clone());
+        alias
+    }
+
+    pub fn chunked(&self) -> bool {
+        self.slots.len() > CHUNK
+    }
+
+    /// The columns as one JSON array.
+    pub fn row_as_json(&self, sql: &Sql) -> String {
+        let items: Vec<String> = self.slots.iter().map(|(slot, store)| sql.in_json(slot, *store)).collect();
+        sql.json_array(&items)
+    }
+}
+
+/// SQLite joins 64 tables at most; a plan stays below that on both databases.
+const MOST_JOINS: usize = 60;
+
+impl Planner<'_> {
+    /// A record of a known object in the table `alias`.
+    pub fn object(&mut self, scope: &mut Scope, alias: &str, object: &Object, only: Option<&'static Variant>, selections: &[&Selection]) -> Result<ObjectShape> {
+        let variants: Vec<Option<&'static Variant>> = match (&object.variants, only) {
+            (Some(variants), None) => variants.types.iter().map(Some).collect(),
+            (_, only) => vec![only],
+        };
+        let discriminator = match &object.variants {
+            Some(variants) if only.is_none() => Some(scope.slot(format!("{alias}.{}", variants.field), Store::Text)),
+            _ => None,
+        };
+        let mut shapes = Vec::new();
+        for variant in variants {
+            let fields = self.fields(scope, alias, object, variant, selections)?;
+            shapes.push(VariantShape { when: discriminator.and(variant).map(|variant| variant.value), fields });
+        }
+        if scope.joins.len() > MOST_JOINS {
+            return Err(Error::bad_request(format!("The selection follows more than {MOST_JOINS} relations in one record; ask in two queries.")));
+        }
+        Ok(ObjectShape { present: None, discriminator, variants: shapes })
+    }
+
+    fn fields(&mut self, scope: &mut Scope, alias: &str, object: &Object, variant: Option<&'static Variant>, selections: &[&Selection]) -> Result<Vec<(String, Out)>> {
+        let type_name = variant.map_or(object.type_name.as_str(), |variant| variant.type_name);
+        let fits = |name: &str| name == type_name || name == "Record" || name == "Node" || name == object.type_name;
+        let mut fields = Vec::new();
+        for merged in collect(selections, fits) {
+            let out = self.member(scope, alias, object, type_name, &merged).map_err(|e| e.within(merged.key))?;
+            fields.push((merged.key.to_owned(), out));
+        }
+        Ok(fields)
+    }
+
+    fn member(&mut self, scope: &mut Scope, alias: &str, object: &Object, type_name: &str, merged: &Merged<'_>) -> Result<Out> {
+        Ok(match merged.name {
+            "__typename" => Out::Literal(format!("\"{type_name}\"")),
+            "id" if self.preview && alias == scope.alias => Out::DerivedId { slot: scope.slot(format!("{alias}.id"), Store::Uuid), suffix: "@preview" },
+            "id" | "recordId" => Out::Id { slot: scope.slot(format!("{alias}.id"), Store::Uuid) },
+            "object" => Out::Literal(format!("\"{}\"", object_enum(&object.name))),
+            "title" => {
+                let field = &object.fields[&object.title];
+                self.scalar(scope, alias, field)
+            }
+            "customFields" => {
+                let kinds = object.custom.values().map(|field| (field.name.clone(), field.kind)).collect();
+                Out::CustomFields { slot: scope.slot(format!("{alias}.custom"), Store::Json), kinds }
+            }
+            "custom" => self.custom(scope, alias, object, merged)?,
+            "createdBy" => self.actor(scope, alias, "created_by", merged)?,
+            "updatedBy" => self.actor(scope, alias, "updated_by", merged)?,
+            "tags" => self.plain_list(scope, alias, &object.relations["tags"], merged)?,
+            name => match (object.find_field(name), object.relations.get(name)) {
+                (Some(field), _) => self.field(scope, alias, field, merged)?,
+                (None, Some(relation)) => self.relation(scope, alias, object, relation, merged)?,
+                (None, None) => return Err(Error::bad_request(format!("{type_name} has no field `{name}`."))),
+            },
+        })
+    }
+
+    fn custom(&mut self, scope: &mut Scope, alias: &str, object: &Object, merged: &Merged<'_>) -> Result<Out> {
+        let mut fields = Vec::new();
+        for part in collect(&merged.children, |_| true) {
+            let out = match part.name {
+                "__typename" => Out::Literal(format!("\"{}Custom\"", object.type_name)),
+                "id" => Out::DerivedId { slot: scope.slot(format!("{alias}.id"), Store::Uuid), suffix: ":custom" },
+                name => {
+                    let field = object.custom.get(name).ok_or_else(|| Error::bad_request(format!("{} has no custom field `{name}`.", object.type_name)))?;
+                    self.field(scope, alias, field, &part)?
+                }
+            };
+            fields.push((part.key.to_owned(), out));
+        }
+        Ok(Out::Inline(fields))
+    }
+
+    fn actor(&mut self, scope: &mut Scope, alias: &str, column: &str, merged: &Merged<'_>) -> Result<Out> {
+        let mut fields = Vec::new();
+        for part in collect(&merged.children, |_| true) {
+            let out = match part.name {
+                "__typename" => Out::Literal("\"Actor\"".into()),
+                "kind" => Out::Scalar { slot: scope.slot(format!("{alias}.{column}_kind"), Store::Text), kind: Kind::Text },
+                "id" => Out::Id { slot: scope.slot(format!("{alias}.{column}"), Store::Uuid) },
+                _ => {
+                    let member = self.catalog.object("member").clone();
+                    self.joined(scope, &format!("{alias}.{column}"), &member, &part)?
+                }
+            };
+            fields.push((part.key.to_owned(), out));
+        }
+        Ok(Out::Inline(fields))
+    }
+
+    fn scalar(&self, scope: &mut Scope, alias: &str, field: &Field) -> Out {
+        let slot = scope.slot(self.sql.field(alias, field), field.kind.store());
+        Out::Scalar { slot, kind: field.kind }
+    }
+
+    /// The expression of a money field's currency.
+    pub fn currency(&self, alias: &str, field: &Field) -> String {
+        match &field.source {
+            Source::Column(column) => format!("{alias}.{column}_currency"),
+            Source::Custom { .. } => self.sql.custom_currency(alias, &field.name),
+        }
+    }
+
+    fn field(&mut self, scope: &mut Scope, alias: &str, field: &Field, merged: &Merged<'_>) -> Result<Out> {
+        let expression = self.sql.field(alias, field);
+        Ok(match field.kind {
+            Kind::Money => Out::Money {
+                amount: scope.slot(expression, Store::Int),
+                currency: scope.slot(self.currency(alias, field), Store::Text),
+                parts: parts(merged, |name| match name {
+                    "amount" => MoneyPart::Amount,
+                    "currency" => MoneyPart::Currency,
+                    _ => MoneyPart::Typename,
+                }),
+            },
+            Kind::Select | Kind::MultiSelect => Out::Select {
+                slot: scope.slot(expression, field.kind.store()),
+                list: field.kind == Kind::MultiSelect,
+                options: field.settings.options.clone(),
+                parts: parts(merged, |name| match name {
+                    "key" => OptionPart::Key,
+                    "label" => OptionPart::Label,
+                    "color" => OptionPart::Color,
+                    "archived" => OptionPart::Archived,
+                    _ => OptionPart::Typename,
+                }),
+            },
+            Kind::Emails => picks(scope, expression, true, "EmailEntry", &["address", "normalized", "label", "primary"], merged),
+            Kind::Phones => picks(scope, expression, true, "PhoneEntry", &["number", "e164", "extension", "label", "primary"], merged),
+            Kind::ExternalIds => picks(scope, expression, true, "ExternalId", &["system", "id"], merged),
+            Kind::Address => picks(scope, expression, false, "Address", &["street", "line2", "city", "region", "postalCode", "country"], merged),
+            Kind::Reference => Out::Node(self.any(scope, &expression, &merged.children)?),
+            _ => self.scalar(scope, alias, field),
+        })
+    }
+
+    fn relation(&mut self, scope: &mut Scope, alias: &str, object: &Object, relation: &Relation, merged: &Merged<'_>) -> Result<Out> {
+        match (&relation.via, &relation.target) {
+            (Via::Column(column), Target::Object(target)) => {
+                let target = self.catalog.object(target).clone();
+                self.joined(scope, &format!("{alias}.{column}"), &target, merged)
+            }
+            (Via::Column(column), Target::Any) => Ok(Out::Node(self.any(scope, &format!("{alias}.{column}"), &merged.children)?)),
+            _ => self.nested(scope, alias, object, relation, merged),
+        }
+    }
+
+    /// A to-one relation: the other record's columns stand flat in the row.
+    fn joined(&mut self, scope: &mut Scope, column: &str, target: &Object, merged: &Merged<'_>) -> Result<Out> {
+        let joined = scope.join(&mut self.sql, target, column);
+        let mut shape = self.object(scope, &joined, target, None, &merged.children)?;
+        shape.present = Some(scope.slot(format!("{joined}.id"), Store::Uuid));
+        Ok(Out::Node(NodeShape::Object(shape)))
+    }
+
+    /// A record of whatever object, by its id: one sub-select for each object that the selection
+    /// can mean, of which the database runs one.
+    pub fn any(&mut self, scope: &mut Scope, id: &str, selections: &[&Selection]) -> Result<NodeShape> {
+        let objects: Vec<_> = self.catalog.objects().cloned().collect();
+        let spine = self.sql.alias();
+        let mut cases = String::new();
+        let mut shapes = Vec::new();
+        for object in objects {
+            let alias = self.sql.alias();
+            let mut inner = Scope::new(alias.clone());
+            let shape = self.object(&mut inner, &alias, &object, None, selections)?;
+            let name = format!("'{}'", object.name);
+            let name = if self.sql.is_postgres() { format!("{name}::text") } else { name };
+            let row = inner.row_as_json(&self.sql);
+            let row = self.sql.json_array(&[name, row]);
+            cases.push_str(&format!(
+                " WHEN '{}' THEN (SELECT {row} FROM {} {alias}{} WHERE {alias}.workspace_id = $1 AND {alias}.id = {spine}.id AND {alias}.deleted_at IS NULL)",
+                object.name,
+                object.table,
+                inner.joins.concat()
+            ));
+            shapes.push((object.name.clone(), shape, inner.chunked()));
+        }
+        let slot = scope.slot(
+            format!("(SELECT CASE {spine}.object{cases} END FROM record {spine} WHERE {spine}.workspace_id = $1 AND {spine}.id = {id})"),
+            Store::Json,
+        );
+        Ok(NodeShape::Any { slot, shapes })
+    }
+
+    /// The object that an `ObjectName` value means.
+    pub fn object_by_enum(&self, name: &str) -> String {
+        self.catalog.objects().find(|object| object_enum(&object.name) == name).map_or_else(String::new, |object| object.name.clone())
+    }
+
+    pub fn argument<'m>(merged: &'m Merged<'_>, name: &str) -> &'m Json {
+        merged.arguments.get(name).unwrap_or(&Json::Null)
+    }
+}
+
+/// `deal` as a value of the enum `ObjectName`.
+pub fn object_enum(name: &str) -> String {
+    name.to_uppercase()
+}
+
+fn parts<T>(merged: &Merged<'_>, part: impl Fn(&str) -> T) -> Vec<(String, T)> {
+    collect(&merged.children, |_| true).into_iter().map(|field| (field.key.to_owned(), part(field.name))).collect()
+}
+
+fn picks(scope: &mut Scope, expression: String, list: bool, type_name: &'static str, keys: &[&'static str], merged: &Merged<'_>) -> Out {
+    let picks = parts(merged, |name| keys.iter().find(|key| **key == name).map_or(Pick::Typename(type_name), |key| Pick::Key(key)));
+    Out::Json { slot: scope.slot(expression, Store::Json), list, picks }
+}

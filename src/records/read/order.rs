@@ -1,0 +1,182 @@
+//! Orders: what a list is sorted by, and where a page of it begins.
+
+use sea_orm::Value;
+use serde_json::Value as Json;
+
+use super::cursor::{OrderKey, Position};
+use super::node::{Planner, Scope};
+use crate::catalog::{Field, Object, Store, Target};
+use crate::error::{Error, Result};
+use crate::records::sql::{Sql, all_of, any_of};
+
+/// A direction as the API names it.
+fn direction(text: &str) -> (bool, bool) {
+    (text.starts_with("DESC"), text.ends_with("NULLS_FIRST"))
+}
+
+impl Planner<'_> {
+    /// The keys of `orderBy`, ties broken by the id in the direction of the last key.
+    pub fn order(&mut self, object: &Object, scope: &mut Scope, order_by: &Json) -> Result<Vec<OrderKey>> {
+        let single = std::slice::from_ref(order_by);
+        let elements = if order_by.is_null() { &[] } else { order_by.as_array().map_or(single, Vec::as_slice) };
+        let mut keys = Vec::new();
+        for (index, element) in elements.iter().enumerate() {
+            let alias = scope.alias.clone();
+            self.order_element(object, scope, &alias, element, "", &mut keys).map_err(|e| e.within(index.to_string()))?;
+        }
+        if elements.is_empty() {
+            let alias = scope.alias.clone();
+            for (name, descending) in default_order(object) {
+                self.order_field(object.fields.get(*name), scope, &alias, *descending, false, name, &mut keys);
+            }
+        }
+        let descending = keys.last().is_some_and(|key| key.descending);
+        let expression = format!("{}.id", scope.alias);
+        keys.push(OrderKey {
+            slot: 0,
+            store: Store::Uuid,
+            expression,
+            descending,
+            nulls_first: false,
+            nullable: false,
+            name: "id".into(),
+        });
+        Ok(keys)
+    }
+
+    fn order_element(&mut self, object: &Object, scope: &mut Scope, alias: &str, element: &Json, path: &str, keys: &mut Vec<OrderKey>) -> Result<()> {
+        let members = element.as_object().map(|members| members.iter().filter(|(_, value)| !value.is_null()).collect::<Vec<_>>()).unwrap_or_default();
+        let [(name, value)] = members.as_slice() else {
+            return Err(Error::bad_request("An element of an order names exactly one field."));
+        };
+        let path = format!("{path}.{name}");
+        if name.as_str() == "custom" {
+            let empty = serde_json::Map::new();
+            for (custom, value) in value.as_object().unwrap_or(&empty) {
+                let field = object.custom.get(custom);
+                if field.is_none() {
+                    return Err(Error::bad_request(format!("{} has no custom field `{custom}`.", object.type_name)));
+                }
+                let (descending, nulls_first) = direction(value.as_str().unwrap_or("ASC"));
+                self.order_field(field, scope, alias, descending, nulls_first, &format!("{path}.{custom}"), keys);
+            }
+            return Ok(());
+        }
+        if let Some(relation) = object.relations.get(name.as_str())
+            && let (Some(column), Target::Object(target)) = (relation.to_one(), &relation.target)
+        {
+            let target = self.catalog.object(target).clone();
+            let joined = scope.join(&mut self.sql, &target, &format!("{alias}.{column}"));
+            return self.order_element(&target, scope, &joined, value, &path, keys);
+        }
+        let (descending, nulls_first) = direction(value.as_str().unwrap_or("ASC"));
+        if name.as_str() == "id" {
+            let key = key(format!("{alias}.id"), Store::Uuid, descending, nulls_first, alias != scope.alias, path);
+            keys.push(key);
+            return Ok(());
+        }
+        let field = object.fields.get(name.as_str()).filter(|field| field.kind.sortable());
+        if field.is_none() {
+            return Err(Error::bad_request(format!("{} cannot be ordered by `{name}`.", object.type_name)));
+        }
+        self.order_field(field, scope, alias, descending, nulls_first, &path, keys);
+        Ok(())
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "each is one property of the key that it makes")]
+    fn order_field(&mut self, field: Option<&Field>, scope: &Scope, alias: &str, descending: bool, nulls_first: bool, name: &str, keys: &mut Vec<OrderKey>) {
+        let Some(field) = field else { return };
+        let raw = self.sql.field(alias, field);
+        let nullable = field.nullable || alias != scope.alias;
+        if field.kind.folds() {
+            let folded = field.fold_column.as_ref().map_or_else(|| Sql::fold(&raw), |column| format!("{alias}.{column}"));
+            keys.push(key(folded, Store::Text, descending, nulls_first, nullable, format!("{name}.folded")));
+        }
+        let raw = if field.kind.store() == Store::Text && field.is_custom() && self.sql.is_postgres() { format!("({raw}) COLLATE \"C\"") } else { raw };
+        keys.push(key(raw, field.kind.store(), descending, nulls_first, nullable, name.to_owned()));
+    }
+
+    /// The rows after a position. Null stands last (or first) as the key says, and equals itself.
+    pub fn after(&mut self, keys: &[OrderKey], position: &Position) -> String {
+        if let Some(row) = self.row_comparison(keys, position) {
+            return row;
+        }
+        let mut options = Vec::new();
+        let mut equal: Vec<String> = Vec::new();
+        for (key, value) in keys.iter().zip(position) {
+            let mut parts = equal.clone();
+            if let Some(later) = self.strictly_after(key, value.as_ref()) {
+                parts.push(later);
+                options.push(all_of(&parts));
+            }
+            equal.push(match value {
+                Some(value) => format!("{} = {}", key.expression, self.sql.bind(value.clone())),
+                None => format!("{} IS NULL", key.expression),
+            });
+        }
+        any_of(&options)
+    }
+
+    /// `(a, b, id) > (x, y, z)`, which an index serves from its start, where all keys go one way
+    /// and none can be null.
+    fn row_comparison(&mut self, keys: &[OrderKey], position: &Position) -> Option<String> {
+        let descending = keys.first()?.descending;
+        if keys.iter().any(|key| key.nullable || key.descending != descending) {
+            return None;
+        }
+        let expressions: Vec<&str> = keys.iter().map(|key| key.expression.as_str()).collect();
+        let values: Vec<Value> = position.iter().cloned().collect::<Option<_>>()?;
+        let values = self.sql.bind_all(values);
+        let comparison = if descending { "<" } else { ">" };
+        Some(format!("({}) {comparison} ({values})", expressions.join(", ")))
+    }
+
+    fn strictly_after(&mut self, key: &OrderKey, value: Option<&Value>) -> Option<String> {
+        let expression = &key.expression;
+        match value {
+            None if key.nulls_first => Some(format!("{expression} IS NOT NULL")),
+            None => None,
+            Some(value) => {
+                let comparison = if key.descending { "<" } else { ">" };
+                let later = format!("{expression} {comparison} {}", self.sql.bind(value.clone()));
+                Some(if key.nullable && !key.nulls_first { format!("({later} OR {expression} IS NULL)") } else { later })
+            }
+        }
+    }
+}
+
+fn key(expression: String, store: Store, descending: bool, nulls_first: bool, nullable: bool, name: String) -> OrderKey {
+    OrderKey { slot: 0, store, expression, descending, nulls_first, nullable, name }
+}
+
+/// How a list is sorted when its caller does not say: as people would lay it out.
+fn default_order(object: &Object) -> &'static [(&'static str, bool)] {
+    match object.name.as_str() {
+        "stage" | "pipeline" => &[("position", false)],
+        "activity" => &[("occurredAt", true)],
+        _ => &[],
+    }
+}
+
+/// `ORDER BY` of the keys. Nulls are placed only where there can be some, so that a plain index fits.
+pub fn order_by(keys: &[OrderKey]) -> String {
+    let terms: Vec<String> = keys
+        .iter()
+        .map(|key| {
+            let direction = if key.descending { " DESC" } else { "" };
+            let nulls = match (key.nullable, key.nulls_first) {
+                (false, _) => "",
+                (true, true) => " NULLS FIRST",
+                (true, false) => " NULLS LAST",
+            };
+            format!("{}{direction}{nulls}", key.expression)
+        })
+        .collect();
+    terms.join(", ")
+}
+
+/// The same order from its end.
+pub fn reversed(keys: &[OrderKey]) -> Vec<OrderKey> {
+    let turn = |key: &OrderKey| OrderKey { descending: !key.descending, nulls_first: !key.nulls_first, ..key.clone() };
+    keys.iter().map(turn).collect()
+}

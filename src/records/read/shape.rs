@@ -1,0 +1,202 @@
+//! From rows to the answer's JSON, in the order of the query, written straight into one string.
+
+use serde_json::value::RawValue;
+
+use super::cell::{Cell, Cells, JsonRow, write_text};
+use super::connection::ConnectionShape;
+use crate::catalog::{Kind, SelectOption, Store};
+use crate::error::Result;
+use crate::infra::db::Backend;
+use crate::records::value;
+
+/// What a record becomes.
+#[derive(Debug)]
+pub enum NodeShape {
+    Object(ObjectShape),
+    /// Any record: the slot holds `[object, [row]]`.
+    Any { slot: usize, shapes: Vec<(String, ObjectShape, bool)> },
+}
+
+#[derive(Debug)]
+pub struct ObjectShape {
+    /// The slot that is null when there is no such record.
+    pub present: Option<usize>,
+    /// For objects of several types: the slot that tells which.
+    pub discriminator: Option<usize>,
+    pub variants: Vec<VariantShape>,
+}
+
+#[derive(Debug)]
+pub struct VariantShape {
+    /// The discriminator's value; none where there is one type.
+    pub when: Option<&'static str>,
+    pub fields: Vec<(String, Out)>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub enum MoneyPart {
+    Amount,
+    Currency,
+    Typename,
+}
+
+/// A member of a stored JSON object, or the name of its type.
+#[derive(Debug)]
+pub enum Pick {
+    Key(&'static str),
+    Typename(&'static str),
+}
+
+#[derive(Clone, Copy, Debug)]
+pub enum OptionPart {
+    Key,
+    Label,
+    Color,
+    Archived,
+    Typename,
+}
+
+/// How one field of the answer is made.
+#[derive(Debug)]
+pub enum Out {
+    /// JSON that is known when the plan is made.
+    Literal(String),
+    Scalar { slot: usize, kind: Kind },
+    Id { slot: usize },
+    /// An id made of the record's and a suffix.
+    DerivedId { slot: usize, suffix: &'static str },
+    Money { amount: usize, currency: usize, parts: Vec<(String, MoneyPart)> },
+    Json { slot: usize, list: bool, picks: Vec<(String, Pick)> },
+    Select { slot: usize, list: bool, options: Vec<SelectOption>, parts: Vec<(String, OptionPart)> },
+    /// The `custom` document, in the API's form.
+    CustomFields { slot: usize, kinds: Vec<(String, Kind)> },
+    /// An object that is always there: `custom`, `createdBy`.
+    Inline(Vec<(String, Out)>),
+    Node(NodeShape),
+    List { slot: usize, store_chunked: bool, node: NodeShape },
+    Connection(Box<ConnectionShape>),
+}
+
+/// What shaping needs besides the row.
+#[derive(Clone, Copy, Debug)]
+pub struct Shaper {
+    pub backend: Backend,
+}
+
+impl Shaper {
+    pub fn node(self, shape: &NodeShape, row: &dyn Cells, out: &mut String) -> Result<()> {
+        match shape {
+            NodeShape::Object(object) => self.object(object, row, out),
+            NodeShape::Any { slot, shapes } => self.any(*slot, shapes, row, out),
+        }
+    }
+
+    fn any(self, slot: usize, shapes: &[(String, ObjectShape, bool)], row: &dyn Cells, out: &mut String) -> Result<()> {
+        let Cell::Json(document) = row.cell(slot, Store::Json)? else {
+            out.push_str("null");
+            return Ok(());
+        };
+        let (name, inner): (String, &RawValue) = serde_json::from_str(&document)?;
+        match shapes.iter().find(|(object, ..)| *object == name) {
+            Some((_, shape, chunked)) => self.object(shape, &JsonRow::parse(inner, *chunked, self.backend)?, out),
+            None => {
+                out.push_str("null");
+                Ok(())
+            }
+        }
+    }
+
+    pub fn object(self, shape: &ObjectShape, row: &dyn Cells, out: &mut String) -> Result<()> {
+        if let Some(slot) = shape.present
+            && row.cell(slot, Store::Uuid)?.is_null()
+        {
+            out.push_str("null");
+            return Ok(());
+        }
+        let variant = match shape.discriminator {
+            None => shape.variants.first(),
+            Some(slot) => {
+                let cell = row.cell(slot, Store::Text)?;
+                let value = cell.text();
+                shape.variants.iter().find(|variant| variant.when == value.as_deref())
+            }
+        };
+        match variant {
+            Some(variant) => self.fields(&variant.fields, row, out),
+            None => {
+                out.push_str("null");
+                Ok(())
+            }
+        }
+    }
+
+    fn fields(self, fields: &[(String, Out)], row: &dyn Cells, out: &mut String) -> Result<()> {
+        object(out, fields, |how, out| self.field(how, row, out))
+    }
+
+    fn field(self, how: &Out, row: &dyn Cells, out: &mut String) -> Result<()> {
+        match how {
+            Out::Literal(json) => out.push_str(json),
+            Out::Id { slot } => row.cell(*slot, Store::Uuid)?.write(out),
+            Out::DerivedId { slot, suffix } => {
+                let cell = row.cell(*slot, Store::Uuid)?;
+                write_text(&format!("{}{suffix}", cell.text().unwrap_or_default()), out);
+            }
+            Out::Scalar { slot, kind } => value::write(&row.cell(*slot, kind.store())?, *kind, out),
+            Out::Money { amount, currency, parts } => {
+                let (amount, currency) = (row.cell(*amount, Store::Int)?, row.cell(*currency, Store::Text)?);
+                value::write_money(&amount, &currency, parts, out)?;
+            }
+            Out::Json { slot, list, picks } => value::write_picks(&row.cell(*slot, Store::Json)?, *list, picks, out)?,
+            Out::Select { slot, list, options, parts } => {
+                let store = if *list { Store::Json } else { Store::Text };
+                value::write_options(&row.cell(*slot, store)?, options, parts, out)?;
+            }
+            Out::CustomFields { slot, kinds } => value::write_custom(&row.cell(*slot, Store::Json)?, kinds, out)?,
+            Out::Inline(fields) => self.fields(fields, row, out)?,
+            Out::Node(node) => self.node(node, row, out)?,
+            Out::List { slot, store_chunked, node } => self.list(*slot, *store_chunked, node, row, out)?,
+            Out::Connection(connection) => self.connection_in(connection, row, out)?,
+        }
+        Ok(())
+    }
+
+    fn list(self, slot: usize, chunked: bool, node: &NodeShape, row: &dyn Cells, out: &mut String) -> Result<()> {
+        let Cell::Json(document) = row.cell(slot, Store::Json)? else {
+            out.push_str("[]");
+            return Ok(());
+        };
+        let rows: Vec<&RawValue> = serde_json::from_str(&document)?;
+        array(out, &rows, |row, out| self.node(node, &JsonRow::parse(row, chunked, self.backend)?, out))
+    }
+}
+
+/// Writes a JSON object, member by member.
+pub fn object<T>(out: &mut String, members: &[(String, T)], mut each: impl FnMut(&T, &mut String) -> Result<()>) -> Result<()> {
+    out.push('{');
+    for (index, (key, member)) in members.iter().enumerate() {
+        if index > 0 {
+            out.push(',');
+        }
+        // Response keys are GraphQL names: nothing in them needs an escape.
+        out.push('"');
+        out.push_str(key);
+        out.push_str("\":");
+        each(member, out)?;
+    }
+    out.push('}');
+    Ok(())
+}
+
+/// Writes a JSON array, element by element.
+pub fn array<T>(out: &mut String, items: &[T], mut each: impl FnMut(&T, &mut String) -> Result<()>) -> Result<()> {
+    out.push('[');
+    for (index, item) in items.iter().enumerate() {
+        if index > 0 {
+            out.push(',');
+        }
+        each(item, out)?;
+    }
+    out.push(']');
+    Ok(())
+}

@@ -1,0 +1,172 @@
+//! SQL text under construction, and the few places where the two databases differ.
+
+use std::fmt::Write as _;
+
+use sea_orm::Value;
+use uuid::Uuid;
+
+use crate::catalog::{Field, Kind, Source, Store};
+use crate::infra::db::Backend;
+
+/// Parameters and table names of one statement. Parameter 1 is always the workspace.
+pub struct Sql {
+    pub backend: Backend,
+    pub values: Vec<Value>,
+    aliases: usize,
+}
+
+impl Sql {
+    pub fn new(backend: Backend, workspace: Uuid) -> Self {
+        Self { backend, values: vec![workspace.into()], aliases: 0 }
+    }
+
+    /// Takes a value and returns its place in the text.
+    pub fn bind(&mut self, value: impl Into<Value>) -> String {
+        self.values.push(value.into());
+        format!("${}", self.values.len())
+    }
+
+    /// A name for one more table in this statement.
+    pub fn alias(&mut self) -> String {
+        self.aliases += 1;
+        format!("t{}", self.aliases)
+    }
+
+    /// A list of values as one parameter each, for `IN (…)`.
+    pub fn bind_all(&mut self, values: Vec<Value>) -> String {
+        values.into_iter().map(|value| self.bind(value)).collect::<Vec<_>>().join(", ")
+    }
+
+    pub fn is_postgres(&self) -> bool {
+        self.backend == Backend::Postgres
+    }
+
+    /// The array of some expressions as JSON. PostgreSQL's builder takes 100 arguments, SQLite's
+    /// 127: a longer row becomes an array of arrays (see [`CHUNK`]).
+    pub fn json_array(&self, items: &[String]) -> String {
+        let function = if self.is_postgres() { "json_build_array" } else { "json_array" };
+        if items.len() <= CHUNK {
+            return format!("{function}({})", items.join(", "));
+        }
+        let chunks: Vec<String> = items.chunks(CHUNK).map(|chunk| format!("{function}({})", chunk.join(", "))).collect();
+        format!("{function}({})", chunks.join(", "))
+    }
+
+    /// All rows of `rows`, a select with one JSON column `j`, as one JSON array.
+    pub fn json_rows(&self, rows: &str) -> String {
+        if self.is_postgres() {
+            format!("(SELECT json_agg(r.j) FROM ({rows}) r)")
+        } else {
+            format!("(SELECT json_group_array(json(r.j)) FROM ({rows}) r)")
+        }
+    }
+
+    /// An expression as it must stand inside a JSON builder.
+    pub fn in_json(&self, expression: &str, store: Store) -> String {
+        match (self.is_postgres(), store) {
+            (false, Store::Json) => format!("json({expression})"),
+            (false, Store::Uuid) => format!("hex({expression})"),
+            _ => expression.to_owned(),
+        }
+    }
+
+    /// An expression as a column of an answer: JSON travels as text.
+    pub fn in_row(&self, expression: &str, store: Store) -> String {
+        if self.is_postgres() && store == Store::Json { format!("({expression})::text") } else { expression.to_owned() }
+    }
+
+    /// A key of the `custom` document of the table `alias`, with the type of its kind.
+    pub fn custom(&self, alias: &str, key: &str, kind: Kind) -> String {
+        // Field names are GraphQL names, so they need no quoting.
+        if self.is_postgres() {
+            match kind.store() {
+                Store::Json => format!("{alias}.custom->'{key}'"),
+                Store::Text => format!("{alias}.custom->>'{key}'"),
+                Store::Int if kind == Kind::Money => format!("({alias}.custom->'{key}'->>'amount')::bigint"),
+                Store::Int => format!("({alias}.custom->>'{key}')::bigint"),
+                Store::Bool => format!("({alias}.custom->>'{key}')::boolean"),
+                Store::Date => format!("({alias}.custom->>'{key}')::date"),
+                Store::Uuid => format!("({alias}.custom->>'{key}')::uuid"),
+            }
+        } else {
+            match kind.store() {
+                Store::Int if kind == Kind::Money => format!("json_extract({alias}.custom, '$.{key}.amount')"),
+                Store::Json => format!("json_extract({alias}.custom, '$.{key}')"),
+                Store::Uuid => format!("unhex(replace(json_extract({alias}.custom, '$.{key}'), '-', ''))"),
+                _ => format!("json_extract({alias}.custom, '$.{key}')"),
+            }
+        }
+    }
+
+    pub fn custom_currency(&self, alias: &str, key: &str) -> String {
+        if self.is_postgres() {
+            format!("{alias}.custom->'{key}'->>'currency'")
+        } else {
+            format!("json_extract({alias}.custom, '$.{key}.currency')")
+        }
+    }
+
+    /// The value of a field in the table `alias`; of money, its amount.
+    pub fn field(&self, alias: &str, field: &Field) -> String {
+        match &field.source {
+            Source::Column(column) => format!("{alias}.{}", quoted(column)),
+            Source::Custom { .. } => self.custom(alias, &field.name, field.kind),
+        }
+    }
+
+    /// The elements of a JSON array column, as a table `e` with the column `value`.
+    pub fn json_each(&self, array: &str) -> String {
+        if self.is_postgres() {
+            format!("jsonb_array_elements(({array})::jsonb) AS e (value)")
+        } else {
+            format!("json_each({array}) AS e")
+        }
+    }
+
+    /// A text key of a JSON object.
+    pub fn json_key(&self, object: &str, key: &str) -> String {
+        if self.is_postgres() {
+            format!("(({object})::jsonb)->>'{key}'")
+        } else {
+            format!("json_extract({object}, '$.{key}')")
+        }
+    }
+
+    /// `text`, unless it is null, without case and accents.
+    pub fn fold(text: &str) -> String {
+        format!("kith_fold({text})")
+    }
+}
+
+/// How many values one JSON array of a row holds at most.
+pub const CHUNK: usize = 100;
+
+/// Column names that are words of SQL stand in quotes.
+pub fn quoted(column: &str) -> String {
+    match column {
+        "type" | "text" | "before" | "after" | "position" | "language" => format!("\"{column}\""),
+        other => other.to_owned(),
+    }
+}
+
+/// `a AND b AND c`; with nothing to say, `TRUE`.
+pub fn all_of(parts: &[String]) -> String {
+    join(parts, " AND ", "TRUE")
+}
+
+/// `(a OR b OR c)`; with nothing to choose from, `FALSE`.
+pub fn any_of(parts: &[String]) -> String {
+    join(parts, " OR ", "FALSE")
+}
+
+fn join(parts: &[String], word: &str, empty: &str) -> String {
+    let mut out = String::new();
+    for (index, part) in parts.iter().enumerate() {
+        let _ = write!(out, "{}{part}", if index == 0 { "" } else { word });
+    }
+    match parts.len() {
+        0 => empty.to_owned(),
+        1 => out,
+        _ => format!("({out})"),
+    }
+}

@@ -1,0 +1,69 @@
+//! Decimals as integers of scale 4, to and from text; no float anywhere.
+
+use crate::catalog::SCALE;
+
+/// Reads `-12.50` as -125000. None if it is no decimal, has more than four places, or does not fit:
+/// the range is ±922,337,203,685,477.5807.
+pub fn parse_decimal(text: &str) -> Option<i64> {
+    let (sign, digits) = match text.strip_prefix('-') {
+        Some(rest) => (-1_i128, rest),
+        None => (1, text),
+    };
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    let all_digits = |part: &str| part.bytes().all(|b| b.is_ascii_digit());
+    let fraction = fraction.trim_end_matches('0');
+    if whole.is_empty() || whole.len() > 18 || !all_digits(whole) || !all_digits(fraction) || digits.ends_with('.') {
+        return None;
+    }
+    let places = usize::try_from(SCALE).ok()?;
+    if fraction.len() > places {
+        return None;
+    }
+    let padded = format!("{fraction:0<places$}");
+    let units: i128 = whole.parse::<i128>().ok()? * 10_i128.pow(SCALE) + padded.parse::<i128>().ok()?;
+    i64::try_from(sign * units).ok()
+}
+
+/// Writes -125000 as `-12.50`, with at least `places` decimals.
+pub fn format_decimal(units: i64, places: usize, out: &mut String) {
+    let scale = 10_u64.pow(SCALE);
+    let absolute = units.unsigned_abs();
+    if units < 0 {
+        out.push('-');
+    }
+    out.push_str(itoa::Buffer::new().format(absolute / scale));
+    let width = usize::try_from(SCALE).unwrap_or(4);
+    let fraction = format!("{:0width$}", absolute % scale);
+    let significant = fraction.trim_end_matches('0').len().max(places.min(width));
+    if significant > 0 {
+        out.push('.');
+        out.push_str(&fraction[..significant]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn formatted(units: i64, places: usize) -> String {
+        let mut out = String::new();
+        format_decimal(units, places, &mut out);
+        out
+    }
+
+    #[test]
+    fn decimals_survive_the_round_trip() {
+        for text in ["0", "-12.5", "0.0001", "922337203685477.5807", "-922337203685477.5808", "100"] {
+            assert_eq!(formatted(parse_decimal(text).unwrap(), 0), text);
+        }
+        assert_eq!(formatted(125_000, 2), "12.50");
+        assert_eq!(formatted(-5, 2), "-0.0005");
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused() {
+        for text in ["", "-", ".5", "1.", "1.00001", "922337203685477.5808", "1e5", "١", "+1", "--1", "99999999999999999999"] {
+            assert_eq!(parse_decimal(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! Values of fields: how they are read from a caller's input, kept, and written into an answer.
+//!
+//! The *stored form* is JSON that both databases and the change log understand: money
+//! `{"amount": 12345000, "currency": "EUR"}` in units of 1/10,000, instants in microseconds, dates
+//! and ids as text.
+
+mod decimal;
+mod parse;
+mod write;
+
+pub use decimal::{format_decimal, parse_decimal};
+pub use parse::{Invalid, email, parse};
+pub(in crate::records) use write::{write, write_custom, write_money, write_options, write_picks};

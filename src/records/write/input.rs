@@ -1,0 +1,230 @@
+//! From a caller's input to a draft: values parsed, references resolved, nested records created.
+//!
+//! Absent is not null: an absent field is left alone, null clears it.
+
+use serde_json::{Map, Value as Json};
+use uuid::Uuid;
+
+use super::links::{self, LinkEdit};
+use super::{Draft, Rejected, Unit, verbs};
+use crate::catalog::{Field, Object, Relation, Target, Via};
+use crate::error::{Error, Result, UserError, UserErrorCode};
+use crate::records::{keys, value};
+
+impl Unit<'_> {
+    /// Puts an input into a draft. What is wrong with it is collected in the draft.
+    pub(super) async fn apply(&mut self, draft: &mut Draft, input: &Map<String, Json>) -> Result<(), Rejected> {
+        let object = draft.object.clone();
+        for (name, value) in input {
+            match name.as_str() {
+                "id" => {}
+                "custom" => apply_custom(draft, &object, value),
+                "customFields" => apply_untyped(draft, &object, value),
+                name => match (object.fields.get(name), object.relations.get(name)) {
+                    (Some(field), _) => apply_field(draft, field, value, false, &[name]),
+                    (None, Some(relation)) => self.apply_relation(draft, relation, value).await?,
+                    (None, None) => draft.refuse(UserErrorCode::InvalidValue, &[name], format!("{} has no field `{name}`.", object.type_name)),
+                },
+            }
+        }
+        Ok(())
+    }
+
+    async fn apply_relation(&mut self, draft: &mut Draft, relation: &Relation, value: &Json) -> Result<(), Rejected> {
+        match (&relation.via, &relation.target) {
+            (Via::Column(_), Target::Object(target)) => {
+                let path = [draft.path.as_slice(), &[relation.name.clone()]].concat();
+                if value.is_null() {
+                    draft.set(&relation.name, Json::Null);
+                } else {
+                    let target = self.catalog.object(target).clone();
+                    match self.resolve(&target, value, path).await {
+                        Ok(id) => draft.set(&relation.name, id.to_string()),
+                        Err(Rejected::User { errors, .. }) => draft.errors.extend(errors),
+                        Err(failed) => return Err(failed),
+                    }
+                }
+                draft.given.insert(relation.name.clone());
+            }
+            (Via::Link { .. }, _) if !value.is_null() => {
+                let edits = links::read(draft, relation, value);
+                draft.links.extend(edits);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// The record that `{ id }`, `{ key }` or `{ create }` means.
+    pub(super) async fn resolve(&mut self, target: &Object, reference: &Json, path: Vec<String>) -> Result<Uuid, Rejected> {
+        let members: Vec<_> = reference.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null()).collect();
+        let [(how, value)] = members.as_slice() else {
+            return Err(UserError::new(UserErrorCode::InvalidValue, &[], "Give exactly one of `id`, `key` and `create`.").within(&path).into());
+        };
+        let at = [path.as_slice(), &[(*how).clone()]].concat();
+        match how.as_str() {
+            "create" => {
+                let empty = Map::new();
+                let input = value.as_object().unwrap_or(&empty);
+                let created = Box::pin(verbs::create(self, target, None, input, at)).await?;
+                Ok(created.id)
+            }
+            "key" => self.by_key(target, value).await.map_err(|e| match e {
+                Error::Refused(refusal) => UserError::new(UserErrorCode::InvalidValue, &[], refusal.message).within(&at).into(),
+                fault @ Error::Fault(_) => Rejected::Failed(fault),
+            })?.ok_or_else(|| not_found(target, &at).into()),
+            _ => {
+                let id = value.as_str().and_then(|id| Uuid::parse_str(id).ok());
+                let id = id.ok_or_else(|| UserError::new(UserErrorCode::InvalidValue, &[], "An id is a UUID.").within(&at))?;
+                match self.look_up(&target.name, id).await? {
+                    Some(_) => Ok(id),
+                    None => Err(not_found(target, &at).into()),
+                }
+            }
+        }
+    }
+
+    /// The record that a natural key belongs to.
+    pub async fn by_key(&self, object: &Object, input: &Json) -> Result<Option<Uuid>> {
+        let key = keys::from_input(object, input)?;
+        let sql = "SELECT record_id FROM record_key WHERE workspace_id = $1 AND object = $2 AND key = $3 AND value = $4";
+        let values = vec![self.ctx.workspace.into(), object.name.clone().into(), key.name.into(), key.value.into()];
+        let row = self.tx.fetch_optional(sql, values).await?;
+        Ok(row.map(|row| row.uuid(0)).transpose()?.flatten())
+    }
+
+    /// Carries out the link edits of a saved draft.
+    pub(super) async fn apply_links(&mut self, draft: &mut Draft) -> Result<(), Rejected> {
+        for edit in std::mem::take(&mut draft.links) {
+            match edit {
+                LinkEdit::Connect(connect) => {
+                    let to = match connect.target {
+                        Some(ref target) => {
+                            let target = self.catalog.object(target).clone();
+                            self.resolve(&target, &connect.reference, connect.path.clone()).await?
+                        }
+                        None => self.resolve_any(&connect.reference, &connect.path).await?,
+                    };
+                    self.connect(draft, &connect, to).await?;
+                }
+                LinkEdit::Disconnect { kind, from, relation, other } => self.disconnect(draft, kind, from, &relation, other).await?,
+            }
+        }
+        Ok(())
+    }
+
+    async fn resolve_any(&mut self, reference: &Json, path: &[String]) -> Result<Uuid, Rejected> {
+        let refuse = || UserError::new(UserErrorCode::NotFound, &["id"], "There is no record with this id.").within(path);
+        let id = reference["id"].as_str().and_then(|id| Uuid::parse_str(id).ok()).ok_or_else(refuse)?;
+        let sql = "SELECT object FROM record WHERE workspace_id = $1 AND id = $2";
+        let row = self.tx.fetch_optional(sql, vec![self.ctx.workspace.into(), id.into()]).await?.ok_or_else(refuse)?;
+        let object = row.text(0)?.unwrap_or_default().to_owned();
+        if self.catalog.find(&object).is_none() || self.look_up(&object, id).await?.is_none() {
+            return Err(refuse().into());
+        }
+        Ok(id)
+    }
+}
+
+fn not_found(target: &Object, path: &[String]) -> UserError {
+    UserError::new(UserErrorCode::NotFound, &[], format!("There is no such {}.", target.label.to_lowercase())).within(path)
+}
+
+/// Parses one value into the draft, or notes what is wrong with it.
+fn apply_field(draft: &mut Draft, field: &Field, input: &Json, custom: bool, path: &[&str]) {
+    let parsed = if input.is_null() {
+        let needed = field.required || (!field.nullable && !field.kind.is_list() && !custom);
+        if needed {
+            draft.refuse(UserErrorCode::Required, path, format!("{} cannot be empty.", field.label));
+            return;
+        }
+        Ok(if field.kind.is_list() { Json::Array(Vec::new()) } else { Json::Null })
+    } else {
+        value::parse(field, input)
+    };
+    match parsed {
+        Ok(stored) if custom => {
+            let mut document = draft.custom(&draft.now);
+            if stored.is_null() {
+                document.remove(&field.name);
+            } else {
+                document.insert(field.name.clone(), stored);
+            }
+            draft.set("custom", document);
+            draft.given.insert(format!("custom.{}", field.name));
+        }
+        Ok(stored) => {
+            draft.set(&field.name, stored);
+            draft.given.insert(field.name.clone());
+        }
+        Err(invalid) => {
+            let steps: Vec<&str> = path.iter().copied().chain(invalid.path.iter().map(String::as_str)).collect();
+            draft.refuse(UserErrorCode::InvalidValue, &steps, invalid.message);
+        }
+    }
+}
+
+fn apply_custom(draft: &mut Draft, object: &Object, input: &Json) {
+    for (name, value) in input.as_object().into_iter().flatten() {
+        apply_custom_field(draft, object, name, value, &["custom", name]);
+    }
+}
+
+/// `customFields: [{ field: "arr", value: "10" }]`
+fn apply_untyped(draft: &mut Draft, object: &Object, input: &Json) {
+    let single = std::slice::from_ref(input);
+    for (index, item) in input.as_array().map_or(single, Vec::as_slice).iter().enumerate() {
+        let index = index.to_string();
+        let name = item["field"].as_str().unwrap_or_default();
+        apply_custom_field(draft, object, name, &item["value"], &["customFields", &index, "value"]);
+    }
+}
+
+fn apply_custom_field(draft: &mut Draft, object: &Object, name: &str, value: &Json, path: &[&str]) {
+    match object.custom.get(name) {
+        Some(field) if field.archived => draft.refuse(UserErrorCode::NotWritable, path, format!("{} is archived.", field.label)),
+        Some(field) => apply_field(draft, field, value, true, path),
+        None => draft.refuse(UserErrorCode::InvalidValue, path, format!("{} has no custom field of that name.", object.type_name)),
+    }
+}
+
+/// What a new record has when nothing is said: the defaults of its fields.
+pub(super) fn apply_defaults(draft: &mut Draft) {
+    let object = draft.object.clone();
+    for field in object.fields.values().filter(|field| !draft.now.contains_key(&field.name)).collect::<Vec<_>>() {
+        if let Some(default) = &field.default {
+            let stored = value::parse(field, default).unwrap_or(Json::Null);
+            draft.set(&field.name, stored);
+        }
+    }
+    let mut custom = draft.custom(&draft.now);
+    for field in object.custom.values().filter(|field| !field.archived && !draft.given.contains(&format!("custom.{}", field.name))) {
+        if let Some(stored) = field.settings.default.as_ref().and_then(|default| value::parse(field, default).ok()) {
+            custom.insert(field.name.clone(), stored);
+        }
+    }
+    draft.set("custom", custom);
+}
+
+/// Notes every required value that is still missing.
+pub(super) fn check_required(draft: &mut Draft) {
+    let object = draft.object.clone();
+    let missing = |name: &str| !draft.has(name) && !draft.errors.iter().any(|error| error.path.ends_with(&[name.to_owned()]));
+    let mut names: Vec<(Vec<String>, String)> = Vec::new();
+    for field in object.fields.values().filter(|field| (field.required || !field.nullable && !field.read_only && !field.kind.is_list()) && missing(&field.name)) {
+        names.push((vec![field.name.clone()], field.label.clone()));
+    }
+    for relation in object.relations.values().filter(|relation| relation.required && missing(&relation.name)) {
+        names.push((vec![relation.name.clone()], relation.label.clone()));
+    }
+    if draft.is_new {
+        let custom = draft.custom(&draft.now);
+        for field in object.custom.values().filter(|field| field.required && !field.archived && !custom.contains_key(&field.name)) {
+            names.push((vec!["custom".into(), field.name.clone()], field.label.clone()));
+        }
+    }
+    for (path, label) in names {
+        let path: Vec<&str> = path.iter().map(String::as_str).collect();
+        draft.refuse(UserErrorCode::Required, &path, format!("{label} is required."));
+    }
+}

@@ -1,0 +1,153 @@
+//! Links between records: read from an input, made, changed and cut.
+//!
+//! A to-many relation's input is `{ connect create update disconnect }`. Links are rows of
+//! `record_link` and no fields of a record: they are logged, but do not move its version.
+
+use serde_json::{Map, Value as Json, json};
+use uuid::Uuid;
+
+use super::{Draft, Rejected, Unit};
+use crate::catalog::{Relation, Target, Via};
+use crate::error::{Result, UserError, UserErrorCode};
+use crate::platform::changelog::{Change, ChangeKind};
+
+pub(super) enum LinkEdit {
+    Connect(Connect),
+    Disconnect { kind: &'static str, from: bool, relation: String, other: Uuid },
+}
+
+/// One link to be made, or changed where it is there already.
+pub(super) struct Connect {
+    pub kind: &'static str,
+    pub from: bool,
+    pub relation: String,
+    /// The object to be linked; none where any record will do.
+    pub target: Option<String>,
+    /// `{ id }`, `{ key }` or `{ create }`.
+    pub reference: Json,
+    pub role: Option<Json>,
+    pub title: Option<Json>,
+    pub primary: Option<bool>,
+    pub path: Vec<String>,
+}
+
+/// Reads the edits of one relation.
+pub(super) fn read(draft: &mut Draft, relation: &Relation, input: &Json) -> Vec<LinkEdit> {
+    let Via::Link { kind, from } = relation.via else { return Vec::new() };
+    let target = match &relation.target {
+        Target::Object(name) => Some(name.clone()),
+        Target::Any => None,
+    };
+    let mut edits = Vec::new();
+    for (verb, items) in input.as_object().into_iter().flatten().filter(|(_, items)| !items.is_null()) {
+        let single = std::slice::from_ref(items);
+        for (index, item) in items.as_array().map_or(single, Vec::as_slice).iter().enumerate() {
+            let path = [draft.path.as_slice(), &[relation.name.clone(), verb.clone(), index.to_string()]].concat();
+            if verb == "disconnect" {
+                match item.as_str().and_then(|id| Uuid::parse_str(id).ok()) {
+                    Some(other) => edits.push(LinkEdit::Disconnect { kind, from, relation: relation.name.clone(), other }),
+                    None => draft.errors.push(UserError::new(UserErrorCode::InvalidValue, &[], "An id is a UUID.").within(&path)),
+                }
+                continue;
+            }
+            let reference = match verb.as_str() {
+                "create" if item.get("record").is_some() => json!({ "create": item["record"] }),
+                "create" => json!({ "create": item }),
+                _ => reference(item),
+            };
+            edits.push(LinkEdit::Connect(Connect {
+                kind,
+                from,
+                relation: relation.name.clone(),
+                target: target.clone(),
+                reference,
+                role: item.get("role").cloned(),
+                title: item.get("title").filter(|_| verb != "create" || item.get("record").is_some()).cloned(),
+                primary: item.get("primary").and_then(Json::as_bool),
+                path,
+            }));
+        }
+    }
+    edits
+}
+
+fn reference(item: &Json) -> Json {
+    let members: Map<String, Json> =
+        ["id", "key"].iter().filter_map(|name| item.get(*name).filter(|value| !value.is_null()).map(|value| ((*name).to_owned(), value.clone()))).collect();
+    Json::Object(members)
+}
+
+/// The end of a link whose record has at most one primary link of the kind: a person has one
+/// primary company, a deal one primary person.
+fn primary_end(kind: &str) -> &'static str {
+    if kind == "company_person" { "to_id" } else { "from_id" }
+}
+
+impl Unit<'_> {
+    pub(super) async fn connect(&mut self, draft: &Draft, link: &Connect, other: Uuid) -> Result<(), Rejected> {
+        let (from, to) = if link.from { (draft.id, other) } else { (other, draft.id) };
+        let end = primary_end(link.kind);
+        let scope = if end == "to_id" { to } else { from };
+        if link.primary == Some(true) {
+            let sql = format!("UPDATE record_link SET is_primary = $1 WHERE workspace_id = $2 AND kind = $3 AND {end} = $4 AND is_primary = $5");
+            self.tx.run(&sql, vec![false.into(), self.ctx.workspace.into(), link.kind.into(), scope.into(), true.into()]).await?;
+        }
+        let text = |value: &Option<Json>| value.as_ref().and_then(Json::as_str).map(str::to_owned);
+        let (role, title) = (text(&link.role), text(&link.title));
+        let sql = "INSERT INTO record_link (workspace_id, id, kind, from_id, to_id, role, title, is_primary, created_at) \
+                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (workspace_id, kind, from_id, to_id) DO NOTHING";
+        let values = vec![
+            self.ctx.workspace.into(),
+            self.ctx.clock.new_id().into(),
+            link.kind.into(),
+            from.into(),
+            to.into(),
+            role.clone().into(),
+            title.clone().into(),
+            link.primary.unwrap_or(false).into(),
+            self.ctx.now().0.into(),
+        ];
+        if self.tx.run(sql, values).await? == 0 {
+            self.change_link(link, from, to).await?;
+        }
+        let after = json!({ &link.relation: { "id": other, "role": role, "title": title, "primary": link.primary.unwrap_or(false) } });
+        self.log_link(draft, ChangeKind::Linked, json!({}), after);
+        Ok(())
+    }
+
+    /// The link is there: what was given of role, title and primary replaces what it had.
+    async fn change_link(&mut self, link: &Connect, from: Uuid, to: Uuid) -> Result<(), Rejected> {
+        let mut values: Vec<sea_orm::Value> = vec![self.ctx.workspace.into(), link.kind.into(), from.into(), to.into()];
+        let mut sets = Vec::new();
+        for (column, value) in [("role", &link.role), ("title", &link.title)] {
+            if let Some(value) = value {
+                values.push(value.as_str().map(str::to_owned).into());
+                sets.push(format!("{column} = ${}", values.len()));
+            }
+        }
+        if let Some(primary) = link.primary {
+            values.push(primary.into());
+            sets.push(format!("is_primary = ${}", values.len()));
+        }
+        if !sets.is_empty() {
+            let sql = format!("UPDATE record_link SET {} WHERE workspace_id = $1 AND kind = $2 AND from_id = $3 AND to_id = $4", sets.join(", "));
+            self.tx.run(&sql, values).await?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn disconnect(&mut self, draft: &Draft, kind: &'static str, from: bool, relation: &str, other: Uuid) -> Result<(), Rejected> {
+        let (from, to) = if from { (draft.id, other) } else { (other, draft.id) };
+        let sql = "DELETE FROM record_link WHERE workspace_id = $1 AND kind = $2 AND from_id = $3 AND to_id = $4";
+        let values = vec![self.ctx.workspace.into(), kind.into(), from.into(), to.into()];
+        if self.tx.run(sql, values).await? > 0 {
+            self.log_link(draft, ChangeKind::Unlinked, json!({ relation: { "id": other } }), json!({}));
+        }
+        Ok(())
+    }
+
+    fn log_link(&mut self, draft: &Draft, kind: ChangeKind, before: Json, after: Json) {
+        let version = draft.version.max(1);
+        self.remember(Change { object: draft.object.name.clone(), record: draft.id, kind, version, before, after });
+    }
+}

@@ -1,0 +1,158 @@
+//! The write path: input, rules, statements, change log.
+//!
+//! A [`Unit`] is one transaction's worth of writes. Each verb reads the input into a [`Draft`]
+//! (references resolved, nested records created), lets the object's [`Rules`] complete and judge
+//! it, checks what is required and unique, writes the rows, and remembers what changed; `finish`
+//! appends that to the change log as the last statement. Whatever a caller can expect to go wrong
+//! comes back as [`UserError`]s; nothing is written then.
+
+mod bulk;
+mod draft;
+mod input;
+mod links;
+mod rows;
+mod state;
+mod verbs;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use uuid::Uuid;
+
+use crate::catalog::{Catalog, Object};
+use crate::error::{Error, Result, UserError};
+use crate::infra::db::Tx;
+use crate::platform::Ctx;
+use crate::platform::changelog::{self, Change};
+
+pub use bulk::{ErrorPolicy, says_nothing};
+pub use draft::Draft;
+pub use state::{Loaded, State};
+pub use verbs::OnConflict;
+
+/// What an object keeps true beyond its fields' own limits.
+#[async_trait]
+pub trait Rules: Send + Sync {
+    /// Completes and judges a draft before it is written. What is wrong goes to [`Draft::refuse`].
+    async fn before_save(&self, _unit: &mut Unit<'_>, _draft: &mut Draft) -> Result<()> {
+        Ok(())
+    }
+
+    /// Does what must happen with the write, in its transaction.
+    async fn after_save(&self, _unit: &mut Unit<'_>, _draft: &Draft) -> Result<()> {
+        Ok(())
+    }
+
+    /// Says why a record cannot be deleted, if it cannot.
+    async fn before_delete(&self, _unit: &mut Unit<'_>, _record: &Loaded) -> Result<Vec<UserError>> {
+        Ok(Vec::new())
+    }
+}
+
+/// The rules of all objects, by name; given by the composition root.
+pub type RuleBook = HashMap<&'static str, Arc<dyn Rules>>;
+
+/// Why a write did not happen.
+#[derive(Debug)]
+pub enum Rejected {
+    /// What the caller can mend.
+    User { errors: Vec<UserError>, conflict: Option<Conflict> },
+    Failed(Error),
+}
+
+impl From<Error> for Rejected {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl From<sqlx::Error> for Rejected {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+impl From<UserError> for Rejected {
+    fn from(error: UserError) -> Self {
+        Self::User { errors: vec![error], conflict: None }
+    }
+}
+
+/// Somebody else was faster.
+#[derive(Clone, Debug)]
+pub struct Conflict {
+    /// The fields that were changed since the caller's version.
+    pub fields: Vec<String>,
+    pub base_version: i64,
+}
+
+/// A write that was done.
+#[derive(Clone, Debug)]
+pub struct Written {
+    pub id: Uuid,
+}
+
+pub type Outcome = std::result::Result<Written, Rejected>;
+
+/// One transaction's worth of writes.
+pub struct Unit<'a> {
+    pub ctx: &'a Ctx,
+    pub catalog: &'a Catalog,
+    pub tx: &'a Tx,
+    rules: &'a RuleBook,
+    changes: Vec<Change>,
+    /// Records that rules looked at, so that a bulk of a thousand looks once.
+    seen: HashMap<(String, Uuid), Arc<Loaded>>,
+}
+
+impl<'a> Unit<'a> {
+    pub fn new(ctx: &'a Ctx, catalog: &'a Catalog, tx: &'a Tx, rules: &'a RuleBook) -> Self {
+        Self { ctx, catalog, tx, rules, changes: Vec::new(), seen: HashMap::new() }
+    }
+
+    fn rules_of(&self, object: &Object) -> Option<Arc<dyn Rules>> {
+        self.rules.get(object.name.as_str()).cloned()
+    }
+
+    pub fn has_changes(&self) -> bool {
+        !self.changes.is_empty()
+    }
+
+    /// How many changes there are so far: a mark to go back to.
+    pub fn mark(&self) -> usize {
+        self.changes.len()
+    }
+
+    /// Forgets the changes after a mark, because their statements were rolled back.
+    pub fn forget_after(&mut self, mark: usize) {
+        self.changes.truncate(mark);
+        self.seen.clear();
+    }
+
+    /// A record as it stands in this transaction, read once; for rules that look at others.
+    pub async fn look_up(&mut self, object: &str, id: Uuid) -> Result<Option<Arc<Loaded>>> {
+        let key = (object.to_owned(), id);
+        if let Some(known) = self.seen.get(&key) {
+            return Ok(Some(known.clone()));
+        }
+        let found = state::load(self.tx, self.ctx, self.catalog.object(object), &[id], false).await?;
+        let Some(found) = found.into_iter().next().filter(|record| !record.deleted) else { return Ok(None) };
+        let found = Arc::new(found);
+        self.seen.insert(key, found.clone());
+        Ok(Some(found))
+    }
+
+    fn remember(&mut self, change: Change) {
+        self.seen.remove(&(change.object.clone(), change.record));
+        self.changes.push(change);
+    }
+
+    /// Appends what changed to the log: the last statement before the commit.
+    pub async fn finish(&mut self) -> Result<()> {
+        if !self.changes.is_empty() {
+            changelog::append(self.tx, self.ctx, &std::mem::take(&mut self.changes)).await?;
+        }
+        Ok(())
+    }
+}
