@@ -55,7 +55,7 @@ impl App {
     /// Connects to the database that the settings name. An embedded one is made and migrated; on
     /// PostgreSQL the login is checked and the schema must be there.
     pub async fn start(config: Config, clock: Clock) -> Result<Arc<Self>, StartError> {
-        let db = connect(&config, &config.database.url).await?;
+        let db = connect(&config, "database.url (DATABASE_URL)", &config.database.url).await?;
         match db.backend() {
             Backend::Sqlite => migrate(&db).await?,
             Backend::Postgres => {
@@ -64,10 +64,12 @@ impl App {
             }
         }
         let keys = if config.auth.jwt_private_key.is_empty() {
-            std::fs::create_dir_all(&config.server.data_dir).map_err(|e| StartError(format!("{}: {e}", config.server.data_dir.display())))?;
+            std::fs::create_dir_all(&config.server.data_dir)
+                .map_err(|e| StartError(format!("{}: {e}", config.server.data_dir.display())))?;
             SigningKeys::in_folder(&config.server.data_dir).map_err(StartError)?
         } else {
-            SigningKeys::from_pem(&config.auth.jwt_private_key).map_err(|e| StartError(format!("auth.jwt_private_key (KITH_JWT_PRIVATE_KEY): {e}")))?
+            SigningKeys::from_pem(&config.auth.jwt_private_key)
+                .map_err(|e| StartError(format!("auth.jwt_private_key (KITH_JWT_PRIVATE_KEY): {e}")))?
         };
         let lifetimes = Lifetimes {
             access_token: Duration::from_secs(config.auth.access_token_minutes * 60),
@@ -134,7 +136,7 @@ impl App {
 }
 
 /// Opens a database by URL; an empty one means the embedded one.
-pub async fn connect(config: &Config, url: &str) -> Result<Db, StartError> {
+pub async fn connect(config: &Config, setting: &str, url: &str) -> Result<Db, StartError> {
     let url = if url.is_empty() {
         let folder = &config.server.data_dir;
         Db::sqlite_url(folder).map_err(|e| StartError(format!("server.data_dir (KITH_DATA_DIR): {}: {e}", folder.display())))?
@@ -143,7 +145,7 @@ pub async fn connect(config: &Config, url: &str) -> Result<Db, StartError> {
     };
     let settings = DbSettings { url, max_connections: config.database.max_connections, statement_timeout: config.query_timeout() };
     let db = Db::connect(&settings).await;
-    db.map_err(|e| StartError(format!("database.url (DATABASE_URL): cannot connect: {e}")))
+    db.map_err(|e| StartError(format!("{setting}: cannot connect: {e}")))
 }
 
 pub async fn migrate(db: &Db) -> Result<(), StartError> {
@@ -156,7 +158,8 @@ pub async fn migrate_down(db: &Db, steps: u32) -> Result<(), StartError> {
 }
 
 async fn check_migrated(db: &Db) -> Result<(), StartError> {
-    let behind = || StartError("The database's schema is not up to date. Run `kith migrate` with DATABASE_MIGRATE_URL as its owner first.".into());
+    let behind =
+        || StartError("The database's schema is not up to date. Run `kith migrate` with DATABASE_MIGRATE_URL as its owner first.".into());
     let applied = applied_migrations(db).await.map_err(|_| behind())?;
     if applied < Migrator::migrations().len() { Err(behind()) } else { Ok(()) }
 }

@@ -102,10 +102,15 @@ impl Config {
         let known = ["sqlite:", "postgres:", "postgresql:"].iter().any(|scheme| url.starts_with(scheme));
         if !url.is_empty() && !known {
             let scheme = url.split(':').next().unwrap_or_default();
-            return Err(Wrong(format!("database.url (DATABASE_URL): the scheme `{scheme}` is not right: expected postgres://… or sqlite://…, or nothing for the embedded database.")));
+            return Err(Wrong(format!(
+                "database.url (DATABASE_URL): the scheme `{scheme}` is not right: expected postgres://… or sqlite://…, or nothing for the embedded database."
+            )));
         }
         if !(1..=1_000).contains(&self.database.max_connections) {
-            return Err(Wrong(format!("database.max_connections (DATABASE_MAX_CONNECTIONS): {} is not right: expected 1 to 1000.", self.database.max_connections)));
+            return Err(Wrong(format!(
+                "database.max_connections (DATABASE_MAX_CONNECTIONS): {} is not right: expected 1 to 1000.",
+                self.database.max_connections
+            )));
         }
         if self.auth.access_token_minutes == 0 || self.auth.refresh_token_days == 0 {
             return Err(Wrong("auth: tokens must live for at least 1 minute (access) and 1 day (refresh).".into()));

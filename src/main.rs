@@ -90,10 +90,11 @@ struct CreateWorkspace {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let done = Config::load(cli.config.as_deref(), |name| std::env::var(name).ok()).map_err(|e| StartError(e.to_string())).and_then(|config| {
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-        runtime.map_err(|e| StartError(e.to_string()))?.block_on(run(cli.command, config))
-    });
+    let done =
+        Config::load(cli.config.as_deref(), |name| std::env::var(name).ok()).map_err(|e| StartError(e.to_string())).and_then(|config| {
+            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+            runtime.map_err(|e| StartError(e.to_string()))?.block_on(run(cli.command, config))
+        });
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
@@ -159,7 +160,8 @@ async fn serve(config: Config, with_demo: bool) -> Result<(), StartError> {
 
 fn welcome(address: SocketAddr, with_demo: bool) -> String {
     let base = format!("http://{address}");
-    let mut text = format!("\nKith listens on {base}\n  explorer  {base}/\n  API       {base}/graphql\n  schema    {base}/schema.graphql\n");
+    let mut text =
+        format!("\nKith listens on {base}\n  explorer  {base}/\n  API       {base}/graphql\n  schema    {base}/schema.graphql\n");
     if with_demo {
         text.push_str(&format!(
             "\nSign in as {} with the password {}. Try:\n\n  curl -s {base}/graphql -H 'content-type: application/json' \\\n    -d '{{\"query\":\"mutation {{ signIn(input: {{ email: \\\"{}\\\", password: \\\"{}\\\" }}) {{ session {{ accessToken member {{ name }} workspace {{ name }} }} userErrors {{ message }} }} }}\"}}'\n",
@@ -198,15 +200,22 @@ async fn asked_to_stop() {
 }
 
 async fn migrate(config: &Config, down: Option<u32>) -> Result<(), StartError> {
-    let owner = if config.database.migrate_url.is_empty() { &config.database.url } else { &config.database.migrate_url };
-    let db = app::connect(config, owner).await?;
+    let database = &config.database;
+    let (setting, owner) = if database.migrate_url.is_empty() {
+        ("database.url (DATABASE_URL)", &database.url)
+    } else {
+        ("database.migrate_url (DATABASE_MIGRATE_URL)", &database.migrate_url)
+    };
+    let db = app::connect(config, setting, owner).await?;
     match down {
         Some(steps) => app::migrate_down(&db, steps).await?,
         None => app::migrate(&db).await?,
     }
     let role = url::Url::parse(&config.database.url).ok().filter(|url| url.scheme().starts_with("postgres"));
     if let (Some(role), false) = (role, config.database.migrate_url.is_empty()) {
-        db.grant_to(role.username(), role.password()).await.map_err(|e| StartError(format!("cannot grant rights to `{}`: {e}", role.username())))?;
+        db.grant_to(role.username(), role.password())
+            .await
+            .map_err(|e| StartError(format!("cannot grant rights to `{}`: {e}", role.username())))?;
     }
     println!("The schema is at step {}.", app::applied_migrations(&db).await.map_err(|e| StartError(e.to_string()))?);
     db.close().await;

@@ -14,6 +14,8 @@ pub struct Model {
     #[sea_orm(column_type = "Text")]
     pub object: String,
     pub merged_into: Option<Uuid>,
+    /// As in the record's own table: what leads to records of any object asks here.
+    pub deleted_at: Option<Micros>,
     pub created_at: Micros,
 }
 

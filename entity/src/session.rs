@@ -15,8 +15,6 @@ pub struct Model {
     pub member_id: Uuid,
     #[sea_orm(column_type = "Text")]
     pub token_hash: String,
-    #[sea_orm(column_type = "Text", nullable)]
-    pub previous_hash: Option<String>,
     pub created_at: Micros,
     pub refreshed_at: Micros,
     pub expires_at: Micros,

@@ -85,9 +85,7 @@ pub async fn drop_functions(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
 /// Replaces the capital type names, word by word.
 fn for_backend(sql: &str, backend: DbBackend) -> String {
     let types: &[(&str, &str)] = match backend {
-        DbBackend::Postgres => {
-            &[(" UUID", " uuid"), (" JSON", " jsonb"), (" TEXT", " text COLLATE \"C\""), (" BOOL", " boolean")]
-        }
+        DbBackend::Postgres => &[(" UUID", " uuid"), (" JSON", " jsonb"), (" TEXT", " text COLLATE \"C\""), (" BOOL", " boolean")],
         _ => &[(" UUID", " uuid_blob"), (" JSON", " jsonb_text"), (" TEXT", " text"), (" BOOL", " boolean"), (" DATE", " date_text")],
     };
     types.iter().fold(sql.to_owned(), |sql, (from, to)| sql.replace(from, to))

@@ -64,7 +64,6 @@ CREATE TABLE session (
     user_id UUID NOT NULL,
     member_id UUID NOT NULL,
     token_hash TEXT NOT NULL,
-    previous_hash TEXT,
     created_at BIGINT NOT NULL,
     refreshed_at BIGINT NOT NULL,
     expires_at BIGINT NOT NULL,

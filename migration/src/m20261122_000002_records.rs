@@ -21,6 +21,7 @@ CREATE TABLE record (
     id UUID NOT NULL,
     object TEXT NOT NULL,
     merged_into UUID,
+    deleted_at BIGINT,
     created_at BIGINT NOT NULL,
     PRIMARY KEY (workspace_id, id),
     FOREIGN KEY (workspace_id) REFERENCES workspace (id),

@@ -338,7 +338,7 @@ CREATE INDEX activity_occurred_at ON activity (workspace_id, occurred_at, id);
 CREATE INDEX activity_due_at ON activity (workspace_id, due_at, id);
 CREATE INDEX activity_assignee_id ON activity (workspace_id, assignee_id, id);
 CREATE INDEX activity_owner_id ON activity (workspace_id, owner_id, id);
-CREATE INDEX activity_subject_fold ON activity (workspace_id, subject_fold, subject, id);
+CREATE INDEX activity_subject_fold ON activity (workspace_id, subject_fold, id);
 CREATE INDEX activity_status ON activity (workspace_id, status, id);
 CREATE INDEX activity_created_at ON activity (workspace_id, created_at, id);
 CREATE INDEX activity_updated_at ON activity (workspace_id, updated_at, id);

@@ -49,7 +49,7 @@ pub enum Kind {
     /// Telephone numbers with label, one primary.
     Phones,
     Address,
-    /// External ids: `{ system, id }`.
+    /// External ids: `{ system, value }`.
     ExternalIds,
     /// A custom field that points at any record.
     Reference,
@@ -72,13 +72,7 @@ impl Kind {
             Self::Integer | Self::Decimal | Self::Percent | Self::Money | Self::DateTime | Self::Rating => Store::Int,
             Self::Boolean => Store::Bool,
             Self::Date => Store::Date,
-            Self::Json
-            | Self::MultiSelect
-            | Self::Domains
-            | Self::Emails
-            | Self::Phones
-            | Self::Address
-            | Self::ExternalIds => Store::Json,
+            Self::Json | Self::MultiSelect | Self::Domains | Self::Emails | Self::Phones | Self::Address | Self::ExternalIds => Store::Json,
             Self::Reference => Store::Uuid,
             Self::Text
             | Self::LongText
@@ -173,7 +167,7 @@ impl Kind {
             Self::Phones => "[PhoneEntry!]",
             Self::Address => "Address",
             Self::ExternalIds => "[ExternalId!]",
-            Self::Reference => "Record",
+            Self::Reference => "AnyRecord",
         }
     }
 

@@ -75,12 +75,33 @@ impl Catalog {
 /// What every record has.
 fn add_common(object: Object) -> Object {
     let object = object
-        .field(Field::column("version", Kind::Integer, "Version", "Counts the writes of the record's stored fields, from 1; send it back as `expectedVersion`.").read_only())
+        .field(
+            Field::column(
+                "version",
+                Kind::Integer,
+                "Version",
+                "Counts the writes of the record's stored fields, from 1; send it back as `expectedVersion`.",
+            )
+            .read_only(),
+        )
         .field(Field::column("created_at", Kind::DateTime, "Created at", "When the record was created.").read_only().indexed())
         .field(Field::column("updated_at", Kind::DateTime, "Updated at", "When a stored field was last written.").read_only().indexed())
-        .field(Field::column("deleted_at", Kind::DateTime, "Deleted at", "When it was deleted; null while it is not. Deleted records can be restored.").read_only())
+        .field(
+            Field::column(
+                "deleted_at",
+                Kind::DateTime,
+                "Deleted at",
+                "When it was deleted; null while it is not. Deleted records can be restored.",
+            )
+            .read_only(),
+        )
         .field(Field::column("source", Kind::Enum(&SOURCE), "Source", "How the record came to be.").read_only())
-        .field(Field::column("external_ids", Kind::ExternalIds, "External ids", "Ids of the same thing in other systems, each unique within its system; `upsert` finds the record by them."));
+        .field(Field::column(
+            "external_ids",
+            Kind::ExternalIds,
+            "External ids",
+            "Ids of the same thing in other systems, each unique within its system; `upsert` finds the record by them.",
+        ));
     let object = if object.relations.contains_key("owner") {
         object
     } else {

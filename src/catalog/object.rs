@@ -37,6 +37,8 @@ pub struct Relation {
     pub required: bool,
     pub read_only: bool,
     pub indexed: bool,
+    /// The records there belong to this one alone: they are deleted, restored and purged with it.
+    pub owned: bool,
 }
 
 impl Relation {
@@ -51,6 +53,7 @@ impl Relation {
             required: false,
             read_only: false,
             indexed: true,
+            owned: false,
         }
     }
 
@@ -66,6 +69,12 @@ impl Relation {
 
     pub fn links(name: &str, target: Target, kind: &'static str, from: bool, label: &str, help: &str) -> Self {
         Self::new(name, target, Via::Link { kind, from }, label, help)
+    }
+
+    #[must_use]
+    pub fn owned(mut self) -> Self {
+        self.owned = true;
+        self
     }
 
     #[must_use]

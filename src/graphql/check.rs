@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use async_graphql::parser::types::{DocumentOperations, ExecutableDocument, FragmentDefinition, Selection, SelectionSet};
-use async_graphql::{Name, Positioned};
+use async_graphql::{Name, Positioned, Value};
 
 use crate::config::Limits;
 use crate::error::{Code, Error, Result};
@@ -27,14 +27,18 @@ pub fn check(document: &ExecutableDocument, operation: Option<&str>, limits: &Li
         }
         let set = &found.node.selection_set.node;
         let size = measure.set(set)?;
-        let introspection = set.items.iter().all(|item| matches!(&item.node, Selection::Field(field) if field.node.name.node.starts_with("__")));
+        let introspection =
+            set.items.iter().all(|item| matches!(&item.node, Selection::Field(field) if field.node.name.node.starts_with("__")));
         // The standard introspection query is 15 levels deep.
         let deepest = if introspection { limits.depth.max(20) } else { limits.depth };
         if size.depth > deepest {
             return Err(Error::bad_request(format!("The document is {} levels deep; {deepest} are allowed.", size.depth)));
         }
         if size.nodes > limits.nodes {
-            return Err(Error::bad_request(format!("The document selects more than {} fields, fragments counted wherever they are spread.", limits.nodes)));
+            return Err(Error::bad_request(format!(
+                "The document selects more than {} fields, fragments counted wherever they are spread.",
+                limits.nodes
+            )));
         }
         if anonymous {
             only_open(set, &document.fragments, 0)?;
@@ -43,12 +47,58 @@ pub fn check(document: &ExecutableDocument, operation: Option<&str>, limits: &Li
     Ok(())
 }
 
+/// The deepest nesting of braces, brackets and parentheses in a document.
+const DEEPEST_TEXT: usize = 100;
+
+/// Refuses a text that nests so deeply that reading it would exhaust the stack, or that has a
+/// character which cannot be stored. One pass over the bytes, before anything else looks at them.
+pub fn check_text(document: &str) -> Result<()> {
+    let (mut depth, mut quoted, mut comment) = (0_usize, false, false);
+    let mut bytes = document.bytes();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'\n' | b'\r' => comment = false,
+            _ if comment => {}
+            b'"' => quoted = !quoted,
+            b'\\' if quoted => drop(bytes.next()),
+            b'#' if !quoted => comment = true,
+            b'{' | b'[' | b'(' if !quoted => depth += 1,
+            b'}' | b']' | b')' if !quoted => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > DEEPEST_TEXT {
+            return Err(Error::bad_request(format!("The document nests more than {DEEPEST_TEXT} levels deep.")));
+        }
+    }
+    if document.contains('\0') || document.contains("\\u0000") {
+        return Err(no_nul());
+    }
+    Ok(())
+}
+
+/// The same of a variable's value.
+pub fn check_value(value: &Value) -> Result<()> {
+    match value {
+        Value::String(text) if text.contains('\0') => Err(no_nul()),
+        Value::List(items) => items.iter().try_for_each(check_value),
+        Value::Object(members) => members.values().try_for_each(check_value),
+        _ => Ok(()),
+    }
+}
+
+fn no_nul() -> Error {
+    Error::bad_request("The character U+0000 cannot be stored; take it out of the text.")
+}
+
 fn only_open(set: &SelectionSet, fragments: &HashMap<Name, Positioned<FragmentDefinition>>, depth: usize) -> Result<()> {
     for item in &set.items {
         match &item.node {
             Selection::Field(field) if OPEN.contains(&field.node.name.node.as_str()) => {}
             Selection::Field(_) => {
-                return Err(Error::refuse(Code::Unauthenticated, "Sign in first (mutation signIn), and send the access token or an API key as `Authorization: Bearer <token>`."));
+                return Err(Error::refuse(
+                    Code::Unauthenticated,
+                    "Sign in first (mutation signIn), and send the access token or an API key as `Authorization: Bearer <token>`.",
+                ));
             }
             Selection::InlineFragment(fragment) => only_open(&fragment.node.selection_set.node, fragments, depth + 1)?,
             Selection::FragmentSpread(spread) => {
@@ -131,6 +181,15 @@ mod tests {
         }
         document.push_str(" fragment f31 on Query { __typename }");
         assert!(checked(&document, false).is_err());
+    }
+
+    #[test]
+    fn deep_text_is_refused_before_it_is_read() {
+        let deep = |n: usize| format!("{{ a(b: {}1{}) }}", "[".repeat(n), "]".repeat(n));
+        assert!(check_text(&deep(50)).is_ok());
+        assert!(check_text(&deep(400)).is_err());
+        assert!(check_text(&format!("{{ a(b: \"{}\") }} # {}", "[".repeat(400), "[".repeat(400))).is_ok());
+        assert!(check_text("{ a(b: \"\\u0000\") }").is_err());
     }
 
     #[test]

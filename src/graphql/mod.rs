@@ -8,6 +8,7 @@
 mod check;
 mod errors;
 pub mod http;
+mod merge;
 mod payload;
 mod platform;
 mod records;

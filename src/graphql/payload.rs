@@ -83,10 +83,10 @@ impl Call<'_> {
             _ => match self.id("id") {
                 Err(error) => Err(error.into()),
                 Ok(id) => match verb {
-                    Verb::Update => unit.update(object, id, input, self.expected()).await,
-                    Verb::Delete => unit.delete(object, id).await,
-                    Verb::Restore => unit.restore(object, id).await,
-                    Verb::Purge => unit.purge(object, id).await,
+                    Verb::Update => unit.update(object, variant, id, input, self.expected()).await,
+                    Verb::Delete => unit.delete(object, variant, id).await,
+                    Verb::Restore => unit.restore(object, variant, id).await,
+                    Verb::Purge => unit.purge(object, variant, id).await,
                     _ => self.move_stage(unit, id).await,
                 },
             },
@@ -146,7 +146,15 @@ impl Call<'_> {
         self.of.variant.map_or_else(|| self.of.object.plural.clone(), |variant| variant.plural.to_owned())
     }
 
-    async fn results(&self, tx: &Tx, field: &Merged<'_>, outcomes: &[Outcome], removed: bool, validate_only: bool, out: &mut String) -> Result<()> {
+    async fn results(
+        &self,
+        tx: &Tx,
+        field: &Merged<'_>,
+        outcomes: &[Outcome],
+        removed: bool,
+        validate_only: bool,
+        out: &mut String,
+    ) -> Result<()> {
         out.push('[');
         let fields = collect(&field.children, |_| true);
         for (index, outcome) in outcomes.iter().enumerate() {
@@ -159,7 +167,15 @@ impl Call<'_> {
         Ok(())
     }
 
-    async fn payload(&self, tx: &Tx, fields: &[Merged<'_>], outcome: &Outcome, removed: bool, validate_only: bool, out: &mut String) -> Result<()> {
+    async fn payload(
+        &self,
+        tx: &Tx,
+        fields: &[Merged<'_>],
+        outcome: &Outcome,
+        removed: bool,
+        validate_only: bool,
+        out: &mut String,
+    ) -> Result<()> {
         out.push('{');
         for (index, field) in fields.iter().enumerate() {
             let _ = write!(out, "{}\"{}\":", if index == 0 { "" } else { "," }, field.key);
@@ -173,7 +189,9 @@ impl Call<'_> {
                 ("__typename", _) => {
                     let _ = write!(out, "\"{}Payload\"", self.of.type_name);
                 }
-                (name, Ok(written)) if name == self.of.one && !removed => out.push_str(&self.record(tx, written.id, &field.children, validate_only).await?),
+                (name, Ok(written)) if name == self.of.one && !removed => {
+                    out.push_str(&self.record(tx, written.id, &field.children, validate_only).await?);
+                }
                 _ => out.push_str("null"),
             }
         }

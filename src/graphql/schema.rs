@@ -38,17 +38,23 @@ impl WorkspaceSchema {
     /// Builds the schema of a catalog.
     pub fn build(catalog: &Arc<Catalog>) -> Self {
         let roots: Roots = roots(catalog).2;
-        let api = with_catalog(catalog, || Schema::build(Query(PlatformQuery::default(), RecordQuery), Mutation(PlatformMutation::default(), RecordMutation), EmptySubscription))
-            .data(Arc::new(roots))
-            .disable_suggestions()
-            .finish();
+        let api = with_catalog(catalog, || {
+            Schema::build(
+                Query(PlatformQuery::default(), RecordQuery),
+                Mutation(PlatformMutation::default(), RecordMutation),
+                EmptySubscription,
+            )
+        })
+        .data(Arc::new(roots))
+        .disable_suggestions()
+        .finish();
         Self { api, sdl: std::sync::OnceLock::new() }
     }
 
     /// The schema in GraphQL's own language, and its hash.
     pub fn sdl(&self) -> &(String, String) {
         self.sdl.get_or_init(|| {
-            let options = async_graphql::SDLExportOptions::new().prefer_single_line_descriptions();
+            let options = async_graphql::SDLExportOptions::new().prefer_single_line_descriptions().include_specified_by();
             let sdl = self.api.sdl_with_options(options);
             let hash = hex::encode(&Sha256::digest(sdl.as_bytes())[..8]);
             (sdl, hash)

@@ -7,7 +7,7 @@ use async_graphql_value::Value as Literal;
 use serde_json::{Map, Value as Json};
 
 use crate::error::{Error, Result};
-use crate::records::selection::{Item, Selection};
+use crate::records::selection::{Item, Selection, check_keys};
 
 /// More than any document needs: the check before execution bounds it long before.
 const DEEPEST: usize = 64;
@@ -20,7 +20,9 @@ pub fn below(ctx: &Context<'_>) -> Result<Selection> {
 pub fn of_set<T>(ctx: &async_graphql::ContextBase<'_, T>, set: &SelectionSet) -> Result<Selection> {
     let mut items = Vec::with_capacity(set.items.len());
     collect(ctx, set, &[], &mut items, 0)?;
-    Ok(Selection { items })
+    let selection = Selection { items };
+    check_keys(&[&selection])?;
+    Ok(selection)
 }
 
 /// The arguments of the field that is being resolved.
@@ -32,7 +34,13 @@ fn arguments_of<T>(ctx: &async_graphql::ContextBase<'_, T>, field: &Field) -> Ma
     field.arguments.iter().filter_map(|(name, value)| Some((name.node.to_string(), to_json(ctx, &value.node)?))).collect()
 }
 
-fn collect<T>(ctx: &async_graphql::ContextBase<'_, T>, set: &SelectionSet, on: &[String], items: &mut Vec<Item>, depth: usize) -> Result<()> {
+fn collect<T>(
+    ctx: &async_graphql::ContextBase<'_, T>,
+    set: &SelectionSet,
+    on: &[String],
+    items: &mut Vec<Item>,
+    depth: usize,
+) -> Result<()> {
     if depth > DEEPEST {
         return Err(Error::bad_request("The document is nested too deeply."));
     }
@@ -79,7 +87,8 @@ fn with(on: &[String], condition: Option<&str>) -> Vec<String> {
 
 fn is_skipped<T>(ctx: &async_graphql::ContextBase<'_, T>, directives: &[Positioned<Directive>]) -> bool {
     directives.iter().any(|directive| {
-        let condition = directive.node.arguments.iter().find(|(name, _)| name.node == "if").and_then(|(_, value)| to_json(ctx, &value.node));
+        let condition =
+            directive.node.arguments.iter().find(|(name, _)| name.node == "if").and_then(|(_, value)| to_json(ctx, &value.node));
         match directive.node.name.node.as_str() {
             "skip" => condition == Some(Json::Bool(true)),
             "include" => condition == Some(Json::Bool(false)),
@@ -99,7 +108,9 @@ fn to_json<T>(ctx: &async_graphql::ContextBase<'_, T>, value: &Literal) -> Optio
         Literal::Enum(name) => Json::String(name.to_string()),
         Literal::Binary(_) => return None,
         Literal::List(items) => Json::Array(items.iter().map(|item| to_json(ctx, item).unwrap_or(Json::Null)).collect()),
-        Literal::Object(members) => Json::Object(members.iter().filter_map(|(name, value)| Some((name.to_string(), to_json(ctx, value)?))).collect()),
+        Literal::Object(members) => {
+            Json::Object(members.iter().filter_map(|(name, value)| Some((name.to_string(), to_json(ctx, value)?))).collect())
+        }
     })
 }
 

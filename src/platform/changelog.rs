@@ -115,7 +115,8 @@ async fn append_chunk(tx: &Tx, ctx: &Ctx, changes: &[Change]) -> Result<i64, sql
     }
 }
 
-const NAMES: &str = "seq, workspace_id, object, record_id, kind, version, \"before\", \"after\", actor_kind, actor_id, cause, request_id, at";
+const NAMES: &str =
+    "seq, workspace_id, object, record_id, kind, version, \"before\", \"after\", actor_kind, actor_id, cause, request_id, at";
 const CASTS: [&str; COLUMNS] =
     ["bigint", "uuid", "text", "uuid", "text", "bigint", "jsonb", "jsonb", "text", "uuid", "text", "text", "bigint"];
 

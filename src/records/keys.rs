@@ -32,8 +32,8 @@ pub fn from_input(object: &Object, input: &Json) -> Result<Key> {
         return Err(Error::bad_request("A key names exactly one field."));
     };
     if name.as_str() == "externalId" {
-        let (Some(system), Some(id)) = (value["system"].as_str(), value["id"].as_str()) else {
-            return Err(Error::bad_request("An external id has a system and an id."));
+        let (Some(system), Some(id)) = (value["system"].as_str(), value["value"].as_str()) else {
+            return Err(Error::bad_request("An external id has a system and a value."));
         };
         return Ok(Key { name: format!("external:{}", system.trim()), value: id.trim().to_owned(), field: "externalIds".into() });
     }
@@ -77,6 +77,12 @@ pub fn of_field(field: &Field, stored: &Json) -> Vec<Key> {
 /// The keys that the external ids give.
 pub fn of_external_ids(stored: &Json) -> Vec<Key> {
     let items = stored.as_array().map_or(&[][..], Vec::as_slice);
-    let key = |item: &Json| Some(Key { name: format!("external:{}", item["system"].as_str()?), value: item["id"].as_str()?.to_owned(), field: "externalIds".into() });
+    let key = |item: &Json| {
+        Some(Key {
+            name: format!("external:{}", item["system"].as_str()?),
+            value: item["value"].as_str()?.to_owned(),
+            field: "externalIds".into(),
+        })
+    };
     items.iter().filter_map(key).collect()
 }

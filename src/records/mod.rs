@@ -21,7 +21,14 @@ use read::{Plan, RootQuery};
 use selection::Selection;
 
 /// Answers a root field, as JSON.
-pub async fn query(ctx: &Ctx, catalog: &Catalog, tx: &Tx, query: &RootQuery<'_>, arguments: &Map<String, Json>, selection: &Selection) -> Result<String> {
+pub async fn query(
+    ctx: &Ctx,
+    catalog: &Catalog,
+    tx: &Tx,
+    query: &RootQuery<'_>,
+    arguments: &Map<String, Json>,
+    selection: &Selection,
+) -> Result<String> {
     let plan = Plan::new(ctx, catalog, tx.backend(), query, arguments, selection)?;
     plan.run(tx).await
 }

@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value};
 
+use crate::error::{Error, Result};
+
 /// A set of fields. Fields of fragments carry the types they were asked on.
 #[derive(Clone, Debug, Default)]
 pub struct Selection {
@@ -36,15 +38,33 @@ pub fn collect<'a>(selections: &[&'a Selection], fits: impl Fn(&str) -> bool) ->
         }
         match merged.iter_mut().find(|known| known.key == item.key) {
             Some(known) => known.children.push(&item.children),
-            None => merged.push(Merged {
-                key: &item.key,
-                name: &item.name,
-                arguments: &item.arguments,
-                children: vec![&item.children],
-            }),
+            None => merged.push(Merged { key: &item.key, name: &item.name, arguments: &item.arguments, children: vec![&item.children] }),
         }
     }
     merged
+}
+
+/// Refuses two different fields under one key, which cannot both be answered.
+pub fn check_keys(selections: &[&Selection]) -> Result<()> {
+    let items: Vec<&Item> = selections.iter().flat_map(|selection| &selection.items).collect();
+    for (index, item) in items.iter().enumerate() {
+        for other in items[index + 1..].iter().filter(|other| other.key == item.key && may_meet(item, other)) {
+            if other.name != item.name || other.arguments != item.arguments {
+                let message =
+                    format!("`{}` names two different fields, `{}` and `{}`; give one of them an alias.", item.key, item.name, other.name);
+                return Err(Error::bad_request(message));
+            }
+        }
+    }
+    for merged in collect(selections, |_| true) {
+        check_keys(&merged.children)?;
+    }
+    Ok(())
+}
+
+/// Whether two fields can be asked of the same record.
+fn may_meet(a: &Item, b: &Item) -> bool {
+    a.on.is_empty() || b.on.is_empty() || a.on == b.on
 }
 
 impl Selection {

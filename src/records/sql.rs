@@ -65,7 +65,8 @@ impl Sql {
     pub fn in_json(&self, expression: &str, store: Store) -> String {
         match (self.is_postgres(), store) {
             (false, Store::Json) => format!("json({expression})"),
-            (false, Store::Uuid) => format!("hex({expression})"),
+            // `hex` of null is the empty text.
+            (false, Store::Uuid) => format!("nullif(hex({expression}), '')"),
             _ => expression.to_owned(),
         }
     }
@@ -91,7 +92,8 @@ impl Sql {
         } else {
             match kind.store() {
                 Store::Int if kind == Kind::Money => format!("json_extract({alias}.custom, '$.{key}.amount')"),
-                Store::Json => format!("json_extract({alias}.custom, '$.{key}')"),
+                // `->` keeps a text's quotes, which makes it JSON.
+                Store::Json => format!("({alias}.custom -> '$.{key}')"),
                 Store::Uuid => format!("unhex(replace(json_extract({alias}.custom, '$.{key}'), '-', ''))"),
                 _ => format!("json_extract({alias}.custom, '$.{key}')"),
             }
@@ -116,20 +118,12 @@ impl Sql {
 
     /// The elements of a JSON array column, as a table `e` with the column `value`.
     pub fn json_each(&self, array: &str) -> String {
-        if self.is_postgres() {
-            format!("jsonb_array_elements(({array})::jsonb) AS e (value)")
-        } else {
-            format!("json_each({array}) AS e")
-        }
+        if self.is_postgres() { format!("jsonb_array_elements(({array})::jsonb) AS e (value)") } else { format!("json_each({array}) AS e") }
     }
 
     /// A text key of a JSON object.
     pub fn json_key(&self, object: &str, key: &str) -> String {
-        if self.is_postgres() {
-            format!("(({object})::jsonb)->>'{key}'")
-        } else {
-            format!("json_extract({object}, '$.{key}')")
-        }
+        if self.is_postgres() { format!("(({object})::jsonb)->>'{key}'") } else { format!("json_extract({object}, '$.{key}')") }
     }
 
     /// `text`, unless it is null, without case and accents.

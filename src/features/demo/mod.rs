@@ -113,7 +113,16 @@ fn context(made: Made, now: Micros) -> Ctx {
 
 /// A handful of fields that a workspace like this would add.
 async fn add_fields(app: &App, ctx: &Ctx) -> Result<()> {
-    let options = |keys: &[(&str, &str, &str)]| keys.iter().map(|(key, label, color)| SelectOption { key: (*key).into(), label: (*label).into(), color: Some((*color).into()), archived: false }).collect();
+    let options = |keys: &[(&str, &str, &str)]| {
+        keys.iter()
+            .map(|(key, label, color)| SelectOption {
+                key: (*key).into(),
+                label: (*label).into(),
+                color: Some((*color).into()),
+                archived: false,
+            })
+            .collect()
+    };
     let field = |object: &str, name: &str, kind: &str, label: &str, help: &str, settings: Settings| NewField {
         object: object.into(),
         name: name.into(),
@@ -127,9 +136,23 @@ async fn add_fields(app: &App, ctx: &Ctx) -> Result<()> {
         privacy: Privacy::Internal,
         settings,
     };
-    let tiers = Settings { options: options(&[("gold", "Gold", "#d4a017"), ("silver", "Silver", "#9aa0a6"), ("bronze", "Bronze", "#a8713a")]), ..Settings::default() };
-    let sources = Settings { options: options(&[("referral", "Referral", "#2e7d32"), ("web", "Web site", "#1565c0"), ("fair", "Trade fair", "#6a1b9a"), ("outbound", "Outbound", "#c62828")]), ..Settings::default() };
-    let interests = Settings { options: options(&[("sensors", "Sensors", "#00838f"), ("gateways", "Gateways", "#4527a0"), ("service", "Service", "#558b2f")]), ..Settings::default() };
+    let tiers = Settings {
+        options: options(&[("gold", "Gold", "#d4a017"), ("silver", "Silver", "#9aa0a6"), ("bronze", "Bronze", "#a8713a")]),
+        ..Settings::default()
+    };
+    let sources = Settings {
+        options: options(&[
+            ("referral", "Referral", "#2e7d32"),
+            ("web", "Web site", "#1565c0"),
+            ("fair", "Trade fair", "#6a1b9a"),
+            ("outbound", "Outbound", "#c62828"),
+        ]),
+        ..Settings::default()
+    };
+    let interests = Settings {
+        options: options(&[("sensors", "Sensors", "#00838f"), ("gateways", "Gateways", "#4527a0"), ("service", "Service", "#558b2f")]),
+        ..Settings::default()
+    };
     let score = Settings { min: Some("0".into()), max: Some("10".into()), ..Settings::default() };
     let fields = [
         field("company", "tier", "SELECT", "Tier", "How much attention the account gets.", tiers),
@@ -149,6 +172,8 @@ async fn add_fields(app: &App, ctx: &Ctx) -> Result<()> {
 fn unexpected(rejected: Rejected) -> Error {
     match rejected {
         Rejected::Failed(error) => error,
-        Rejected::User { errors, .. } => Error::fault(json!(errors.iter().map(|error| format!("{}: {}", error.path.join("."), error.message)).collect::<Vec<_>>())),
+        Rejected::User { errors, .. } => {
+            Error::fault(json!(errors.iter().map(|error| format!("{}: {}", error.path.join("."), error.message)).collect::<Vec<_>>()))
+        }
     }
 }

@@ -115,16 +115,26 @@ impl Teller {
             let id = self.id(at);
             let email = format!("{}@kith.example", fold(name).split(' ').next().unwrap_or("member"));
             let zone = if index % 2 == 0 { "Europe/Zurich" } else { "Europe/London" };
-            self.add(at, "member", None, json!({ "id": id, "name": name, "email": email, "status": "ACTIVE", "jobTitle": title, "timeZone": zone }));
+            self.add(
+                at,
+                "member",
+                None,
+                json!({ "id": id, "name": name, "email": email, "status": "ACTIVE", "jobTitle": title, "timeZone": zone }),
+            );
             self.members.push(id);
         }
         for (name, color) in TAGS {
             self.add(at, "tag", None, json!({ "name": name, "color": color }));
         }
         let pipeline = self.id(at);
-        self.add(at, "pipeline", None, json!({ "id": pipeline, "name": "Renewals", "position": 1, "externalIds": [{ "system": "demo", "id": "renewals" }] }));
+        self.add(
+            at,
+            "pipeline",
+            None,
+            json!({ "id": pipeline, "name": "Renewals", "position": 1, "externalIds": [{ "system": "demo", "value": "renewals" }] }),
+        );
         for (name, probability) in [("Due", "60"), ("Offered", "75"), ("Verbal yes", "90")] {
-            self.add(at, "stage", None, json!({ "name": name, "probability": probability, "pipeline": { "id": pipeline }, "externalIds": [{ "system": "demo", "id": name }] }));
+            self.add(at, "stage", None, json!({ "name": name, "probability": probability, "pipeline": { "id": pipeline }, "externalIds": [{ "system": "demo", "value": name }] }));
         }
     }
 
@@ -240,7 +250,12 @@ impl Teller {
             }
             let colleagues: Vec<Uuid> = self.people.iter().filter(|(_, of)| *of == company).map(|(id, _)| *id).take(3).collect();
             let roles = ["Decision maker", "Champion", "Technical buyer"];
-            let links: Vec<Json> = colleagues.iter().zip(roles).enumerate().map(|(n, (id, role))| json!({ "id": id, "role": role, "primary": n == 0 })).collect();
+            let links: Vec<Json> = colleagues
+                .iter()
+                .zip(roles)
+                .enumerate()
+                .map(|(n, (id, role))| json!({ "id": id, "role": role, "primary": n == 0 }))
+                .collect();
             input["people"] = json!({ "connect": links });
             self.place(&mut input, at, renewal);
             self.deals.push((id, company, at));
@@ -283,10 +298,22 @@ impl Teller {
             let when = Micros(at).to_utc().to_rfc3339();
             let links = json!({ "connect": [{ "id": deal }, { "id": person }, { "id": self.companies[company] }] });
             let (variant, mut input) = match self.dice.below(10) {
-                0..=3 => ("task", json!({ "subject": *self.dice.one_of(TASKS), "dueAt": when, "status": if over && self.dice.chance(80) { "DONE" } else { "OPEN" } })),
-                4..=6 => ("call", json!({ "subject": *self.dice.one_of(CALLS), "startAt": when, "direction": "OUT", "durationSeconds": 60 + self.dice.below(1_800), "status": if over { "COMPLETED" } else { "PLANNED" } })),
-                7 => ("meeting", json!({ "subject": *self.dice.one_of(MEETINGS), "startAt": when, "endAt": Micros(at + 3_600_000_000).to_utc().to_rfc3339(), "status": if over { "HELD" } else { "PLANNED" } })),
-                _ => ("emailActivity", json!({ "subject": *self.dice.one_of(EMAILS), "occurredAt": when, "direction": if self.dice.chance(50) { "OUT" } else { "IN" }, "status": if over { "SENT" } else { "DRAFT" } })),
+                0..=3 => (
+                    "task",
+                    json!({ "subject": *self.dice.one_of(TASKS), "dueAt": when, "status": if over && self.dice.chance(80) { "DONE" } else { "OPEN" } }),
+                ),
+                4..=6 => (
+                    "call",
+                    json!({ "subject": *self.dice.one_of(CALLS), "startAt": when, "direction": "OUT", "durationSeconds": 60 + self.dice.below(1_800), "status": if over { "COMPLETED" } else { "PLANNED" } }),
+                ),
+                7 => (
+                    "meeting",
+                    json!({ "subject": *self.dice.one_of(MEETINGS), "startAt": when, "endAt": Micros(at + 3_600_000_000).to_utc().to_rfc3339(), "status": if over { "HELD" } else { "PLANNED" } }),
+                ),
+                _ => (
+                    "emailActivity",
+                    json!({ "subject": *self.dice.one_of(EMAILS), "occurredAt": when, "direction": if self.dice.chance(50) { "OUT" } else { "IN" }, "status": if over { "SENT" } else { "DRAFT" } }),
+                ),
             };
             input["links"] = links;
             input["owner"] = self.owner();

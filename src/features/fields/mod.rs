@@ -50,11 +50,15 @@ impl Fields {
         let field = to_field(&row)?;
         check_name(object, &field)?;
         if object.custom.len() >= MOST_FIELDS {
-            return Err(UserError::new(UserErrorCode::Limit, &["object"], format!("An object has at most {MOST_FIELDS} custom fields.")).into());
+            return Err(
+                UserError::new(UserErrorCode::Limit, &["object"], format!("An object has at most {MOST_FIELDS} custom fields.")).into()
+            );
         }
         check_settings(&field)?;
         if field.required && field.settings.default.is_none() && has_records(&tx, ctx, object).await? {
-            return Err(invalid(&["required"], "There are records already: a required field needs a default, which new records get.").into());
+            return Err(
+                invalid(&["required"], "There are records already: a required field needs a default, which new records get.").into()
+            );
         }
         let taken = field_definition::Entity::find()
             .filter(field_definition::Column::WorkspaceId.eq(ctx.workspace))
@@ -64,7 +68,9 @@ impl Fields {
             .await
             .map_err(Error::from)?;
         if taken.is_some() {
-            return Err(UserError::new(UserErrorCode::Taken, &["name"], "The object has a field of this name, perhaps an archived one.").into());
+            return Err(
+                UserError::new(UserErrorCode::Taken, &["name"], "The object has a field of this name, perhaps an archived one.").into()
+            );
         }
         let id = row.id;
         field_definition::Entity::insert(row.into_active_model()).exec_without_returning(&tx).await.map_err(Error::from)?;
@@ -83,7 +89,7 @@ impl Fields {
         keep_used_options(&old, &mut settings);
         let mut model = row.clone().into_active_model();
         if let Some(label) = change.label {
-            model.label = Set(label);
+            model.label = Set(model::check_label(&label)?);
         }
         if let Some(help) = change.help {
             model.help = Set(Some(help));
@@ -96,6 +102,14 @@ impl Fields {
         }
         if let Some(privacy) = change.privacy {
             model.privacy = Set(privacy.as_str().to_owned());
+        }
+        let needs_default = change.required == Some(true) && !old.required && settings.default.is_none();
+        if let Some(object) = self.standard.find(&row.object).filter(|_| needs_default)
+            && has_records(&tx, ctx, object).await?
+        {
+            return Err(
+                invalid(&["required"], "There are records already: a required field needs a default, which new records get.").into()
+            );
         }
         model.settings = Set(serde_json::to_value(&settings).map_err(Error::from)?);
         model.updated_at = Set(ctx.now());
@@ -150,7 +164,10 @@ fn check_name(object: &Object, field: &Field) -> Result<(), UserError> {
     let mut chars = name.chars();
     let good = chars.next().is_some_and(|first| first.is_ascii_lowercase()) && chars.all(|c| c.is_ascii_alphanumeric()) && name.len() <= 60;
     if !good {
-        return Err(invalid(&["name"], "A field's name begins with a small letter and goes on with letters and digits, 60 at most: `annualRevenue`."));
+        return Err(invalid(
+            &["name"],
+            "A field's name begins with a small letter and goes on with letters and digits, 60 at most: `annualRevenue`.",
+        ));
     }
     if name == "id" {
         return Err(invalid(&["name"], "`id` is the name of the record's own id."));
@@ -170,7 +187,10 @@ fn check_settings(field: &Field) -> Result<(), UserError> {
     }
     let mut keys: Vec<&str> = settings.options.iter().map(|option| option.key.as_str()).collect();
     keys.sort_unstable();
-    if settings.options.len() > 500 || keys.windows(2).any(|pair| pair[0] == pair[1]) || keys.iter().any(|key| key.is_empty() || key.len() > 60) {
+    if settings.options.len() > 500
+        || keys.windows(2).any(|pair| pair[0] == pair[1])
+        || keys.iter().any(|key| key.is_empty() || key.len() > 60)
+    {
         return Err(invalid(&["options"], "Options have different keys of 1 to 60 characters, 500 at most."));
     }
     if field.unique && (field.kind.is_list() || matches!(field.kind, Kind::Json | Kind::Money | Kind::Boolean | Kind::LongText)) {
@@ -179,6 +199,17 @@ fn check_settings(field: &Field) -> Result<(), UserError> {
     if field.indexed && !field.kind.sortable() {
         return Err(invalid(&["indexed"], "A field of this kind cannot be indexed."));
     }
+    if field.unique && settings.default.is_some() {
+        return Err(invalid(&["default"], "A unique field has no default: the second record could not be created."));
+    }
+    if settings
+        .options
+        .iter()
+        .any(|option| option.label.chars().count() > 255 || option.color.as_ref().is_some_and(|color| color.len() > 32))
+    {
+        return Err(invalid(&["options"], "Labels have at most 255 characters, colours 32."));
+    }
+    check_bounds(field)?;
     if let Some(pattern) = &settings.pattern {
         let text = matches!(field.kind, Kind::Text | Kind::LongText);
         if !text || pattern.len() > 200 || regex::Regex::new(&format!("^(?:{pattern})$")).is_err() {
@@ -189,6 +220,33 @@ fn check_settings(field: &Field) -> Result<(), UserError> {
         value::parse(field, default).map_err(|e| invalid(&["default"], e.message))?;
     }
     Ok(())
+}
+
+/// `min`, `max` and `maxLength` fit the kind.
+fn check_bounds(field: &Field) -> Result<(), UserError> {
+    let settings = &field.settings;
+    let is_text = matches!(field.kind, Kind::Text | Kind::LongText);
+    if settings.max_length.is_some_and(|length| !is_text || length == 0) {
+        return Err(invalid(&["maxLength"], "Only texts have a greatest length, of 1 at least."));
+    }
+    let number = |text: &str| match field.kind {
+        Kind::Integer | Kind::Rating => text.parse::<i64>().ok(),
+        Kind::Decimal | Kind::Money => value::parse_decimal(text),
+        Kind::Date => text.parse::<chrono::NaiveDate>().ok().map(|day| i64::from(day.to_epoch_days())),
+        _ => None,
+    };
+    let mut bounds = [None, None];
+    for (place, (path, text)) in bounds.iter_mut().zip([("min", &settings.min), ("max", &settings.max)]) {
+        if let Some(text) = text {
+            *place = Some(
+                number(text).ok_or_else(|| invalid(&[path], "Not a value of this kind; only numbers, amounts and days have bounds."))?,
+            );
+        }
+    }
+    match bounds {
+        [Some(min), Some(max)] if min > max => Err(invalid(&["max"], "The greatest value is smaller than the smallest.")),
+        _ => Ok(()),
+    }
 }
 
 /// Options that records may have are never lost: what a change leaves out is archived.

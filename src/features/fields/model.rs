@@ -30,10 +30,7 @@ impl NewField {
         if Kind::custom(&self.kind).is_none() {
             return Err(invalid(&["kind"], "A custom field cannot be of this kind."));
         }
-        let label = self.label.trim();
-        if label.is_empty() || label.chars().count() > 255 {
-            return Err(invalid(&["label"], "Expected 1 to 255 characters."));
-        }
+        let label = check_label(&self.label)?;
         let settings = serde_json::to_value(&self.settings).map_err(|_| invalid(&[], "The settings cannot be stored."))?;
         Ok(field_definition::Model {
             workspace_id: ctx.workspace,
@@ -41,7 +38,7 @@ impl NewField {
             object: self.object.clone(),
             name: self.name.clone(),
             kind: self.kind.clone(),
-            label: label.to_owned(),
+            label,
             help: self.help.clone(),
             position: 0,
             is_required: self.required,
@@ -55,6 +52,14 @@ impl NewField {
             archived_at: None,
         })
     }
+}
+
+pub(super) fn check_label(label: &str) -> Result<String, UserError> {
+    let label = label.trim();
+    if label.is_empty() || label.chars().count() > 255 {
+        return Err(invalid(&["label"], "Expected 1 to 255 characters."));
+    }
+    Ok(label.to_owned())
 }
 
 /// What can change of a field; absent is left alone.
@@ -97,6 +102,9 @@ impl Change {
     }
 }
 
+/// The longest text of a unique or indexed field, in characters: an entry of an index has its bounds.
+const MOST_INDEXED: u32 = 500;
+
 /// The catalog's field of a definition.
 pub fn to_field(row: &field_definition::Model) -> Result<Field> {
     let kind = Kind::custom(&row.kind).ok_or_else(|| Error::fault(format!("a field definition has the kind {}", row.kind)))?;
@@ -111,5 +119,9 @@ pub fn to_field(row: &field_definition::Model) -> Result<Field> {
     field.privacy = Privacy::parse(&row.privacy).unwrap_or(Privacy::Personal);
     field.archived = row.archived_at.is_some();
     field.settings = settings;
+    if (field.unique || field.indexed) && kind == Kind::Text {
+        let most = field.settings.max_length.unwrap_or(MOST_INDEXED);
+        field.settings.max_length = Some(most.min(MOST_INDEXED));
+    }
     Ok(field)
 }

@@ -53,7 +53,11 @@ impl Identity {
 
     pub async fn api_keys(&self, ctx: &Ctx) -> Result<Vec<api_key::Model>> {
         let tx = self.db.begin(&ctx.scope(), Mode::Read).await?;
-        let keys = api_key::Entity::find().filter(api_key::Column::WorkspaceId.eq(ctx.workspace)).order_by_asc(api_key::Column::Id).all(&tx).await?;
+        let keys = api_key::Entity::find()
+            .filter(api_key::Column::WorkspaceId.eq(ctx.workspace))
+            .order_by_asc(api_key::Column::Id)
+            .all(&tx)
+            .await?;
         tx.commit().await?;
         Ok(keys)
     }
@@ -64,7 +68,9 @@ impl Identity {
         let found = api_key::Entity::find_by_id((workspace, id)).one(&tx).await?;
         tx.commit().await?;
         let now = self.clock.now();
-        let usable = |key: &api_key::Model| same(&key.secret_hash, &digest(secret)) && key.revoked_at.is_none() && key.expires_at.is_none_or(|at| at > now);
+        let usable = |key: &api_key::Model| {
+            same(&key.secret_hash, &digest(secret)) && key.revoked_at.is_none() && key.expires_at.is_none_or(|at| at > now)
+        };
         let key = found.filter(usable).ok_or_else(refused)?;
         if !self.is_fresh(id) {
             self.note_use(&key, now).await?;

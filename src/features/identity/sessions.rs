@@ -88,7 +88,6 @@ impl Identity {
             user_id: user,
             member_id: member,
             token_hash: digest(&secret),
-            previous_hash: None,
             created_at: now,
             refreshed_at: now,
             expires_at: later(now, self.lifetimes.refresh_token),
@@ -117,12 +116,10 @@ impl Identity {
         let found = found.filter(|found| found.revoked_at.is_none() && found.expires_at > now).ok_or_else(refused)?;
         let hash = digest(secret);
         if !same(&found.token_hash, &hash) {
-            // Any other secret of this session was one once, or is guessed: both end it.
-            if found.previous_hash.as_deref().is_some_and(|previous| same(previous, &hash)) {
-                revoke(&tx, &found, now, "REUSED").await?;
-                tx.commit().await?;
-                self.good.remove(&id);
-            }
+            // Whoever knows the session but not its latest secret has an old token, or guesses.
+            revoke(&tx, &found, now, "REUSED").await?;
+            tx.commit().await?;
+            self.good.remove(&id);
             return Err(refused());
         }
         let fresh = new_secret();
@@ -131,7 +128,6 @@ impl Identity {
         let updated = session::Entity::update_many()
             .set(session::ActiveModel {
                 token_hash: Set(digest(&fresh)),
-                previous_hash: Set(Some(old.clone())),
                 refreshed_at: Set(now),
                 expires_at: Set(later(now, self.lifetimes.refresh_token)),
                 ..Default::default()

@@ -90,7 +90,11 @@ impl Workspaces {
             unit.create_within("stage", json!({ "name": name, "probability": probability, "pipeline": { "id": pipeline } })).await?;
         }
         set_user(&tx, workspace, member, user).await?;
-        insert::<membership::Entity, _>(&tx, membership::Model { user_id: user, workspace_id: workspace, member_id: member, created_at: now }).await?;
+        insert::<membership::Entity, _>(
+            &tx,
+            membership::Model { user_id: user, workspace_id: workspace, member_id: member, created_at: now },
+        )
+        .await?;
         unit.finish().await?;
         tx.commit().await?;
         Ok(Made { workspace, user, member })
@@ -100,25 +104,40 @@ impl Workspaces {
     async fn user(&self, new: &NewWorkspace) -> Result<(Uuid, Option<user_account::Model>), Rejected> {
         let scope = Scope { sign_in_email: Some(new.admin_email.clone()), ..Scope::default() };
         let tx = self.db.begin(&scope, Mode::Read).await?;
-        let known = user_account::Entity::find().filter(user_account::Column::Email.eq(&new.admin_email)).one(&tx).await.map_err(Error::from)?;
+        let known =
+            user_account::Entity::find().filter(user_account::Column::Email.eq(&new.admin_email)).one(&tx).await.map_err(Error::from)?;
         tx.commit().await?;
         let password = new.admin_password.clone();
         if let Some(known) = known {
             let kept = known.password_hash.clone();
             let fits = tokio::task::spawn_blocking(move || identity::verify(&password, kept.as_deref())).await.map_err(Error::fault)?;
-            let refuse = UserError::new(UserErrorCode::Taken, &["email"], "There is a user with this address already; give that user's password to use it.");
+            let refuse = UserError::new(
+                UserErrorCode::Taken,
+                &["email"],
+                "There is a user with this address already; give that user's password to use it.",
+            );
             return if fits { Ok((known.id, None)) } else { Err(refuse.into()) };
         }
         let hash = tokio::task::spawn_blocking(move || identity::hash(&password)).await.map_err(Error::fault)??;
         let id = self.clock.new_id();
-        let row = user_account::Model { id, email: new.admin_email.clone(), name: new.admin_name.clone(), password_hash: Some(hash), created_at: self.clock.now() };
+        let row = user_account::Model {
+            id,
+            email: new.admin_email.clone(),
+            name: new.admin_name.clone(),
+            password_hash: Some(hash),
+            created_at: self.clock.now(),
+        };
         Ok((id, Some(row)))
     }
 
     /// Changes a workspace's settings; absent ones are left alone.
     pub async fn update(&self, ctx: &Ctx, change: Change) -> Result<workspace::Model, Rejected> {
         let tx = self.db.begin(&ctx.scope(), Mode::Write).await?;
-        let found = workspace::Entity::find_by_id(ctx.workspace).one(&tx).await.map_err(Error::from)?.ok_or_else(|| Error::fault("the caller's workspace is gone"))?;
+        let found = workspace::Entity::find_by_id(ctx.workspace)
+            .one(&tx)
+            .await
+            .map_err(Error::from)?
+            .ok_or_else(|| Error::fault("the caller's workspace is gone"))?;
         let mut model = found.into_active_model();
         if let Some(name) = change.name {
             model.name = Set(required(&name, "name")?);
@@ -183,10 +202,13 @@ fn required(text: &str, path: &str) -> Result<String, UserError> {
 }
 
 fn zone_of(text: &str) -> Result<Tz, UserError> {
-    Tz::from_str(text).map_err(|_| UserError::new(UserErrorCode::InvalidValue, &["timeZone"], "Expected an IANA time zone, for example `Europe/Berlin`."))
+    Tz::from_str(text)
+        .map_err(|_| UserError::new(UserErrorCode::InvalidValue, &["timeZone"], "Expected an IANA time zone, for example `Europe/Berlin`."))
 }
 
 fn currency(code: &str) -> Result<String, UserError> {
     let known = iso_currency::Currency::from_code(code);
-    known.map(|currency| currency.code().to_owned()).ok_or_else(|| UserError::new(UserErrorCode::InvalidValue, &["homeCurrency"], "Expected an ISO 4217 currency code, for example `EUR`."))
+    known.map(|currency| currency.code().to_owned()).ok_or_else(|| {
+        UserError::new(UserErrorCode::InvalidValue, &["homeCurrency"], "Expected an ISO 4217 currency code, for example `EUR`.")
+    })
 }

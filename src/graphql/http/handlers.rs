@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use async_graphql::parser::types::{DocumentOperations, OperationType};
-use async_graphql::{BatchResponse, Response as Answer, ServerError};
+use async_graphql::parser::types::{DocumentOperations, ExecutableDocument, OperationType, VariableDefinition};
+use async_graphql::{BatchResponse, Name, Positioned, Response as Answer, ServerError, Value};
 use async_graphql_axum::{GraphQLRequest, GraphQLResponse, rejection::GraphQLRejection};
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -12,8 +12,9 @@ use axum::response::{IntoResponse, Response};
 
 use super::Server;
 use crate::error::{Error, Result};
-use crate::graphql::check::check;
+use crate::graphql::check::{check, check_text, check_value};
 use crate::graphql::errors::server_error;
+use crate::graphql::merge::merge_roots;
 use crate::graphql::request::{Request, Signed};
 use crate::graphql::schema::WorkspaceSchema;
 use crate::platform::Cause;
@@ -21,7 +22,15 @@ use crate::platform::Cause;
 pub async fn post(State(server): State<Server>, headers: HeaderMap, request: Result<GraphQLRequest, GraphQLRejection>) -> Response {
     match request {
         Ok(request) => answer(&server, &headers, request.into_inner(), false).await,
-        Err(rejected) => rejected.into_response(),
+        Err(rejected) => {
+            let status = rejected.into_response().status();
+            let message = match status {
+                StatusCode::PAYLOAD_TOO_LARGE => "The request is larger than this server accepts.",
+                StatusCode::UNSUPPORTED_MEDIA_TYPE => "Send the request as application/json.",
+                _ => "The request is not a GraphQL request as JSON: `{ \"query\": …, \"variables\": … }`.",
+            };
+            refusal(status, &Error::bad_request(message))
+        }
     }
 }
 
@@ -60,24 +69,18 @@ async fn answer(server: &Server, headers: &HeaderMap, mut request: async_graphql
         Err(error) => return refusal(StatusCode::INTERNAL_SERVER_ERROR, &error),
     };
     let operation = request.operation_name.clone();
-    let parsed = match request.parsed_query() {
-        Ok(document) => {
-            if get && is_write(document, operation.as_deref()) {
-                let mut response = refusal(StatusCode::METHOD_NOT_ALLOWED, &Error::bad_request("Mutations are sent with POST."));
-                response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST"));
-                return response;
-            }
-            check(document, operation.as_deref(), &server.app.config.limits, signed.is_none()).map_err(|error| server_error(&error))
+    match prepare(server, &mut request, get, signed.is_none()) {
+        Ok(()) => {}
+        Err(Unfit::Method) => {
+            let mut response = refusal(StatusCode::METHOD_NOT_ALLOWED, &Error::bad_request("Mutations are sent with POST."));
+            response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST"));
+            return response;
         }
-        Err(mut error) => {
-            let mut extensions = async_graphql::ErrorExtensionValues::default();
-            extensions.set("code", "BAD_REQUEST");
-            error.extensions = Some(extensions);
-            Err(error)
+        Err(Unfit::Document(error)) => {
+            let mut answer = Answer::from_errors(vec![*error]);
+            name_codes(&mut answer);
+            return with_schema(GraphQLResponse::from(answer).into_response(), &schema);
         }
-    };
-    if let Err(error) = parsed {
-        return with_schema(GraphQLResponse::from(Answer::from_errors(vec![error])).into_response(), &schema);
     }
     let state = Arc::new(Request::new(server.app.clone(), signed));
     let mut response = schema.api.execute(request.data(state.clone())).await;
@@ -100,6 +103,40 @@ async fn answer(server: &Server, headers: &HeaderMap, mut request: async_graphql
     with_schema(GraphQLResponse(BatchResponse::Single(response)).into_response(), &schema)
 }
 
+/// Why a document is not executed.
+enum Unfit {
+    /// A mutation over GET.
+    Method,
+    Document(Box<ServerError>),
+}
+
+impl From<Error> for Unfit {
+    fn from(error: Error) -> Self {
+        Self::Document(Box::new(server_error(&error)))
+    }
+}
+
+/// Looks at a document before it is executed, and puts right what async-graphql gets wrong.
+fn prepare(server: &Server, request: &mut async_graphql::Request, get: bool, anonymous: bool) -> Result<(), Unfit> {
+    check_text(&request.query)?;
+    request.variables.values().try_for_each(check_value)?;
+    let operation = request.operation_name.clone();
+    let mut document = match request.parsed_query() {
+        Ok(document) => document.clone(),
+        Err(error) => return Err(Unfit::Document(Box::new(error))),
+    };
+    if get && is_write(&document, operation.as_deref()) {
+        return Err(Unfit::Method);
+    }
+    check(&document, operation.as_deref(), &server.app.config.limits, anonymous)?;
+    for (name, value) in default_values(&document, operation.as_deref()) {
+        request.variables.entry(name).or_insert(value);
+    }
+    merge_roots(&mut document)?;
+    request.set_parsed_query(document);
+    Ok(())
+}
+
 /// Errors of validation come without a code; they are the request's own fault.
 fn name_codes(response: &mut Answer) {
     for error in &mut response.errors {
@@ -110,11 +147,27 @@ fn name_codes(response: &mut Answer) {
     }
 }
 
-fn is_write(document: &async_graphql::parser::types::ExecutableDocument, operation: Option<&str>) -> bool {
+/// The defaults of an operation's variables. async-graphql 7.2 forgets them in `@skip` and
+/// `@include`, so they are given like values of the caller.
+fn default_values(document: &ExecutableDocument, operation: Option<&str>) -> Vec<(Name, Value)> {
+    let chosen = match &document.operations {
+        DocumentOperations::Single(only) => Some(only),
+        DocumentOperations::Multiple(all) => all.iter().find(|(name, _)| operation == Some(name.as_str())).map(|(_, found)| found),
+    };
+    let definitions = chosen.into_iter().flat_map(|operation| &operation.node.variable_definitions);
+    let default = |definition: &Positioned<VariableDefinition>| {
+        Some((definition.node.name.node.clone(), definition.node.default_value.clone()?.node))
+    };
+    definitions.filter_map(default).collect()
+}
+
+fn is_write(document: &ExecutableDocument, operation: Option<&str>) -> bool {
     let is_write = |kind: OperationType| kind != OperationType::Query;
     match &document.operations {
         DocumentOperations::Single(only) => is_write(only.node.ty),
-        DocumentOperations::Multiple(all) => all.iter().any(|(name, found)| operation.is_none_or(|wanted| wanted == name.as_str()) && is_write(found.node.ty)),
+        DocumentOperations::Multiple(all) => {
+            all.iter().any(|(name, found)| operation.is_none_or(|wanted| wanted == name.as_str()) && is_write(found.node.ty))
+        }
     }
 }
 
@@ -158,7 +211,11 @@ pub async fn sdl(State(server): State<Server>, headers: HeaderMap) -> Response {
     if headers.get(header::IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == tag.as_bytes()) {
         return (StatusCode::NOT_MODIFIED, [(header::ETAG, tag)]).into_response();
     }
-    let headers = [(header::CONTENT_TYPE, "application/graphql; charset=utf-8".to_owned()), (header::ETAG, tag), (header::CACHE_CONTROL, "private, no-cache".to_owned())];
+    let headers = [
+        (header::CONTENT_TYPE, "application/graphql; charset=utf-8".to_owned()),
+        (header::ETAG, tag),
+        (header::CACHE_CONTROL, "private, no-cache".to_owned()),
+    ];
     (headers, sdl.clone()).into_response()
 }
 

@@ -38,8 +38,8 @@ pub struct ObjectDescription {
 /// A field: all that a form builder needs.
 #[derive(SimpleObject)]
 pub struct FieldDescription {
-    /// The definition's id, for `updateField`; null for standard fields.
-    pub id: Option<async_graphql::ID>,
+    /// The definition's id, for `updateField`; of a standard field, its object and name.
+    pub id: async_graphql::ID,
     /// What the API calls it.
     name: String,
     /// What people call it.
@@ -164,8 +164,8 @@ pub fn describe_field(object: &catalog::Object, field: &catalog::Field) -> Field
     let path = if field.is_custom() { vec!["custom".to_owned(), field.name.clone()] } else { vec![field.name.clone()] };
     let types = object.variants.iter().flat_map(|variants| variants.types);
     let id = match field.source {
-        catalog::Source::Custom { id } => Some(id.into()),
-        catalog::Source::Column(_) => None,
+        catalog::Source::Custom { id } => id.into(),
+        catalog::Source::Column(_) => format!("{}.{}", object.name, field.name).into(),
     };
     FieldDescription {
         id,
@@ -200,7 +200,12 @@ pub fn describe_field(object: &catalog::Object, field: &catalog::Field) -> Field
 
 fn options(field: &catalog::Field) -> Vec<OptionDescription> {
     if let Kind::Enum(of) = field.kind {
-        let option = |(key, help): &(&str, &str)| OptionDescription { key: (*key).to_owned(), label: (*help).to_owned(), color: None, archived: false };
+        let option = |(key, help): &(&str, &str)| OptionDescription {
+            key: (*key).to_owned(),
+            label: (*help).to_owned(),
+            color: None,
+            archived: false,
+        };
         return of.values.iter().map(option).collect();
     }
     let option = |option: &catalog::SelectOption| OptionDescription {
@@ -230,7 +235,8 @@ fn describe_relation(relation: &catalog::Relation) -> RelationDescription {
 
 const EQUALITY: &[&str] = &["eq", "ne", "in", "notIn", "isNull"];
 const COMPARISON: &[&str] = &["eq", "ne", "in", "notIn", "isNull", "lt", "lte", "gt", "gte", "between"];
-const TEXT: &[&str] = &["eq", "ne", "in", "notIn", "isNull", "lt", "lte", "gt", "gte", "between", "contains", "startsWith", "endsWith", "eqExact"];
+const TEXT: &[&str] =
+    &["eq", "ne", "in", "notIn", "isNull", "lt", "lte", "gt", "gte", "between", "contains", "startsWith", "endsWith", "eqExact"];
 const TIME: &[&str] = &["eq", "ne", "in", "notIn", "isNull", "lt", "lte", "gt", "gte", "between", "within", "period"];
 
 fn operators(kind: Kind) -> &'static [&'static str] {
@@ -240,7 +246,7 @@ fn operators(kind: Kind) -> &'static [&'static str] {
         "DateFilter" | "DateTimeFilter" => TIME,
         "MoneyFilter" => &["amount", "currency", "isNull"],
         "ListFilter" => &["has", "hasAny", "hasAll", "isEmpty"],
-        "ExternalIdFilter" => &["system", "id"],
+        "ExternalIdFilter" => &["system", "value"],
         "AddressFilter" => &["street", "line2", "city", "region", "postalCode", "country", "isNull"],
         "PresenceFilter" => &["isNull"],
         _ => EQUALITY,

@@ -185,7 +185,12 @@ pub struct FieldPayload {
 fn options(given: Vec<SelectOptionInput>) -> Vec<SelectOption> {
     given
         .into_iter()
-        .map(|option| SelectOption { label: option.label.unwrap_or_else(|| option.key.clone()), key: option.key, color: option.color, archived: false })
+        .map(|option| SelectOption {
+            label: option.label.unwrap_or_else(|| option.key.clone()),
+            key: option.key,
+            color: option.color,
+            archived: false,
+        })
         .collect()
 }
 

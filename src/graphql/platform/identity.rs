@@ -253,19 +253,30 @@ impl IdentityMutation {
             SignedIn::Session(tokens) => SignInPayload { session: Some(adopt(request, tokens).await?), ..Default::default() },
             SignedIn::ChooseWorkspace(places) => {
                 let workspaces = places.into_iter().map(|(id, name)| WorkspaceChoice { id: id.into(), name }).collect();
-                SignInPayload { challenge: Some(SignInChallenge { kind: SignInChallengeKind::Workspace, workspaces }), ..Default::default() }
+                SignInPayload {
+                    challenge: Some(SignInChallenge { kind: SignInChallengeKind::Workspace, workspaces }),
+                    ..Default::default()
+                }
             }
             SignedIn::Refused => SignInPayload { user_errors: vec![wrong_sign_in()], ..Default::default() },
         })
     }
 
     /// Exchanges a refresh token for a new pair of tokens. Anybody may ask this.
-    async fn refresh_session(&self, ctx: &Context<'_>, #[graphql(desc = "The refresh token.")] input: RefreshSessionInput) -> Result<RefreshSessionPayload> {
+    async fn refresh_session(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The refresh token.")] input: RefreshSessionInput,
+    ) -> Result<RefreshSessionPayload> {
         let request = request::of(ctx);
         match request.app.identity.refresh(&input.refresh_token).await {
             Ok(tokens) => Ok(RefreshSessionPayload { session: Some(adopt(request, tokens).await?), user_errors: Vec::new() }),
             Err(crate::error::Error::Refused(_)) => {
-                let error = UserError::new(UserErrorCode::InvalidValue, &["refreshToken"], "The refresh token is not valid (any more). Sign in again.");
+                let error = UserError::new(
+                    UserErrorCode::InvalidValue,
+                    &["refreshToken"],
+                    "The refresh token is not valid (any more). Sign in again.",
+                );
                 Ok(RefreshSessionPayload { session: None, user_errors: views(vec![error]) })
             }
             Err(fault) => Err(field_error(&fault)),
@@ -283,7 +294,11 @@ impl IdentityMutation {
     }
 
     /// Makes an API key for a program.
-    async fn create_api_key(&self, ctx: &Context<'_>, #[graphql(desc = "The new key.")] input: CreateApiKeyInput) -> Result<CreateApiKeyPayload> {
+    async fn create_api_key(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The new key.")] input: CreateApiKeyInput,
+    ) -> Result<CreateApiKeyPayload> {
         let request = request::of(ctx);
         let signed = request.signed().map_err(|e| field_error(&e))?;
         let refuse = |path: &str, message: &str| {
@@ -303,14 +318,19 @@ impl IdentityMutation {
     }
 
     /// Ends an API key at once.
-    async fn revoke_api_key(&self, ctx: &Context<'_>, #[graphql(desc = "Which key.")] input: RevokeApiKeyInput) -> Result<RevokeApiKeyPayload> {
+    async fn revoke_api_key(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which key.")] input: RevokeApiKeyInput,
+    ) -> Result<RevokeApiKeyPayload> {
         let request = request::of(ctx);
         let signed = request.signed().map_err(|e| field_error(&e))?;
         let revoked = match input.id.parse() {
             Ok(id) => request.app.identity.revoke_api_key(&signed.ctx, id).await.map_err(|e| field_error(&e))?,
             Err(_) => None,
         };
-        let errors = if revoked.is_none() { vec![UserError::new(UserErrorCode::NotFound, &["id"], "There is no such key.")] } else { Vec::new() };
+        let errors =
+            if revoked.is_none() { vec![UserError::new(UserErrorCode::NotFound, &["id"], "There is no such key.")] } else { Vec::new() };
         Ok(RevokeApiKeyPayload { api_key: revoked.map(ApiKey::from), user_errors: views(errors) })
     }
 }

@@ -4,11 +4,11 @@ use async_graphql::{Context, ID, InputObject, Object, Result, SimpleObject};
 use entity::workspace;
 
 use super::values::{CurrencyCode, TimeZone, UserErrorView, views};
+use crate::error::{Error, UserError, UserErrorCode};
 use crate::features::fields::current_version;
 use crate::features::workspaces::{Change, NewWorkspace};
 use crate::graphql::errors::field_error;
 use crate::graphql::request::{self, Request};
-use crate::error::{Error, UserError, UserErrorCode};
 use crate::records::write::Rejected;
 
 #[derive(Default)]
@@ -119,7 +119,11 @@ pub struct CreateWorkspacePayload {
 #[Object]
 impl WorkspaceMutation {
     /// Changes the workspace's settings.
-    async fn update_workspace(&self, ctx: &Context<'_>, #[graphql(desc = "What to change.")] input: UpdateWorkspaceInput) -> Result<UpdateWorkspacePayload> {
+    async fn update_workspace(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "What to change.")] input: UpdateWorkspaceInput,
+    ) -> Result<UpdateWorkspacePayload> {
         let request = request::of(ctx);
         let signed = request.signed().map_err(|e| field_error(&e))?;
         let change = Change {
@@ -135,10 +139,15 @@ impl WorkspaceMutation {
 
     /// Makes a workspace with its first administrator and a pipeline to start with. Anybody may ask
     /// this, unless the server's settings close it.
-    async fn create_workspace(&self, ctx: &Context<'_>, #[graphql(desc = "The new workspace.")] input: CreateWorkspaceInput) -> Result<CreateWorkspacePayload> {
+    async fn create_workspace(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The new workspace.")] input: CreateWorkspaceInput,
+    ) -> Result<CreateWorkspacePayload> {
         let request = request::of(ctx);
         if !request.app.config.auth.open_workspace_creation {
-            let error = UserError::new(UserErrorCode::RuleRefused, &[], "This server does not make workspaces through the API. Ask its operator.");
+            let error =
+                UserError::new(UserErrorCode::RuleRefused, &[], "This server does not make workspaces through the API. Ask its operator.");
             return Ok(CreateWorkspacePayload { workspace_id: None, user_errors: views(vec![error]) });
         }
         let new = NewWorkspace {

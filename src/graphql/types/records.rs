@@ -7,7 +7,7 @@ use super::meta::{Types, field, input, input_with_default, plain};
 use crate::catalog::{Catalog, Field, Kind, Object, Relation, Target, Variant, Via};
 use crate::infra::text::pascal_case;
 use crate::records::keys::key_argument;
-use crate::records::read::plan::connection_type;
+use crate::records::read::connection_type;
 
 /// The API's names of an object or of one of its types.
 pub struct Names<'a> {
@@ -22,7 +22,13 @@ pub struct Names<'a> {
 pub fn names(object: &Object) -> Vec<Names<'_>> {
     let own = Names { one: &object.name, many: &object.plural, type_name: &object.type_name, help: &object.help, variant: None };
     let types = object.variants.iter().flat_map(|variants| variants.types);
-    let types = types.map(|variant| Names { one: variant.name, many: variant.plural, type_name: variant.type_name, help: variant.help, variant: Some(variant) });
+    let types = types.map(|variant| Names {
+        one: variant.name,
+        many: variant.plural,
+        type_name: variant.type_name,
+        help: variant.help,
+        variant: Some(variant),
+    });
     std::iter::once(own).chain(types).collect()
 }
 
@@ -62,7 +68,7 @@ pub fn list_arguments(type_name: &str) -> Vec<MetaInputValue> {
 
 /// Arguments of a list of records of any object.
 fn any_list_arguments() -> Vec<MetaInputValue> {
-    list_arguments("Record").into_iter().filter(|argument| !matches!(argument.name.as_str(), "filter" | "orderBy")).collect()
+    list_arguments("AnyRecord").into_iter().filter(|argument| !matches!(argument.name.as_str(), "filter" | "orderBy")).collect()
 }
 
 /// What every record has.
@@ -103,6 +109,9 @@ fn record(types: &mut Types<'_>, catalog: &Catalog, object: &Object, names: &Nam
     }
     if object.is_interface() && names.variant.is_none() {
         types.interface(names.type_name, names.help, list, &concrete_types(object));
+        for interface in ["AnyRecord", "Node"] {
+            types.registry.add_implements(names.type_name, interface);
+        }
     } else {
         types.object(names.type_name, names.help, list);
     }
@@ -112,7 +121,7 @@ fn relation_field(catalog: &Catalog, object: &Object, relation: &Relation) -> Me
     let target = target_type(catalog, relation);
     match (&relation.via, &relation.target) {
         (Via::Column(_), _) => plain(&relation.name, &target, &relation.help),
-        (_, Target::Any) => field(&relation.name, "RecordConnection!", &relation.help, any_list_arguments()),
+        (_, Target::Any) => field(&relation.name, "AnyRecordConnection!", &relation.help, any_list_arguments()),
         _ => field(&relation.name, &format!("{}!", connection_type(object, relation, &target)), &relation.help, list_arguments(&target)),
     }
 }
@@ -120,7 +129,7 @@ fn relation_field(catalog: &Catalog, object: &Object, relation: &Relation) -> Me
 fn target_type(catalog: &Catalog, relation: &Relation) -> String {
     match &relation.target {
         Target::Object(name) => catalog.object(name).type_name.clone(),
-        Target::Any => "Record".into(),
+        Target::Any => "AnyRecord".into(),
     }
 }
 
@@ -149,12 +158,16 @@ pub fn connection(types: &mut Types<'_>, name: &str, node: &str, edge_fields: Ve
     let mut edge = vec![plain("node", &format!("{node}!"), "The record."), plain("cursor", "Cursor!", "Its place in the list.")];
     edge.extend(edge_fields);
     types.object(&format!("{name}Edge"), "A record in a list, and its place there.", edge);
-    types.object(&format!("{name}Connection"), "A page of a list.", [
-        plain("edges", &format!("[{name}Edge!]!"), "The records with their places."),
-        plain("nodes", &format!("[{node}!]!"), "The records."),
-        plain("pageInfo", "PageInfo!", "Whether there is more, and where."),
-        plain("totalCount", "Int", "How many records match in all; counted only when asked for."),
-    ]);
+    types.object(
+        &format!("{name}Connection"),
+        "A page of a list.",
+        [
+            plain("edges", &format!("[{name}Edge!]!"), "The records with their places."),
+            plain("nodes", &format!("[{node}!]!"), "The records."),
+            plain("pageInfo", "PageInfo!", "Whether there is more, and where."),
+            plain("totalCount", "Int", "How many records match in all; counted only when asked for."),
+        ],
+    );
 }
 
 fn custom(types: &mut Types<'_>, object: &Object) {
@@ -167,12 +180,20 @@ fn custom(types: &mut Types<'_>, object: &Object) {
         return;
     }
     let inputs = live.iter().map(|field| input(&field.name, field.kind.input_type(), &field.help));
-    types.input(&format!("{name}Input"), "Values of the fields that this workspace added. Absent fields are left alone, null clears.", inputs);
+    types.input(
+        &format!("{name}Input"),
+        "Values of the fields that this workspace added. Absent fields are left alone, null clears.",
+        inputs,
+    );
     let filters = live.iter().map(|field| input(&field.name, &field.kind.filter_type(), &field.help));
     types.input(&format!("{name}Filter"), "Conditions on the fields that this workspace added.", filters);
     let sortable: Vec<_> = live.iter().filter(|field| field.kind.sortable()).collect();
     if !sortable.is_empty() {
-        types.one_of(&format!("{name}Order"), "A custom field to sort by.", sortable.iter().map(|field| input(&field.name, "SortDirection", &field.help)));
+        types.one_of(
+            &format!("{name}Order"),
+            "A custom field to sort by.",
+            sortable.iter().map(|field| input(&field.name, "SortDirection", &field.help)),
+        );
     }
 }
 
@@ -190,7 +211,11 @@ fn key_and_reference(types: &mut Types<'_>, object: &Object) {
     let unique: Vec<&Field> = object.custom.values().filter(|field| field.unique && !field.archived).collect();
     if !unique.is_empty() {
         let custom = format!("{name}CustomKey");
-        types.one_of(&custom, "A unique custom field.", unique.iter().map(|field| input(&field.name, field.kind.input_type(), &field.help)));
+        types.one_of(
+            &custom,
+            "A unique custom field.",
+            unique.iter().map(|field| input(&field.name, field.kind.input_type(), &field.help)),
+        );
         keys.push(input("custom", &custom, "A unique custom field."));
     }
     types.one_of(&key, "A value by which a record is found without its id.", keys);
@@ -211,11 +236,16 @@ fn links(types: &mut Types<'_>, object: &Object) {
             input("primary", "Boolean", "Whether it is the primary one; another one then is not any more."),
         ]
     };
-    let mut connect = vec![input("id", "ID", "By its id; or give `key`."), input("key", &format!("{name}Key"), "By a unique value; or give `id`.")];
+    let mut connect =
+        vec![input("id", "ID", "By its id; or give `key`."), input("key", &format!("{name}Key"), "By a unique value; or give `id`.")];
     connect.extend(role());
     types.input(&format!("{name}Connect"), "A record to link, one that is there.", connect);
     let mut list = vec![
-        input("connect", &format!("[{name}Connect!]"), "Link these; where the link is there already, what is given of role, title and primary replaces what it had."),
+        input(
+            "connect",
+            &format!("[{name}Connect!]"),
+            "Link these; where the link is there already, what is given of role, title and primary replaces what it had.",
+        ),
         input("update", "[LinkUpdate!]", "Change these links."),
         input("disconnect", "[ID!]", "Unlink these records."),
     ];
@@ -300,31 +330,52 @@ fn writes(types: &mut Types<'_>, catalog: &Catalog, object: &Object, names: &Nam
     }
     let label = names.one;
     types.input(&format!("{}Create", names.type_name), &format!("A new {label}."), create);
-    types.input(&format!("{}Update", names.type_name), &format!("Changes to a {label}. Absent fields are left alone, null clears."), update);
+    types.input(
+        &format!("{}Update", names.type_name),
+        &format!("Changes to a {label}. Absent fields are left alone, null clears."),
+        update,
+    );
     let (one, many) = (format!("{}Payload", names.type_name), format!("{}Payload", pascal_case(names.many)));
     let conflict = format!("{}Conflict", names.type_name);
-    types.object(&conflict, "What somebody else changed meanwhile.", [
-        plain("current", names.type_name, "The record as it is now."),
-        plain("fields", "[String!]!", "The fields that were changed since."),
-        plain("baseVersion", "Int!", "The version that the caller had."),
-    ]);
-    types.object(&one, "What came of a write: the record, or why it was not written.", [
-        plain(label, names.type_name, "The record after the write; null if it was not done, or removed the record."),
-        plain("deletedId", "ID", "The id of the record that was deleted or purged."),
-        plain("conflict", &conflict, "What somebody else changed meanwhile, with the error CONFLICT."),
-        plain("warnings", "[UserError!]!", "What may be wrong, although the write was done."),
-        plain("userErrors", "[UserError!]!", "Why the write was not done; empty if it was."),
-    ]);
-    types.object(&many, "What came of a bulk write.", [
-        plain("results", &format!("[{one}!]!"), "One for each item, in order; a write by filter has one for each record that matched."),
-        plain("committed", "Boolean!", "Whether anything was written."),
-        plain("userErrors", "[UserError!]!", "Why the call as a whole was not carried out; empty if it was."),
-    ]);
+    types.object(
+        &conflict,
+        "What somebody else changed meanwhile.",
+        [
+            plain("current", names.type_name, "The record as it is now."),
+            plain("fields", "[String!]!", "The fields that were changed since."),
+            plain("baseVersion", "Int!", "The version that the caller had."),
+        ],
+    );
+    types.object(
+        &one,
+        "What came of a write: the record, or why it was not written.",
+        [
+            plain(label, names.type_name, "The record after the write; null if it was not done, or removed the record."),
+            plain("deletedId", "ID", "The id of the record that was deleted or purged."),
+            plain("conflict", &conflict, "What somebody else changed meanwhile, with the error CONFLICT."),
+            plain("warnings", "[UserError!]!", "What may be wrong, although the write was done."),
+            plain("userErrors", "[UserError!]!", "Why the write was not done; empty if it was."),
+        ],
+    );
+    types.object(
+        &many,
+        "What came of a bulk write.",
+        [
+            plain("results", &format!("[{one}!]!"), "One for each item, in order; a write by filter has one for each record that matched."),
+            plain("committed", "Boolean!", "Whether anything was written."),
+            plain("userErrors", "[UserError!]!", "Why the call as a whole was not carried out; empty if it was."),
+        ],
+    );
 }
 
 /// The arguments of a mutation that all writes share.
 pub fn validate_only() -> MetaInputValue {
-    input_with_default("validateOnly", "Boolean!", "false", "Run everything, rules and uniqueness included, and write nothing; the payload has the record as it would be.")
+    input_with_default(
+        "validateOnly",
+        "Boolean!",
+        "false",
+        "Run everything, rules and uniqueness included, and write nothing; the payload has the record as it would be.",
+    )
 }
 
 /// The kinds of enum that an object's fields use.

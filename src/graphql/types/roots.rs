@@ -10,7 +10,7 @@ use super::records::{Names, common_fields, concrete_types, connection, list_argu
 use super::{common, records};
 use crate::catalog::{Catalog, Object, Variant};
 use crate::infra::text::pascal_case;
-use crate::records::read::plan::MOST_ROWS;
+use crate::records::read::page::MOST_ROWS;
 
 /// Which object, and which of its types.
 #[derive(Clone)]
@@ -65,8 +65,9 @@ pub fn add_types(registry: &mut Registry, catalog: &Catalog) {
     types.enumeration("ObjectName", "An object that records can be of.", objects.iter().map(|(name, help)| (name.as_str(), *help)));
     let all: Vec<String> = catalog.objects().flat_map(|object| concrete_types(object)).collect();
     types.interface("Node", "Anything with an id of its own that `node` finds.", [plain("id", "ID!", "The id, a UUID.")], &all);
-    types.interface("Record", "A record of any object.", common_fields(), &all);
-    connection(&mut types, "Record", "Record", vec![plain("linkId", "ID", "The link's own id.")]);
+    types.interface("AnyRecord", "A record of any object.", common_fields(), &all);
+    types.registry.add_implements("AnyRecord", "Node");
+    connection(&mut types, "AnyRecord", "AnyRecord", vec![plain("linkId", "ID", "The link's own id.")]);
     let mut seen = Vec::new();
     for object in catalog.objects() {
         for of in records::enums(object) {
@@ -83,14 +84,20 @@ pub fn roots(catalog: &Catalog) -> (Fields, Fields, Roots) {
     let mut roots = Roots::default();
     let mut queries = vec![
         field("node", "Node", "A record of any object, by its id; null if there is none.", [input("id", "ID!", "The id.")]),
-        field("nodes", "[Node]!", &format!("Records of any object, by their ids, in that order; null where there is none. At most {MOST_ROWS}."), [input("ids", "[ID!]!", "The ids.")]),
+        field(
+            "nodes",
+            "[Node]!",
+            &format!("Records of any object, by their ids, in that order; null where there is none. At most {MOST_ROWS}."),
+            [input("ids", "[ID!]!", "The ids.")],
+        ),
     ];
     roots.queries.insert("node".into(), Query::Node);
     roots.queries.insert("nodes".into(), Query::Nodes);
     let mut mutations = Vec::new();
     for object in catalog.objects() {
         for names in names(object) {
-            let of = Of { object: object.clone(), variant: names.variant, one: names.one.to_owned(), type_name: names.type_name.to_owned() };
+            let of =
+                Of { object: object.clone(), variant: names.variant, one: names.one.to_owned(), type_name: names.type_name.to_owned() };
             query_fields(&names, &of, &mut queries, &mut roots);
             if !(object.is_interface() && names.variant.is_none()) {
                 mutation_fields(&names, &of, &mut mutations, &mut roots);
@@ -102,10 +109,12 @@ pub fn roots(catalog: &Catalog) -> (Fields, Fields, Roots) {
 
 fn query_fields(names: &Names<'_>, of: &Of, queries: &mut Vec<MetaField>, roots: &mut Roots) {
     let key = format!("{}Key", of.object.type_name);
-    queries.push(field(names.one, names.type_name, &format!("One record: {} Null if there is none. Give exactly one of `id` and `key`.", names.help), [
-        input("id", "ID", "By its id."),
-        input("key", &key, "By a unique value."),
-    ]));
+    queries.push(field(
+        names.one,
+        names.type_name,
+        &format!("One record: {} Null if there is none. Give exactly one of `id` and `key`.", names.help),
+        [input("id", "ID", "By its id."), input("key", &key, "By a unique value.")],
+    ));
     roots.queries.insert(names.one.to_owned(), Query::One(of.clone()));
     let mut arguments = list_arguments(names.type_name);
     arguments.push(input_with_default("deleted", "DeletedFilter", "EXCLUDE", "Whether deleted records are in the list."));
@@ -126,43 +135,80 @@ fn mutation_fields(names: &Names<'_>, of: &Of, mutations: &mut Vec<MetaField>, r
         mutations.push(field(&name, ty, &help, arguments));
         roots.mutations.insert(name, Mutation { verb, of: of.clone() });
     };
-    add(Verb::Create, format!("create{single}"), &payload, format!("Creates a {one}."), vec![input("input", &create, "The new record."), validate_only()]);
-    add(Verb::Update, format!("update{single}"), &payload, format!("Changes a {one}."), vec![
-        id(),
-        input("input", &update, "What to change."),
-        input("expectedVersion", "Int", "The version that the caller knows; if it is another, see `onConflict`."),
-        input_with_default("onConflict", "OnConflict!", "REFUSE", "What to do when the version is another."),
-        validate_only(),
-    ]);
-    add(Verb::Upsert, format!("upsert{single}"), &payload, format!("Changes the {one} that has the key, or creates one with it."), vec![
-        input("key", &key, "The key to find it by."),
-        input("input", &create, "The record as it should be; absent fields are left alone."),
-        validate_only(),
-    ]);
-    add(Verb::Delete, format!("delete{single}"), &payload, format!("Deletes a {one}: it is hidden everywhere at once, and can be restored."), vec![id()]);
+    add(
+        Verb::Create,
+        format!("create{single}"),
+        &payload,
+        format!("Creates a {one}."),
+        vec![input("input", &create, "The new record."), validate_only()],
+    );
+    add(
+        Verb::Update,
+        format!("update{single}"),
+        &payload,
+        format!("Changes a {one}."),
+        vec![
+            id(),
+            input("input", &update, "What to change."),
+            input("expectedVersion", "Int", "The version that the caller knows; if it is another, see `onConflict`."),
+            input_with_default("onConflict", "OnConflict!", "REFUSE", "What to do when the version is another."),
+            validate_only(),
+        ],
+    );
+    add(
+        Verb::Upsert,
+        format!("upsert{single}"),
+        &payload,
+        format!("Changes the {one} that has the key, or creates one with it."),
+        vec![
+            input("key", &key, "The key to find it by."),
+            input("input", &create, "The record as it should be; absent fields are left alone."),
+            validate_only(),
+        ],
+    );
+    add(
+        Verb::Delete,
+        format!("delete{single}"),
+        &payload,
+        format!("Deletes a {one}: it is hidden everywhere at once, and can be restored."),
+        vec![id()],
+    );
     add(Verb::Restore, format!("restore{single}"), &payload, format!("Brings a deleted {one} back, with its links."), vec![id()]);
     add(Verb::Purge, format!("purge{single}"), &payload, format!("Removes a {one} for good; what points at it is unlinked."), vec![id()]);
-    add(Verb::CreateMany, format!("create{plural}"), &bulk, format!("Creates up to 1,000 {} in one transaction.", names.many), vec![
-        input("inputs", &format!("[{create}]!"), "The new records."),
-        policy(),
-        validate_only(),
-    ]);
-    add(Verb::UpdateMany, format!("update{plural}"), &bulk, format!("Changes all {} that match a filter.", names.many), vec![
-        input("filter", &filter, "Which records; it must say something."),
-        input("input", &update, "What to change in each."),
-        limit(),
-        policy(),
-        validate_only(),
-    ]);
-    add(Verb::DeleteMany, format!("delete{plural}"), &bulk, format!("Deletes all {} that match a filter.", names.many), vec![
-        input("filter", &filter, "Which records; it must say something."),
-        limit(),
-        policy(),
-    ]);
+    add(
+        Verb::CreateMany,
+        format!("create{plural}"),
+        &bulk,
+        format!("Creates up to 1,000 {} in one transaction.", names.many),
+        vec![input("inputs", &format!("[{create}]!"), "The new records."), policy(), validate_only()],
+    );
+    add(
+        Verb::UpdateMany,
+        format!("update{plural}"),
+        &bulk,
+        format!("Changes all {} that match a filter.", names.many),
+        vec![
+            input("filter", &filter, "Which records; it must say something."),
+            input("input", &update, "What to change in each."),
+            limit(),
+            policy(),
+            validate_only(),
+        ],
+    );
+    add(
+        Verb::DeleteMany,
+        format!("delete{plural}"),
+        &bulk,
+        format!("Deletes all {} that match a filter.", names.many),
+        vec![input("filter", &filter, "Which records; it must say something."), limit(), policy()],
+    );
     if one == "stage" {
-        add(Verb::MoveStage, "moveStage".into(), &payload, "Moves a stage within its pipeline.".into(), vec![
-            id(),
-            input("after", "ID", "The stage to stand after; without one, it becomes the first."),
-        ]);
+        add(
+            Verb::MoveStage,
+            "moveStage".into(),
+            &payload,
+            "Moves a stage within its pipeline.".into(),
+            vec![id(), input("after", "ID", "The stage to stand after; without one, it becomes the first.")],
+        );
     }
 }

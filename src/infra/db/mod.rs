@@ -31,5 +31,5 @@ pub fn wants_retry(error: &sqlx::Error) -> bool {
 /// Whether the database gave up because the statement's time was over.
 pub fn is_timeout(error: &sqlx::Error) -> bool {
     // 57014: query_canceled; 9: SQLITE_INTERRUPT.
-    error.as_database_error().and_then(|e| e.code()).is_some_and(|code| code == "57014" || code == "9")
+    error.as_database_error().and_then(sqlx::error::DatabaseError::code).is_some_and(|code| code == "57014" || code == "9")
 }

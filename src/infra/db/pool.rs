@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use sqlx::AssertSqlSafe;
@@ -28,6 +30,7 @@ pub struct Unfit(pub String);
 #[derive(Clone, Debug)]
 pub struct Db {
     pools: Pools,
+    statements: Arc<AtomicUsize>,
 }
 
 #[derive(Clone, Debug)]
@@ -35,7 +38,10 @@ pub(super) enum Pools {
     Postgres(PgPool),
     /// One writer, several readers: SQLite has one writer at a time, and waiting in our queue is
     /// fairer than its busy timeout.
-    Sqlite { write: SqlitePool, read: SqlitePool },
+    Sqlite {
+        write: SqlitePool,
+        read: SqlitePool,
+    },
 }
 
 impl Db {
@@ -46,16 +52,19 @@ impl Db {
         } else {
             Pools::Postgres(Self::open_postgres(settings).await?)
         };
-        Ok(Self { pools })
+        Ok(Self { pools, statements: Arc::default() })
     }
 
     async fn open_postgres(settings: &DbSettings) -> Result<PgPool, sqlx::Error> {
         let timeout = settings.statement_timeout.as_millis().to_string();
         // Requests are many and small: a parallel plan would cost more than it saves, and the two
         // branches of a page (see records/sql/page.rs) rely on being run one after the other.
-        let options = PgConnectOptions::from_str(&settings.url)?
-            .application_name("kith")
-            .options([("statement_timeout", timeout.as_str()), ("max_parallel_workers_per_gather", "0"), ("jit", "off"), ("timezone", "UTC")]);
+        let options = PgConnectOptions::from_str(&settings.url)?.application_name("kith").options([
+            ("statement_timeout", timeout.as_str()),
+            ("max_parallel_workers_per_gather", "0"),
+            ("jit", "off"),
+            ("timezone", "UTC"),
+        ]);
         PgPoolOptions::new()
             .max_connections(settings.max_connections)
             .acquire_timeout(Duration::from_secs(5))
@@ -103,7 +112,12 @@ impl Db {
 
     /// Starts a transaction for the workspace and user of `scope`.
     pub async fn begin(&self, scope: &Scope, mode: Mode) -> Result<Tx, sqlx::Error> {
-        Tx::begin(&self.pools, scope, mode).await
+        Tx::begin(&self.pools, self.statements.clone(), scope, mode).await
+    }
+
+    /// How many statements all transactions ran so far, begins and commits not counted.
+    pub fn statements(&self) -> usize {
+        self.statements.load(Ordering::Relaxed)
     }
 
     /// One trip to the database and back.

@@ -1,5 +1,7 @@
 //! What SQLite must be taught on every connection: `kith_fold`, as PostgreSQL's function of that name.
 
+#![expect(unsafe_code, reason = "SQLite takes functions through its C interface only")]
+
 use std::ffi::{c_char, c_int};
 use std::slice;
 
@@ -27,11 +29,7 @@ pub async fn register(connection: &mut SqliteConnection) -> Result<(), sqlx::Err
             None,
         )
     };
-    if code == ffi::SQLITE_OK {
-        Ok(())
-    } else {
-        Err(sqlx::Error::Protocol(format!("SQLite refused the function kith_fold: code {code}")))
-    }
+    if code == ffi::SQLITE_OK { Ok(()) } else { Err(sqlx::Error::Protocol(format!("SQLite refused the function kith_fold: code {code}"))) }
 }
 
 unsafe extern "C" fn fold_text(context: *mut ffi::sqlite3_context, count: c_int, values: *mut *mut ffi::sqlite3_value) {

@@ -1,6 +1,7 @@
 //! A transaction on either database, on behalf of somebody.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
@@ -11,9 +12,9 @@ use sqlx::{AssertSqlSafe, Postgres, Sqlite, Transaction};
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
+use super::Backend;
 use super::pool::Pools;
 use super::row::Row;
-use super::Backend;
 
 /// For whom a transaction runs: what PostgreSQL's policies let through.
 #[derive(Clone, Debug, Default)]
@@ -60,6 +61,8 @@ pub struct Tx {
     inner: Mutex<Inner>,
     backend: Backend,
     statements: AtomicUsize,
+    /// Of all transactions together.
+    total: Arc<AtomicUsize>,
 }
 
 enum Inner {
@@ -68,7 +71,7 @@ enum Inner {
 }
 
 impl Tx {
-    pub(super) async fn begin(pools: &Pools, scope: &Scope, mode: Mode) -> Result<Self, sqlx::Error> {
+    pub(super) async fn begin(pools: &Pools, total: Arc<AtomicUsize>, scope: &Scope, mode: Mode) -> Result<Self, sqlx::Error> {
         let (inner, backend) = match pools {
             Pools::Postgres(pool) => {
                 let begin = match mode {
@@ -86,7 +89,7 @@ impl Tx {
                 (Inner::Sqlite(tx), Backend::Sqlite)
             }
         };
-        Ok(Self { inner: Mutex::new(inner), backend, statements: AtomicUsize::new(0) })
+        Ok(Self { inner: Mutex::new(inner), backend, statements: AtomicUsize::new(0), total })
     }
 
     pub fn backend(&self) -> Backend {
@@ -125,9 +128,7 @@ impl Tx {
             Inner::Postgres(tx) => {
                 sqlx::query_with(AssertSqlSafe(sql), values).execute(&mut **tx).map_ok(|done| done.rows_affected()).await
             }
-            Inner::Sqlite(tx) => {
-                sqlx::query_with(AssertSqlSafe(sql), values).execute(&mut **tx).map_ok(|done| done.rows_affected()).await
-            }
+            Inner::Sqlite(tx) => sqlx::query_with(AssertSqlSafe(sql), values).execute(&mut **tx).map_ok(|done| done.rows_affected()).await,
         }
     }
 
@@ -147,6 +148,7 @@ impl Tx {
 
     fn count(&self, sql: &str) {
         self.statements.fetch_add(1, Ordering::Relaxed);
+        self.total.fetch_add(1, Ordering::Relaxed);
         tracing::trace!(target: "kith::sql", "{sql}");
     }
 }
@@ -173,9 +175,7 @@ impl ConnectionTrait for Tx {
         let (sql, values) = parts(statement);
         let query = AssertSqlSafe(sql);
         match &mut *self.inner.lock().await {
-            Inner::Postgres(tx) => {
-                sqlx::query_with(query, values).execute(&mut **tx).await.map(Into::into).map_err(query_error)
-            }
+            Inner::Postgres(tx) => sqlx::query_with(query, values).execute(&mut **tx).await.map(Into::into).map_err(query_error),
             Inner::Sqlite(tx) => sqlx::query_with(query, values).execute(&mut **tx).await.map(Into::into).map_err(query_error),
         }
     }
@@ -183,12 +183,8 @@ impl ConnectionTrait for Tx {
     async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
         self.count(sql);
         match &mut *self.inner.lock().await {
-            Inner::Postgres(tx) => {
-                sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut **tx).await.map(Into::into).map_err(query_error)
-            }
-            Inner::Sqlite(tx) => {
-                sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut **tx).await.map(Into::into).map_err(query_error)
-            }
+            Inner::Postgres(tx) => sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut **tx).await.map(Into::into).map_err(query_error),
+            Inner::Sqlite(tx) => sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut **tx).await.map(Into::into).map_err(query_error),
         }
     }
 

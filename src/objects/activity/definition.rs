@@ -39,17 +39,20 @@ static PRIORITY: EnumType = EnumType {
     values: &[("LOW", "Some day."), ("NORMAL", "In its turn."), ("HIGH", "Soon."), ("URGENT", "Now.")],
 };
 
-static DIRECTION: EnumType = EnumType {
-    name: "Direction",
-    help: "From whom to whom.",
-    values: &[("IN", "From them to us."), ("OUT", "From us to them.")],
-};
+static DIRECTION: EnumType =
+    EnumType { name: "Direction", help: "From whom to whom.", values: &[("IN", "From them to us."), ("OUT", "From us to them.")] };
 
 static TYPES: &[Variant] = &[
     Variant { value: "TASK", name: "task", plural: "tasks", type_name: "Task", help: "Something to be done." },
     Variant { value: "CALL", name: "call", plural: "calls", type_name: "Call", help: "A telephone call, planned or made." },
     Variant { value: "MEETING", name: "meeting", plural: "meetings", type_name: "Meeting", help: "People in a room, real or not." },
-    Variant { value: "EMAIL", name: "emailActivity", plural: "emailActivities", type_name: "EmailActivity", help: "An e-mail, as something that happened." },
+    Variant {
+        value: "EMAIL",
+        name: "emailActivity",
+        plural: "emailActivities",
+        type_name: "EmailActivity",
+        help: "An e-mail, as something that happened.",
+    },
 ];
 
 pub fn definition() -> Object {

@@ -80,7 +80,11 @@ fn follow_probability(draft: &mut Draft, entered: bool, kind: &str, of_stage: i6
 fn follow_close(unit: &Unit<'_>, draft: &mut Draft, entered: bool, kind: &str) {
     if kind == "OPEN" {
         if draft.was_given("closedAt") && draft.has("closedAt") {
-            draft.refuse(UserErrorCode::RuleRefused, &["closedAt"], "An open deal is not closed at any time; move it to a won or lost stage.");
+            draft.refuse(
+                UserErrorCode::RuleRefused,
+                &["closedAt"],
+                "An open deal is not closed at any time; move it to a won or lost stage.",
+            );
         }
         draft.set("closedAt", Json::Null);
     } else if !draft.has("closedAt") || entered && !draft.was_given("closedAt") && draft.before.get("status") == Some(&Json::from("OPEN")) {

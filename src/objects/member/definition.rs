@@ -8,21 +8,27 @@ static STATUS: EnumType = EnumType {
     values: &[("INVITED", "Has no sign-in yet."), ("ACTIVE", "Works here."), ("SUSPENDED", "May not sign in.")],
 };
 
-static KIND: EnumType = EnumType {
-    name: "MemberKind",
-    help: "What a member is.",
-    values: &[("HUMAN", "A human."), ("SERVICE", "A program.")],
-};
+static KIND: EnumType =
+    EnumType { name: "MemberKind", help: "What a member is.", values: &[("HUMAN", "A human."), ("SERVICE", "A program.")] };
 
 pub fn definition() -> Object {
-    Object::standard::<entity::member::Entity>("members", "Member", "Members", "A person or program that works in the workspace: records are owned by and assigned to members.")
-        .field(Field::column("name", Kind::Text, "Name", "What colleagues call them.").folded().required().personal().searchable().max_length(255))
-        .field(Field::column("email", Kind::Email, "E-mail", "Where colleagues write to; unique among members.").personal().unique().searchable())
-        .field(Field::column("status", Kind::Enum(&STATUS), "Status", "Whether they can work here.").default("INVITED"))
-        .field(Field::column("kind", Kind::Enum(&KIND), "Kind", "A human or a program.").default("HUMAN"))
-        .field(Field::column("time_zone", Kind::TimeZone, "Time zone", "Where their working day is.").personal())
-        .field(Field::column("job_title", Kind::Text, "Job title", "What they do.").max_length(255))
-        .relation(Relation::children("ownedDeals", "deal", "owner_id", "Owned deals", "The deals they are responsible for."))
-        .relation(Relation::children("ownedCompanies", "company", "owner_id", "Owned companies", "The companies they are responsible for."))
-        .relation(Relation::children("assignedActivities", "activity", "assignee_id", "Assigned activities", "What they are to do."))
+    Object::standard::<entity::member::Entity>(
+        "members",
+        "Member",
+        "Members",
+        "A person or program that works in the workspace: records are owned by and assigned to members.",
+    )
+    .field(
+        Field::column("name", Kind::Text, "Name", "What colleagues call them.").folded().required().personal().searchable().max_length(255),
+    )
+    .field(
+        Field::column("email", Kind::Email, "E-mail", "Where colleagues write to; unique among members.").personal().unique().searchable(),
+    )
+    .field(Field::column("status", Kind::Enum(&STATUS), "Status", "Whether they can work here.").default("INVITED"))
+    .field(Field::column("kind", Kind::Enum(&KIND), "Kind", "A human or a program.").default("HUMAN"))
+    .field(Field::column("time_zone", Kind::TimeZone, "Time zone", "Where their working day is.").personal())
+    .field(Field::column("job_title", Kind::Text, "Job title", "What they do.").max_length(255))
+    .relation(Relation::children("ownedDeals", "deal", "owner_id", "Owned deals", "The deals they are responsible for."))
+    .relation(Relation::children("ownedCompanies", "company", "owner_id", "Owned companies", "The companies they are responsible for."))
+    .relation(Relation::children("assignedActivities", "activity", "assignee_id", "Assigned activities", "What they are to do."))
 }

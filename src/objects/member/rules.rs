@@ -1,6 +1,7 @@
 //! What is always true of a member: nobody removes themselves.
 
 use async_trait::async_trait;
+use uuid::Uuid;
 
 use crate::error::{Result, UserError, UserErrorCode};
 use crate::records::write::{Draft, Loaded, Rules, Unit};
@@ -12,12 +13,38 @@ impl Rules for MemberRules {
     async fn before_save(&self, unit: &mut Unit<'_>, draft: &mut Draft) -> Result<()> {
         if unit.ctx.member == Some(draft.id) && draft.changed("status") && draft.text("status") != Some("ACTIVE") {
             draft.refuse(UserErrorCode::RuleRefused, &["status"], "You cannot suspend yourself.");
+        } else if !draft.is_new && draft.changed("status") && draft.text("status") != Some("ACTIVE") && is_last(unit, draft.id).await? {
+            draft.refuse(UserErrorCode::RuleRefused, &["status"], LAST);
         }
         Ok(())
     }
 
     async fn before_delete(&self, unit: &mut Unit<'_>, record: &Loaded) -> Result<Vec<UserError>> {
-        let own = unit.ctx.member == Some(record.id);
-        Ok(if own { vec![UserError::new(UserErrorCode::RuleRefused, &["id"], "You cannot delete yourself.")] } else { Vec::new() })
+        let message = if unit.ctx.member == Some(record.id) {
+            "You cannot delete yourself."
+        } else if is_last(unit, record.id).await? {
+            LAST
+        } else {
+            return Ok(Vec::new());
+        };
+        Ok(vec![UserError::new(UserErrorCode::RuleRefused, &["id"], message)])
     }
+}
+
+const LAST: &str = "This is the last member who can sign in; the workspace would be locked.";
+
+/// Whether nobody else can sign in to the workspace.
+async fn is_last(unit: &Unit<'_>, id: Uuid) -> Result<bool> {
+    let sql = "SELECT id, status FROM member WHERE workspace_id = $1 AND user_id IS NOT NULL AND deleted_at IS NULL";
+    let rows = unit.tx.fetch_all(sql, vec![unit.ctx.workspace.into()]).await?;
+    let (mut own, mut others) = (false, false);
+    for row in rows {
+        let is_active = row.text(1)? == Some("ACTIVE");
+        if row.uuid(0)? == Some(id) {
+            own = is_active;
+        } else {
+            others |= is_active;
+        }
+    }
+    Ok(own && !others)
 }

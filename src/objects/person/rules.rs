@@ -10,6 +10,8 @@ use crate::records::write::{Draft, Rules, Unit};
 
 pub struct PersonRules;
 
+const CYCLE: &str = "Nobody reports to themselves, directly or through others.";
+
 #[async_trait]
 impl Rules for PersonRules {
     async fn before_save(&self, unit: &mut Unit<'_>, draft: &mut Draft) -> Result<()> {
@@ -18,12 +20,20 @@ impl Rules for PersonRules {
         if !draft.has("lastName") && email.is_null() {
             draft.refuse(UserErrorCode::Required, &["lastName"], "A last name or an e-mail address is required.");
         }
-        let names: Vec<&str> = ["firstName", "middleName", "lastName"].into_iter().filter_map(|part| draft.text(part)).filter(|name| !name.is_empty()).collect();
+        let names: Vec<&str> = ["firstName", "middleName", "lastName"]
+            .into_iter()
+            .filter_map(|part| draft.text(part))
+            .filter(|name| !name.is_empty())
+            .collect();
         let full = if names.is_empty() { email.as_str().unwrap_or_default().to_owned() } else { names.join(" ") };
         draft.set("fullName", full);
         draft.set("email", email);
         draft.set("phone", phone);
-        tree::refuse_cycle(unit, draft, "reportsTo", "Nobody reports to themselves, directly or through others.").await
+        tree::refuse_cycle(unit, draft, "reportsTo", CYCLE).await
+    }
+
+    async fn before_restore(&self, unit: &mut Unit<'_>, draft: &mut Draft) -> Result<()> {
+        tree::refuse_loop(unit, draft, "reportsTo", CYCLE).await
     }
 }
 

@@ -64,7 +64,9 @@ fn unexpected(rejected: Rejected) -> Error {
 /// The pipeline that deals without one go to.
 pub async fn default(unit: &Unit<'_>) -> Result<Option<Uuid>> {
     let yes = if unit.tx.backend() == Backend::Postgres { "TRUE" } else { "1" };
-    let sql = format!("SELECT id FROM pipeline WHERE workspace_id = $1 AND is_default = {yes} AND deleted_at IS NULL ORDER BY position, id LIMIT 1");
+    let sql = format!(
+        "SELECT id FROM pipeline WHERE workspace_id = $1 AND is_default = {yes} AND deleted_at IS NULL ORDER BY position, id LIMIT 1"
+    );
     let row = unit.tx.fetch_optional(&sql, vec![unit.ctx.workspace.into()]).await?;
     Ok(row.map(|row| row.uuid(0)).transpose()?.flatten())
 }

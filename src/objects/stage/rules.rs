@@ -10,6 +10,8 @@ use crate::records::write::{Draft, Loaded, Rejected, Rules, Unit};
 
 /// The distance between two neighbours, so that one can be moved between them without touching others.
 const GAP: i64 = 1 << 10;
+/// Where won and lost stages begin: far enough behind for a thousand open ones.
+const CLOSING: i64 = 1_000 * GAP;
 const PERCENT_100: i64 = 1_000_000;
 
 pub struct StageRules;
@@ -71,10 +73,15 @@ pub struct Sibling {
 
 /// The stages of a pipeline, in order.
 pub async fn of_pipeline(unit: &Unit<'_>, pipeline: Uuid) -> Result<Vec<Sibling>> {
-    let sql = "SELECT id, position, type FROM stage WHERE workspace_id = $1 AND pipeline_id = $2 AND deleted_at IS NULL ORDER BY position, id";
+    let sql =
+        "SELECT id, position, type FROM stage WHERE workspace_id = $1 AND pipeline_id = $2 AND deleted_at IS NULL ORDER BY position, id";
     let rows = unit.tx.fetch_all(sql, vec![unit.ctx.workspace.into(), pipeline.into()]).await?;
     let read = |row: &crate::infra::db::Row| -> Result<Sibling, sqlx::Error> {
-        Ok(Sibling { id: row.uuid(0)?.unwrap_or_default(), position: row.int(1)?.unwrap_or(0), kind: row.text(2)?.unwrap_or_default().to_owned() })
+        Ok(Sibling {
+            id: row.uuid(0)?.unwrap_or_default(),
+            position: row.int(1)?.unwrap_or(0),
+            kind: row.text(2)?.unwrap_or_default().to_owned(),
+        })
     };
     Ok(rows.iter().map(read).collect::<Result<_, _>>()?)
 }
@@ -82,20 +89,17 @@ pub async fn of_pipeline(unit: &Unit<'_>, pipeline: Uuid) -> Result<Vec<Sibling>
 /// The stage in which a deal begins: the first open one.
 pub async fn first_of(unit: &Unit<'_>, pipeline: Uuid) -> Result<Option<Uuid>> {
     let stages = of_pipeline(unit, pipeline).await?;
-    Ok(stages.iter().find(|stage| stage.kind == "OPEN").or(stages.first()).map(|stage| stage.id))
+    Ok(stages.iter().find(|stage| stage.kind == "OPEN").map(|stage| stage.id))
 }
 
 /// Open stages go before the won and lost ones.
 fn place_of_new(siblings: &[Sibling], kind: &str) -> i64 {
-    let last = siblings.last().map_or(0, |stage| stage.position);
     if kind != "OPEN" {
-        return last + GAP;
+        return siblings.last().map_or(0, |stage| stage.position).max(CLOSING) + GAP;
     }
-    match siblings.iter().position(|stage| stage.kind != "OPEN") {
-        None => last + GAP,
-        Some(0) => siblings[0].position - GAP,
-        Some(at) => i64::midpoint(siblings[at - 1].position, siblings[at].position),
-    }
+    let closing = siblings.iter().find(|stage| stage.kind != "OPEN").map_or(CLOSING, |stage| stage.position);
+    let before = siblings.iter().rfind(|stage| stage.position < closing).map_or(0, |stage| stage.position);
+    if before + GAP < closing { before + GAP } else { i64::midpoint(before, closing) }
 }
 
 fn check_last(draft: &mut Draft, siblings: &[Sibling]) {

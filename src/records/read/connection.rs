@@ -70,7 +70,8 @@ impl Shaper {
             Cell::Json(document) => serde_json::from_str(document)?,
             _ => Vec::new(),
         };
-        let rows: Vec<JsonRow<'_>> = raw.into_iter().map(|row| JsonRow::parse(row, shape.page.chunked, self.backend)).collect::<Result<_>>()?;
+        let rows: Vec<JsonRow<'_>> =
+            raw.into_iter().map(|row| JsonRow::parse(row, shape.page.chunked, self.backend)).collect::<Result<_>>()?;
         let total = match shape.total {
             Some(slot) => parent.cell(slot, Store::Int)?.int(),
             None => None,

@@ -48,7 +48,8 @@ pub fn write(keys: &[OrderKey], row: &dyn Cells, out: &mut String) -> Result<()>
 
 /// Reads a cursor back; it must come from a list with the same order.
 pub fn read(keys: &[OrderKey], cursor: &str) -> Result<Position> {
-    let refuse = || Error::bad_request("The cursor is not one that this list gave, or the list's order has changed. Start again without it.");
+    let refuse =
+        || Error::bad_request("The cursor is not one that this list gave, or the list's order has changed. Start again without it.");
     let bytes = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| refuse())?;
     let (sum, values) = bytes.split_at_checked(CHECK).ok_or_else(refuse)?;
     let values = std::str::from_utf8(values).map_err(|_| refuse())?;

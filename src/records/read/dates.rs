@@ -13,6 +13,21 @@ use crate::error::{Error, Result};
 /// From the first day to the day after the last one.
 pub type DayRange = (NaiveDate, NaiveDate);
 
+const PERIODS: [&str; 12] = [
+    "THIS_WEEK",
+    "LAST_WEEK",
+    "NEXT_WEEK",
+    "THIS_MONTH",
+    "LAST_MONTH",
+    "NEXT_MONTH",
+    "THIS_QUARTER",
+    "LAST_QUARTER",
+    "NEXT_QUARTER",
+    "THIS_YEAR",
+    "LAST_YEAR",
+    "NEXT_YEAR",
+];
+
 fn out_of_range() -> Error {
     Error::bad_request("The relative date lies outside the calendar.")
 }
@@ -35,6 +50,9 @@ pub fn period(name: &str, today: NaiveDate) -> Result<DayRange> {
         "YESTERDAY" => shift(today, -1),
         "TOMORROW" => shift(today, 1),
         other => {
+            if !PERIODS.contains(&other) {
+                return Err(Error::bad_request(format!("`{}` is not a period.", other.chars().take(40).collect::<String>())));
+            }
             let (which, unit) = other.split_once('_').ok_or_else(out_of_range)?;
             let offset = match which {
                 "THIS" => 0,
@@ -78,7 +96,8 @@ fn add_months(day: NaiveDate, months: i64) -> Option<NaiveDate> {
 pub fn within(spec: &Json, today: NaiveDate) -> Result<DayRange> {
     let (count, sign) = amount(spec)?;
     let unit = spec["unit"].as_str().unwrap_or("DAY");
-    let moved = step(today, unit, count * sign).ok_or_else(out_of_range)?;
+    let moved = step(today, unit, count.saturating_mul(sign)).filter(|day| (1..=9_998).contains(&day.year()));
+    let moved = moved.ok_or_else(out_of_range)?;
     let (from, last) = if sign < 0 { (moved, today) } else { (today, moved) };
     Ok((from, last.succ_opt().ok_or_else(out_of_range)?))
 }
@@ -98,7 +117,8 @@ fn step(day: NaiveDate, unit: &str, count: i64) -> Option<NaiveDate> {
         "MONTH" => add_months(day, count),
         "QUARTER" => add_months(day, count.checked_mul(3)?),
         "YEAR" => add_months(day, count.checked_mul(12)?),
-        _ => day.checked_add_signed(TimeDelta::try_days(count)?),
+        "DAY" => day.checked_add_signed(TimeDelta::try_days(count)?),
+        _ => None,
     }
 }
 

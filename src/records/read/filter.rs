@@ -17,11 +17,19 @@ use crate::records::sql::{Sql, all_of, any_of};
 
 mod leaf;
 
+/// SQLite takes expressions of a thousand levels; a filter stays well below that on both databases.
+const MOST_CONDITIONS: usize = 300;
+const DEEPEST: usize = 16;
+
 impl Planner<'_> {
     /// The predicate of a filter over the table `alias`. `negated`: under an odd or even number of
     /// `not`, but in the same row.
     pub fn filter(&mut self, object: &Object, alias: &str, filter: &Json, negated: bool) -> Result<String> {
         let Some(conditions) = filter.as_object() else { return Ok("TRUE".into()) };
+        self.filters = (self.filters.0 + conditions.len().max(1), self.filters.1 + 1);
+        if self.filters.0 > MOST_CONDITIONS || self.filters.1 > DEEPEST {
+            return Err(Error::bad_request(format!("A filter has at most {MOST_CONDITIONS} conditions, {DEEPEST} levels deep.")));
+        }
         let mut parts = Vec::new();
         for (name, condition) in conditions {
             if condition.is_null() {
@@ -40,6 +48,7 @@ impl Planner<'_> {
             };
             parts.push(part);
         }
+        self.filters.1 -= 1;
         Ok(all_of(&parts))
     }
 
@@ -93,6 +102,8 @@ impl Planner<'_> {
 
     fn relation_filter(&mut self, relation: &Relation, alias: &str, condition: &Json) -> Result<String> {
         match (&relation.via, &relation.target) {
+            // An empty filter matches every record, also in the place of a relation.
+            (Via::Column(_), Target::Object(_)) if is_empty(condition) => Ok("TRUE".into()),
             (Via::Column(column), Target::Object(target)) => {
                 let target = self.catalog.object(target).clone();
                 let other = self.sql.alias();
@@ -160,20 +171,15 @@ impl Planner<'_> {
                 if negated { format!("NOT ({inner})") } else { inner }
             }
         };
-        let alive = if target.is_some() { format!(" AND {other}.deleted_at IS NULL") } else { String::new() };
-        Ok(format!("SELECT {what} FROM {from} WHERE {link}{alive} AND {predicate}"))
+        Ok(format!("SELECT {what} FROM {from} WHERE {link} AND {other}.deleted_at IS NULL AND {predicate}"))
     }
 
     /// Tables and condition that lead from the record `alias` to the related `other`.
     pub fn related_from(&mut self, relation: &Relation, target: Option<&Object>, alias: &str, other: &str) -> (String, String) {
         let table = target.map_or("record", |object| &object.table);
         match &relation.via {
-            Via::Children(column) => {
-                (format!("{table} {other}"), format!("{other}.workspace_id = $1 AND {other}.{column} = {alias}.id"))
-            }
-            Via::Column(column) => {
-                (format!("{table} {other}"), format!("{other}.workspace_id = $1 AND {other}.id = {alias}.{column}"))
-            }
+            Via::Children(column) => (format!("{table} {other}"), format!("{other}.workspace_id = $1 AND {other}.{column} = {alias}.id")),
+            Via::Column(column) => (format!("{table} {other}"), format!("{other}.workspace_id = $1 AND {other}.id = {alias}.{column}")),
             Via::Link { kind, from } => {
                 let link = format!("l{other}");
                 let (mine, theirs) = if *from { ("from_id", "to_id") } else { ("to_id", "from_id") };
@@ -216,7 +222,8 @@ impl Planner<'_> {
                 "isNull" => null_test(id, value),
                 "in" | "notIn" => {
                     let single = std::slice::from_ref(value);
-                    let ids: Vec<String> = value.as_array().map_or(single, Vec::as_slice).iter().map(|id| self.bind_id(id)).collect::<Result<_>>()?;
+                    let ids: Vec<String> =
+                        value.as_array().map_or(single, Vec::as_slice).iter().map(|id| self.bind_id(id)).collect::<Result<_>>()?;
                     match (operator == "in", ids.is_empty()) {
                         (true, true) => "FALSE".into(),
                         (true, false) => format!("{id} IN ({})", ids.join(", ")),
@@ -236,6 +243,10 @@ impl Planner<'_> {
         let id = id.ok_or_else(|| Error::bad_request("An id is a UUID."))?;
         Ok(self.sql.bind(id))
     }
+}
+
+fn is_empty(filter: &Json) -> bool {
+    filter.as_object().is_none_or(|conditions| conditions.values().all(Json::is_null))
 }
 
 /// `… IS TRUE` under a `not`, where null must count as "no".

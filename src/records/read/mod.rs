@@ -11,9 +11,12 @@ mod connection;
 mod cursor;
 mod dates;
 mod filter;
+mod lists;
 mod node;
 mod order;
+pub mod page;
 pub mod plan;
 pub mod shape;
 
+pub use lists::connection_type;
 pub use plan::{Plan, RootQuery, filtered_ids};

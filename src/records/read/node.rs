@@ -7,6 +7,7 @@ use serde_json::Value as Json;
 use super::shape::{MoneyPart, NodeShape, ObjectShape, OptionPart, Out, Pick, VariantShape};
 use crate::catalog::{Catalog, Field, Kind, Object, Relation, Source, Store, Target, Variant, Via};
 use crate::error::{Error, Result};
+use crate::infra::db::Backend;
 use crate::platform::Ctx;
 use crate::records::selection::{Merged, Selection, collect};
 use crate::records::sql::{CHUNK, Sql};
@@ -18,6 +19,8 @@ pub struct Planner<'a> {
     pub sql: Sql,
     /// Whether the record is only what it would be: its id must not be mistaken for the real one's.
     pub preview: bool,
+    /// How many filters were planned, and how deep the present one stands.
+    pub filters: (usize, usize),
 }
 
 /// One `SELECT`: its columns and the tables joined for to-one relations.
@@ -56,6 +59,13 @@ impl Scope {
         alias
     }
 
+    pub fn check_joins(&self) -> Result<()> {
+        if self.joins.len() > MOST_JOINS {
+            return Err(Error::bad_request(format!("More than {MOST_JOINS} relations are followed in one record; ask in two queries.")));
+        }
+        Ok(())
+    }
+
     pub fn chunked(&self) -> bool {
         self.slots.len() > CHUNK
     }
@@ -70,9 +80,22 @@ impl Scope {
 /// SQLite joins 64 tables at most; a plan stays below that on both databases.
 const MOST_JOINS: usize = 60;
 
+impl<'a> Planner<'a> {
+    pub fn new(ctx: &'a Ctx, catalog: &'a Catalog, backend: Backend) -> Self {
+        Self { ctx, catalog, sql: Sql::new(backend, ctx.workspace), preview: false, filters: (0, 0) }
+    }
+}
+
 impl Planner<'_> {
     /// A record of a known object in the table `alias`.
-    pub fn object(&mut self, scope: &mut Scope, alias: &str, object: &Object, only: Option<&'static Variant>, selections: &[&Selection]) -> Result<ObjectShape> {
+    pub fn object(
+        &mut self,
+        scope: &mut Scope,
+        alias: &str,
+        object: &Object,
+        only: Option<&'static Variant>,
+        selections: &[&Selection],
+    ) -> Result<ObjectShape> {
         let variants: Vec<Option<&'static Variant>> = match (&object.variants, only) {
             (Some(variants), None) => variants.types.iter().map(Some).collect(),
             (_, only) => vec![only],
@@ -86,15 +109,20 @@ impl Planner<'_> {
             let fields = self.fields(scope, alias, object, variant, selections)?;
             shapes.push(VariantShape { when: discriminator.and(variant).map(|variant| variant.value), fields });
         }
-        if scope.joins.len() > MOST_JOINS {
-            return Err(Error::bad_request(format!("The selection follows more than {MOST_JOINS} relations in one record; ask in two queries.")));
-        }
+        scope.check_joins()?;
         Ok(ObjectShape { present: None, discriminator, variants: shapes })
     }
 
-    fn fields(&mut self, scope: &mut Scope, alias: &str, object: &Object, variant: Option<&'static Variant>, selections: &[&Selection]) -> Result<Vec<(String, Out)>> {
+    fn fields(
+        &mut self,
+        scope: &mut Scope,
+        alias: &str,
+        object: &Object,
+        variant: Option<&'static Variant>,
+        selections: &[&Selection],
+    ) -> Result<Vec<(String, Out)>> {
         let type_name = variant.map_or(object.type_name.as_str(), |variant| variant.type_name);
-        let fits = |name: &str| name == type_name || name == "Record" || name == "Node" || name == object.type_name;
+        let fits = |name: &str| name == type_name || name == "AnyRecord" || name == "Node" || name == object.type_name;
         let mut fields = Vec::new();
         for merged in collect(selections, fits) {
             let out = self.member(scope, alias, object, type_name, &merged).map_err(|e| e.within(merged.key))?;
@@ -106,7 +134,9 @@ impl Planner<'_> {
     fn member(&mut self, scope: &mut Scope, alias: &str, object: &Object, type_name: &str, merged: &Merged<'_>) -> Result<Out> {
         Ok(match merged.name {
             "__typename" => Out::Literal(format!("\"{type_name}\"")),
-            "id" if self.preview && alias == scope.alias => Out::DerivedId { slot: scope.slot(format!("{alias}.id"), Store::Uuid), suffix: "@preview" },
+            "id" if self.preview && alias == scope.alias => {
+                Out::DerivedId { slot: scope.slot(format!("{alias}.id"), Store::Uuid), suffix: "@preview" }
+            }
             "id" | "recordId" => Out::Id { slot: scope.slot(format!("{alias}.id"), Store::Uuid) },
             "object" => Out::Literal(format!("\"{}\"", object_enum(&object.name))),
             "title" => {
@@ -114,7 +144,7 @@ impl Planner<'_> {
                 self.scalar(scope, alias, field)
             }
             "customFields" => {
-                let kinds = object.custom.values().map(|field| (field.name.clone(), field.kind)).collect();
+                let kinds = object.custom.values().filter(|field| !field.archived).map(|field| (field.name.clone(), field.kind)).collect();
                 Out::CustomFields { slot: scope.slot(format!("{alias}.custom"), Store::Json), kinds }
             }
             "custom" => self.custom(scope, alias, object, merged)?,
@@ -136,7 +166,10 @@ impl Planner<'_> {
                 "__typename" => Out::Literal(format!("\"{}Custom\"", object.type_name)),
                 "id" => Out::DerivedId { slot: scope.slot(format!("{alias}.id"), Store::Uuid), suffix: ":custom" },
                 name => {
-                    let field = object.custom.get(name).ok_or_else(|| Error::bad_request(format!("{} has no custom field `{name}`.", object.type_name)))?;
+                    let field = object
+                        .custom
+                        .get(name)
+                        .ok_or_else(|| Error::bad_request(format!("{} has no custom field `{name}`.", object.type_name)))?;
                     self.field(scope, alias, field, &part)?
                 }
             };
@@ -151,7 +184,7 @@ impl Planner<'_> {
             let out = match part.name {
                 "__typename" => Out::Literal("\"Actor\"".into()),
                 "kind" => Out::Scalar { slot: scope.slot(format!("{alias}.{column}_kind"), Store::Text), kind: Kind::Text },
-                "id" => Out::Id { slot: scope.slot(format!("{alias}.{column}"), Store::Uuid) },
+                "actorId" => Out::Id { slot: scope.slot(format!("{alias}.{column}"), Store::Uuid) },
                 _ => {
                     let member = self.catalog.object("member").clone();
                     self.joined(scope, &format!("{alias}.{column}"), &member, &part)?
@@ -176,6 +209,9 @@ impl Planner<'_> {
     }
 
     fn field(&mut self, scope: &mut Scope, alias: &str, field: &Field, merged: &Merged<'_>) -> Result<Out> {
+        if field.archived {
+            return Ok(Out::Literal(if field.kind.is_list() { "[]" } else { "null" }.into()));
+        }
         let expression = self.sql.field(alias, field);
         Ok(match field.kind {
             Kind::Money => Out::Money {
@@ -201,8 +237,10 @@ impl Planner<'_> {
             },
             Kind::Emails => picks(scope, expression, true, "EmailEntry", &["address", "normalized", "label", "primary"], merged),
             Kind::Phones => picks(scope, expression, true, "PhoneEntry", &["number", "e164", "extension", "label", "primary"], merged),
-            Kind::ExternalIds => picks(scope, expression, true, "ExternalId", &["system", "id"], merged),
-            Kind::Address => picks(scope, expression, false, "Address", &["street", "line2", "city", "region", "postalCode", "country"], merged),
+            Kind::ExternalIds => picks(scope, expression, true, "ExternalId", &["system", "value"], merged),
+            Kind::Address => {
+                picks(scope, expression, false, "Address", &["street", "line2", "city", "region", "postalCode", "country"], merged)
+            }
             Kind::Reference => Out::Node(self.any(scope, &expression, &merged.children)?),
             _ => self.scalar(scope, alias, field),
         })

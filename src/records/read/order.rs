@@ -30,22 +30,26 @@ impl Planner<'_> {
                 self.order_field(object.fields.get(*name), scope, &alias, *descending, false, name, &mut keys);
             }
         }
+        scope.check_joins()?;
+        let mut seen = std::collections::HashSet::new();
+        keys.retain(|key| seen.insert(key.name.clone()));
         let descending = keys.last().is_some_and(|key| key.descending);
         let expression = format!("{}.id", scope.alias);
-        keys.push(OrderKey {
-            slot: 0,
-            store: Store::Uuid,
-            expression,
-            descending,
-            nulls_first: false,
-            nullable: false,
-            name: "id".into(),
-        });
+        keys.push(OrderKey { slot: 0, store: Store::Uuid, expression, descending, nulls_first: false, nullable: false, name: "id".into() });
         Ok(keys)
     }
 
-    fn order_element(&mut self, object: &Object, scope: &mut Scope, alias: &str, element: &Json, path: &str, keys: &mut Vec<OrderKey>) -> Result<()> {
-        let members = element.as_object().map(|members| members.iter().filter(|(_, value)| !value.is_null()).collect::<Vec<_>>()).unwrap_or_default();
+    fn order_element(
+        &mut self,
+        object: &Object,
+        scope: &mut Scope,
+        alias: &str,
+        element: &Json,
+        path: &str,
+        keys: &mut Vec<OrderKey>,
+    ) -> Result<()> {
+        let members =
+            element.as_object().map(|members| members.iter().filter(|(_, value)| !value.is_null()).collect::<Vec<_>>()).unwrap_or_default();
         let [(name, value)] = members.as_slice() else {
             return Err(Error::bad_request("An element of an order names exactly one field."));
         };
@@ -84,7 +88,16 @@ impl Planner<'_> {
     }
 
     #[expect(clippy::too_many_arguments, reason = "each is one property of the key that it makes")]
-    fn order_field(&mut self, field: Option<&Field>, scope: &Scope, alias: &str, descending: bool, nulls_first: bool, name: &str, keys: &mut Vec<OrderKey>) {
+    fn order_field(
+        &mut self,
+        field: Option<&Field>,
+        scope: &Scope,
+        alias: &str,
+        descending: bool,
+        nulls_first: bool,
+        name: &str,
+        keys: &mut Vec<OrderKey>,
+    ) {
         let Some(field) = field else { return };
         let raw = self.sql.field(alias, field);
         let nullable = field.nullable || alias != scope.alias;
@@ -92,7 +105,11 @@ impl Planner<'_> {
             let folded = field.fold_column.as_ref().map_or_else(|| Sql::fold(&raw), |column| format!("{alias}.{column}"));
             keys.push(key(folded, Store::Text, descending, nulls_first, nullable, format!("{name}.folded")));
         }
-        let raw = if field.kind.store() == Store::Text && field.is_custom() && self.sql.is_postgres() { format!("({raw}) COLLATE \"C\"") } else { raw };
+        let raw = if field.kind.store() == Store::Text && field.is_custom() && self.sql.is_postgres() {
+            format!("({raw}) COLLATE \"C\"")
+        } else {
+            raw
+        };
         keys.push(key(raw, field.kind.store(), descending, nulls_first, nullable, name.to_owned()));
     }
 

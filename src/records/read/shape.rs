@@ -14,7 +14,10 @@ use crate::records::value;
 pub enum NodeShape {
     Object(ObjectShape),
     /// Any record: the slot holds `[object, [row]]`.
-    Any { slot: usize, shapes: Vec<(String, ObjectShape, bool)> },
+    Any {
+        slot: usize,
+        shapes: Vec<(String, ObjectShape, bool)>,
+    },
 }
 
 #[derive(Debug)]
@@ -61,19 +64,47 @@ pub enum OptionPart {
 pub enum Out {
     /// JSON that is known when the plan is made.
     Literal(String),
-    Scalar { slot: usize, kind: Kind },
-    Id { slot: usize },
+    Scalar {
+        slot: usize,
+        kind: Kind,
+    },
+    Id {
+        slot: usize,
+    },
     /// An id made of the record's and a suffix.
-    DerivedId { slot: usize, suffix: &'static str },
-    Money { amount: usize, currency: usize, parts: Vec<(String, MoneyPart)> },
-    Json { slot: usize, list: bool, picks: Vec<(String, Pick)> },
-    Select { slot: usize, list: bool, options: Vec<SelectOption>, parts: Vec<(String, OptionPart)> },
+    DerivedId {
+        slot: usize,
+        suffix: &'static str,
+    },
+    Money {
+        amount: usize,
+        currency: usize,
+        parts: Vec<(String, MoneyPart)>,
+    },
+    Json {
+        slot: usize,
+        list: bool,
+        picks: Vec<(String, Pick)>,
+    },
+    Select {
+        slot: usize,
+        list: bool,
+        options: Vec<SelectOption>,
+        parts: Vec<(String, OptionPart)>,
+    },
     /// The `custom` document, in the API's form.
-    CustomFields { slot: usize, kinds: Vec<(String, Kind)> },
+    CustomFields {
+        slot: usize,
+        kinds: Vec<(String, Kind)>,
+    },
     /// An object that is always there: `custom`, `createdBy`.
     Inline(Vec<(String, Out)>),
     Node(NodeShape),
-    List { slot: usize, store_chunked: bool, node: NodeShape },
+    List {
+        slot: usize,
+        store_chunked: bool,
+        node: NodeShape,
+    },
     Connection(Box<ConnectionShape>),
 }
 
@@ -150,7 +181,7 @@ impl Shaper {
             Out::Json { slot, list, picks } => value::write_picks(&row.cell(*slot, Store::Json)?, *list, picks, out)?,
             Out::Select { slot, list, options, parts } => {
                 let store = if *list { Store::Json } else { Store::Text };
-                value::write_options(&row.cell(*slot, store)?, options, parts, out)?;
+                value::write_options(&row.cell(*slot, store)?, *list, options, parts, out)?;
             }
             Out::CustomFields { slot, kinds } => value::write_custom(&row.cell(*slot, Store::Json)?, kinds, out)?,
             Out::Inline(fields) => self.fields(fields, row, out)?,

@@ -4,10 +4,12 @@
 //! `{"amount": 12345000, "currency": "EUR"}` in units of 1/10,000, instants in microseconds, dates
 //! and ids as text.
 
+mod contact;
 mod decimal;
 mod parse;
 mod write;
 
+pub use contact::email;
 pub use decimal::{format_decimal, parse_decimal};
-pub use parse::{Invalid, email, parse};
+pub use parse::{Invalid, date, parse};
 pub(in crate::records) use write::{write, write_custom, write_money, write_options, write_picks};

@@ -6,6 +6,7 @@ use chrono::{DateTime, NaiveDate};
 use serde_json::{Map, Value as Json, json};
 use uuid::Uuid;
 
+use super::contact::{domain, email, phone};
 use super::decimal::parse_decimal;
 use crate::catalog::{Field, Kind};
 
@@ -17,7 +18,7 @@ pub struct Invalid {
 }
 
 impl Invalid {
-    fn new(message: impl Into<String>) -> Self {
+    pub(super) fn new(message: impl Into<String>) -> Self {
         Self { path: Vec::new(), message: message.into() }
     }
 
@@ -37,6 +38,7 @@ type Parsed = Result<Json, Invalid>;
 const MOST_TEXT: usize = 100_000;
 const MOST_JSON: usize = 100_000;
 const MOST_ITEMS: usize = 100;
+const DEEPEST_JSON: usize = 32;
 
 /// Reads a value that is not null for a field.
 pub fn parse(field: &Field, value: &Json) -> Parsed {
@@ -70,7 +72,9 @@ fn by_kind(field: &Field, value: &Json) -> Parsed {
         Kind::Currency => currency(text(value)?),
         Kind::TimeZone => {
             let text = text(value)?;
-            chrono_tz::Tz::from_str(text).map(|zone| json!(zone.name())).map_err(|_| Invalid::new(format!("`{text}` is not an IANA time zone; `Europe/Berlin` would be one.")))
+            chrono_tz::Tz::from_str(text)
+                .map(|zone| json!(zone.name()))
+                .map_err(|_| Invalid::new(format!("`{text}` is not an IANA time zone; `Europe/Berlin` would be one.")))
         }
         Kind::Country => country(text(value)?),
         Kind::Domains => list(value, |item| domain(text(item)?).map(Json::from)).map(unique),
@@ -103,7 +107,8 @@ fn free_text(field: &Field, text: &str) -> Parsed {
         return Err(Invalid::new(format!("{} must not be empty.", field.label)));
     }
     if let Some(pattern) = &field.settings.pattern {
-        let whole = regex::Regex::new(&format!("^(?:{pattern})$")).map_err(|_| Invalid::new("The field's pattern is broken; an administrator must mend it."))?;
+        let whole = regex::Regex::new(&format!("^(?:{pattern})$"))
+            .map_err(|_| Invalid::new("The field's pattern is broken; an administrator must mend it."))?;
         if !whole.is_match(trimmed) {
             return Err(Invalid::new(format!("The text does not match the pattern `{pattern}`.")));
         }
@@ -123,37 +128,47 @@ fn decimal(value: &Json) -> Result<i64, Invalid> {
         _ => return Err(Invalid::new("Expected a decimal as a string, for example \"1234.50\".")),
     };
     parse_decimal(&text).ok_or_else(|| {
-        Invalid::new("Expected a decimal with at most four places between -922337203685477.5808 and 922337203685477.5807, for example \"1234.50\".")
+        Invalid::new(
+            "Expected a decimal with at most four places between -922337203685477.5808 and 922337203685477.5807, for example \"1234.50\".",
+        )
     })
 }
 
 fn money(value: &Json) -> Parsed {
     let object = value.as_object().ok_or_else(|| Invalid::new("Expected an amount and a currency."))?;
     let amount = decimal(object.get("amount").unwrap_or(&Json::Null)).map_err(|e| e.within("amount"))?;
-    let code = object.get("currency").and_then(Json::as_str).ok_or_else(|| Invalid::at("currency", "Expected a currency code, for example \"EUR\"."))?;
+    let code = object
+        .get("currency")
+        .and_then(Json::as_str)
+        .ok_or_else(|| Invalid::at("currency", "Expected a currency code, for example \"EUR\"."))?;
     let currency = currency(code).map_err(|e| e.within("currency"))?;
     Ok(json!({ "amount": amount, "currency": currency }))
 }
 
 fn currency(code: &str) -> Parsed {
     let known = iso_currency::Currency::from_code(code);
-    known.map(|currency| json!(currency.code())).ok_or_else(|| Invalid::new(format!("`{}` is not an ISO 4217 currency code; `EUR` would be one.", clip(code))))
+    known
+        .map(|currency| json!(currency.code()))
+        .ok_or_else(|| Invalid::new(format!("`{}` is not an ISO 4217 currency code; `EUR` would be one.", clip(code))))
 }
 
 fn country(code: &str) -> Parsed {
-    if code.len() == 2 && code.bytes().all(|b| b.is_ascii_uppercase()) {
+    if code.len() == 2 && code.bytes().all(|b| b.is_ascii_uppercase()) && phonenumber::country::Id::from_str(code).is_ok() {
         return Ok(json!(code));
     }
     Err(Invalid::new("Expected an ISO 3166 country code of two capital letters, for example \"CH\"."))
 }
 
-fn date(text: &str) -> Parsed {
-    let date = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok().filter(|date| text.len() == 10 && (0..=9999).contains(&chrono::Datelike::year(date)));
+pub fn date(text: &str) -> Parsed {
+    let date = NaiveDate::parse_from_str(text, "%Y-%m-%d")
+        .ok()
+        .filter(|date| text.len() == 10 && (1..=9999).contains(&chrono::Datelike::year(date)));
     date.map(|date| json!(date.to_string())).ok_or_else(|| Invalid::new("Expected a day as YYYY-MM-DD."))
 }
 
 fn instant(text: &str) -> Parsed {
-    let at = DateTime::parse_from_rfc3339(text).map_err(|_| Invalid::new("Expected a time as RFC 3339, for example \"2026-03-01T09:30:00Z\"."))?;
+    let at = DateTime::parse_from_rfc3339(text)
+        .map_err(|_| Invalid::new("Expected a time as RFC 3339, for example \"2026-03-01T09:30:00Z\"."))?;
     Ok(json!(at.timestamp_micros()))
 }
 
@@ -169,51 +184,20 @@ fn option(field: &Field, key: &str) -> Parsed {
 fn url(text: &str) -> Parsed {
     let trimmed = text.trim();
     let with_scheme = if trimmed.contains("://") { trimmed.to_owned() } else { format!("https://{trimmed}") };
-    let parsed = url::Url::parse(&with_scheme).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host() && trimmed.len() <= 2_048);
+    let parsed = url::Url::parse(&with_scheme)
+        .ok()
+        .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host() && trimmed.len() <= 2_048);
     parsed.map(|url| json!(url.to_string())).ok_or_else(|| Invalid::new("Expected a web address, for example \"https://example.com\"."))
 }
 
 fn bounded_json(value: &Json) -> Parsed {
+    if depth(value) > DEEPEST_JSON {
+        return Err(Invalid::new(format!("The document is nested more than {DEEPEST_JSON} levels deep.")));
+    }
     if value.to_string().len() > MOST_JSON {
         return Err(Invalid::new(format!("The document is larger than {MOST_JSON} bytes.")));
     }
     Ok(value.clone())
-}
-
-/// The address in lower case, its domain in ASCII (RFC 5890).
-pub fn email(text: &str) -> Result<String, Invalid> {
-    let refuse = || Invalid::new(format!("`{}` is not an e-mail address.", clip(text)));
-    let trimmed = text.trim();
-    let (local, host) = trimmed.rsplit_once('@').ok_or_else(refuse)?;
-    let host = idna::domain_to_ascii(host).map_err(|_| refuse())?;
-    let address = format!("{}@{host}", local.to_lowercase());
-    if !host.contains('.') || address.len() > 254 || !email_address::EmailAddress::is_valid(&address) {
-        return Err(refuse());
-    }
-    Ok(address)
-}
-
-/// E.164, and the extension where there is one.
-fn phone(text: &str, region: Option<&str>) -> Result<(String, Option<String>), Invalid> {
-    let region = region.and_then(|code| phonenumber::country::Id::from_str(code).ok());
-    let number = phonenumber::parse(region, text.trim()).ok().filter(phonenumber::is_valid);
-    let number = number.ok_or_else(|| Invalid::new(format!("`{}` is not a telephone number; give it with its country code, for example \"+41 44 668 18 00\".", clip(text))))?;
-    let extension = number.extension().map(ToString::to_string);
-    let e164 = number.format().mode(phonenumber::Mode::E164).to_string();
-    Ok((e164, extension))
-}
-
-/// A domain in lower case and ASCII, without scheme, `www.` and path.
-fn domain(text: &str) -> Result<String, Invalid> {
-    let refuse = || Invalid::new(format!("`{}` is not a domain; \"example.com\" would be one.", clip(text)));
-    let bare = text.trim().trim_start_matches("https://").trim_start_matches("http://");
-    let bare = bare.split(['/', ':', '?', '#']).next().unwrap_or_default().trim_end_matches('.');
-    let ascii = idna::domain_to_ascii_strict(bare).map_err(|_| refuse())?;
-    let host = ascii.strip_prefix("www.").unwrap_or(&ascii);
-    if !host.contains('.') || host.len() > 253 || host.split('.').any(str::is_empty) {
-        return Err(refuse());
-    }
-    Ok(host.to_owned())
 }
 
 fn email_entry(value: &Json) -> Parsed {
@@ -227,7 +211,9 @@ fn phone_entry(value: &Json) -> Parsed {
     let typed = member_text(value, "number")?.ok_or_else(|| Invalid::at("number", "A number is required."))?;
     let (e164, extension) = phone(typed, member_text(value, "region")?).map_err(|e| e.within("number"))?;
     let label = member_text(value, "label")?.unwrap_or("WORK");
-    Ok(json!({ "number": typed.trim(), "e164": e164, "extension": extension, "label": label, "primary": value["primary"].as_bool().unwrap_or(false) }))
+    Ok(
+        json!({ "number": typed.trim(), "e164": e164, "extension": extension, "label": label, "primary": value["primary"].as_bool().unwrap_or(false) }),
+    )
 }
 
 fn external_id(value: &Json) -> Parsed {
@@ -235,7 +221,7 @@ fn external_id(value: &Json) -> Parsed {
         Some(text) if !text.trim().is_empty() && text.len() <= 255 => Ok(text.trim().to_owned()),
         _ => Err(Invalid::at(name, "Expected 1 to 255 characters.")),
     };
-    Ok(json!({ "system": part("system")?, "id": part("id")? }))
+    Ok(json!({ "system": part("system")?, "value": part("value")? }))
 }
 
 const ADDRESS_PARTS: [&str; 5] = ["street", "line2", "city", "region", "postalCode"];
@@ -276,6 +262,14 @@ fn list(value: &Json, each: impl Fn(&Json) -> Parsed) -> Parsed {
     parsed.map(Json::Array)
 }
 
+fn depth(value: &Json) -> usize {
+    match value {
+        Json::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
+        Json::Object(members) => 1 + members.values().map(depth).max().unwrap_or(0),
+        _ => 0,
+    }
+}
+
 fn unique(list: Json) -> Json {
     let Json::Array(items) = list else { return list };
     let mut seen = Vec::with_capacity(items.len());
@@ -293,7 +287,9 @@ fn one_primary(list: Json) -> Parsed {
     let marked: Vec<usize> = items.iter().enumerate().filter(|(_, item)| item["primary"] == true).map(|(index, _)| index).collect();
     match (marked.as_slice(), items.first_mut()) {
         ([], Some(first)) => first["primary"] = json!(true),
-        ([_, second, ..], _) => return Err(Invalid::at(second.to_string(), "Only one entry can be the primary one.").within_last("primary")),
+        ([_, second, ..], _) => {
+            return Err(Invalid::at(second.to_string(), "Only one entry can be the primary one.").within_last("primary"));
+        }
         _ => {}
     }
     Ok(Json::Array(items))
@@ -337,7 +333,7 @@ fn words(min: Option<&str>, max: Option<&str>) -> String {
 }
 
 /// As much of a caller's text as a message should repeat.
-fn clip(text: &str) -> String {
+pub(super) fn clip(text: &str) -> String {
     text.chars().take(60).collect()
 }
 

@@ -76,7 +76,13 @@ pub fn write_picks(cell: &Cell<'_>, list: bool, picks: &[(String, Pick)], out: &
 }
 
 /// Writes a select's option, or a multi-select's options.
-pub fn write_options(cell: &Cell<'_>, options: &[SelectOption], parts: &[(String, OptionPart)], out: &mut String) -> Result<()> {
+pub fn write_options(
+    cell: &Cell<'_>,
+    list: bool,
+    options: &[SelectOption],
+    parts: &[(String, OptionPart)],
+    out: &mut String,
+) -> Result<()> {
     let one = |key: &str, out: &mut String| {
         let option = options.iter().find(|option| option.key == key);
         object(out, parts, |part, out| {
@@ -101,7 +107,7 @@ pub fn write_options(cell: &Cell<'_>, options: &[SelectOption], parts: &[(String
         cell => match cell.text() {
             Some(key) => one(&key, out),
             None => {
-                out.push_str("null");
+                out.push_str(if list { "[]" } else { "null" });
                 Ok(())
             }
         },
@@ -114,7 +120,8 @@ pub fn write_custom(cell: &Cell<'_>, kinds: &[(String, Kind)], out: &mut String)
         Cell::Json(document) => serde_json::from_str(document)?,
         _ => Json::Null,
     };
-    let members: Vec<(String, (&Json, Kind))> = kinds.iter().map(|(name, kind)| (name.clone(), (stored.get(name).unwrap_or(&Json::Null), *kind))).collect();
+    let members: Vec<(String, (&Json, Kind))> =
+        kinds.iter().map(|(name, kind)| (name.clone(), (stored.get(name).unwrap_or(&Json::Null), *kind))).collect();
     object(out, &members, |(value, kind), out| {
         write_stored(value, *kind, out);
         Ok(())
@@ -132,7 +139,9 @@ pub fn write_stored(value: &Json, kind: Kind, out: &mut String) {
             write_text(currency, out);
             out.push('}');
         }
-        (Kind::DateTime | Kind::Decimal | Kind::Percent, Json::Number(number)) => write(&Cell::Int(number.as_i64().unwrap_or(0)), kind, out),
+        (Kind::DateTime | Kind::Decimal | Kind::Percent, Json::Number(number)) => {
+            write(&Cell::Int(number.as_i64().unwrap_or(0)), kind, out);
+        }
         (kind, Json::Null) if kind.is_list() => out.push_str("[]"),
         (_, other) => out.push_str(&other.to_string()),
     }

@@ -21,7 +21,13 @@ pub enum ErrorPolicy {
 }
 
 impl Unit<'_> {
-    pub async fn create_many(&mut self, object: &Object, variant: Option<&'static Variant>, inputs: &[Json], policy: ErrorPolicy) -> Result<Vec<Outcome>> {
+    pub async fn create_many(
+        &mut self,
+        object: &Object,
+        variant: Option<&'static Variant>,
+        inputs: &[Json],
+        policy: ErrorPolicy,
+    ) -> Result<Vec<Outcome>> {
         if inputs.len() > MOST_ITEMS {
             return Err(Error::bad_request(format!("At most {MOST_ITEMS} records can be created at once.")).within("inputs"));
         }
@@ -35,11 +41,17 @@ impl Unit<'_> {
         Ok(outcomes)
     }
 
-    pub async fn update_many(&mut self, object: &Object, ids: &[Uuid], input: &Map<String, Json>, policy: ErrorPolicy) -> Result<Vec<Outcome>> {
+    pub async fn update_many(
+        &mut self,
+        object: &Object,
+        ids: &[Uuid],
+        input: &Map<String, Json>,
+        policy: ErrorPolicy,
+    ) -> Result<Vec<Outcome>> {
         let mut outcomes = Vec::with_capacity(ids.len());
         for id in ids {
             let mark = self.savepoint(policy).await?;
-            let outcome = self.update(object, *id, input, None).await;
+            let outcome = self.update(object, None, *id, input, None).await;
             outcomes.push(self.settle(outcome, mark, policy).await?);
         }
         Ok(outcomes)
@@ -49,21 +61,33 @@ impl Unit<'_> {
         let mut outcomes = Vec::with_capacity(ids.len());
         for id in ids {
             let mark = self.savepoint(policy).await?;
-            let outcome = self.delete(object, *id).await;
+            let outcome = self.delete(object, None, *id).await;
             outcomes.push(self.settle(outcome, mark, policy).await?);
         }
         Ok(outcomes)
     }
 
     /// The records that a bulk write by filter means; more than `limit` is refused.
-    pub async fn select(&mut self, object: &Object, variant: Option<&'static Variant>, filter: &Json, limit: usize) -> Result<Vec<Uuid>, Rejected> {
+    pub async fn select(
+        &mut self,
+        object: &Object,
+        variant: Option<&'static Variant>,
+        filter: &Json,
+        limit: usize,
+    ) -> Result<Vec<Uuid>, Rejected> {
         if limit == 0 || limit > MOST_ITEMS {
             return Err(UserError::new(UserErrorCode::Limit, &["limit"], format!("`limit` is a number from 1 to {MOST_ITEMS}.")).into());
         }
         if says_nothing(filter) {
-            return Err(UserError::new(UserErrorCode::InvalidValue, &["filter"], "The filter says nothing, so it would mean every record. Name what to change.").into());
+            return Err(UserError::new(
+                UserErrorCode::InvalidValue,
+                &["filter"],
+                "The filter says nothing, so it would mean every record. Name what to change.",
+            )
+            .into());
         }
-        let ids = filtered_ids(self.ctx, self.catalog, self.tx, object, variant, filter, limit + 1).await.map_err(|e| e.within("filter"))?;
+        let ids =
+            filtered_ids(self.ctx, self.catalog, self.tx, object, variant, filter, limit + 1).await.map_err(|e| e.within("filter"))?;
         if ids.len() > limit {
             let message = format!("More than {limit} records match the filter; nothing was changed.");
             return Err(UserError::new(UserErrorCode::Limit, &["limit"], message).into());
@@ -93,19 +117,60 @@ impl Unit<'_> {
     }
 }
 
-/// Whether a filter has no condition at all, however it is nested: it would match everything.
+/// Whether a filter has no condition that any record could fail: it would mean every record.
 pub fn says_nothing(filter: &Json) -> bool {
-    match filter {
-        Json::Null => true,
-        Json::Array(items) => items.iter().all(says_nothing),
-        Json::Object(members) => members.iter().all(|(name, value)| match name.as_str() {
-            // An empty `or`, like an empty `in`, matches nothing, which is something to say.
-            "or" | "in" | "hasAny" => value.is_null() || value.as_array().is_some_and(|items| !items.is_empty() && name == "or" && items.iter().any(says_nothing)),
-            "eq" | "ne" => false,
-            _ => says_nothing(value),
+    let Some(members) = filter.as_object() else { return filter.is_null() };
+    members.iter().all(|(name, value)| match name.as_str() {
+        _ if value.is_null() => true,
+        "and" => items(value).iter().all(says_nothing),
+        "or" => !items(value).is_empty() && items(value).iter().any(says_nothing),
+        "not" => matches_nothing(value),
+        "customFields" => items(value).iter().all(|item| {
+            let operator = item["operator"].as_str().unwrap_or_default();
+            says_no_more(operator, &item["value"], false)
         }),
-        _ => false,
+        "custom" => says_nothing(value),
+        "isNull" => value == false,
+        field => operators_say_nothing(value, field == "id"),
+    })
+}
+
+fn operators_say_nothing(condition: &Json, never_null: bool) -> bool {
+    let Some(operators) = condition.as_object() else { return condition.is_null() };
+    operators.iter().all(|(operator, operand)| match operator.as_str() {
+        // To-many relations: even an empty filter asks whether there are records.
+        "some" | "none" | "every" | "count" => operand.is_null(),
+        "amount" => operators_say_nothing(operand, false),
+        "and" | "or" | "not" | "custom" => says_nothing(&serde_json::json!({ operator: operand })),
+        _ if operand.is_object() && operator != "between" && operator != "within" => operators_say_nothing(operand, operator == "id"),
+        _ => says_no_more(operator, operand, never_null),
+    })
+}
+
+/// Whether one operator lets every record through.
+fn says_no_more(operator: &str, operand: &Json, never_null: bool) -> bool {
+    match operator {
+        "eq" => false,
+        "ne" => never_null && operand.is_null(),
+        "notIn" | "hasAll" => operand.is_null() || items(operand).is_empty(),
+        "contains" | "startsWith" | "endsWith" => operand.as_str().is_none_or(str::is_empty),
+        "isNull" if never_null => operand == false,
+        _ => operand.is_null(),
     }
+}
+
+fn matches_nothing(filter: &Json) -> bool {
+    filter.as_object().into_iter().flatten().any(|(name, value)| match name.as_str() {
+        _ if value.is_null() => false,
+        "or" => items(value).iter().all(matches_nothing),
+        "and" => items(value).iter().any(matches_nothing),
+        "not" => says_nothing(value),
+        _ => value.get("in").is_some_and(|list| list.as_array().is_some_and(Vec::is_empty)),
+    })
+}
+
+fn items(value: &Json) -> &[Json] {
+    value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice)
 }
 
 #[cfg(test)]
@@ -115,11 +180,36 @@ mod tests {
     use super::*;
 
     #[test]
-    fn empty_filters_say_nothing() {
-        for filter in [json!({}), json!(null), json!({ "name": {} }), json!({ "and": [] }), json!({ "and": [{}, { "name": null }] }), json!({ "or": [{}, { "name": { "eq": "x" } }] })] {
+    fn filters_that_every_record_passes_say_nothing() {
+        for filter in [
+            json!({}),
+            json!(null),
+            json!({ "name": {} }),
+            json!({ "and": [] }),
+            json!({ "and": [{}, { "name": null }] }),
+            json!({ "or": [{}, { "name": { "eq": "x" } }] }),
+            json!({ "not": { "or": [] } }),
+            json!({ "not": { "id": { "in": [] } } }),
+            json!({ "id": { "ne": null } }),
+            json!({ "name": { "contains": "", "notIn": [] } }),
+            json!({ "company": { "name": {} } }),
+            json!({ "customFields": [{ "field": "f", "operator": "gte", "value": null }] }),
+        ] {
             assert!(says_nothing(&filter), "{filter}");
         }
-        for filter in [json!({ "name": { "eq": null } }), json!({ "or": [] }), json!({ "id": { "in": [] } }), json!({ "pinned": { "eq": false } })] {
+    }
+
+    #[test]
+    fn filters_that_a_record_can_fail_say_something() {
+        for filter in [
+            json!({ "name": { "eq": null } }),
+            json!({ "or": [] }),
+            json!({ "id": { "in": [] } }),
+            json!({ "pinned": { "eq": false } }),
+            json!({ "people": { "none": {} } }),
+            json!({ "company": { "isNull": true } }),
+            json!({ "dueAt": { "within": { "last": 3, "unit": "DAY" } } }),
+        ] {
             assert!(!says_nothing(&filter), "{filter}");
         }
     }

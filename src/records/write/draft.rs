@@ -117,7 +117,8 @@ impl Draft {
             let Source::Custom { id } = field.source else { continue };
             let value = custom.get(&field.name).unwrap_or(&Json::Null);
             let number = value.as_i64().or_else(|| value["amount"].as_i64());
-            let text = value.as_str().map(|text| if field.kind.folds() { crate::infra::text::fold(text).into_owned() } else { text.to_owned() });
+            let text =
+                value.as_str().map(|text| if field.kind.folds() { crate::infra::text::fold(text).into_owned() } else { text.to_owned() });
             if number.is_some() || text.is_some() {
                 rows.push((id, text, number));
             }
@@ -135,5 +136,12 @@ pub fn object_keys(object: &Object, state: &State) -> Vec<Key> {
         let value = if field.is_custom() { custom.get(&field.name) } else { state.get(&field.name) };
         found.extend(keys::of_field(field, value.unwrap_or(&Json::Null)));
     }
-    found
+    // The same value twice is still one key.
+    let mut seen: Vec<Key> = Vec::with_capacity(found.len());
+    for key in found {
+        if !seen.contains(&key) {
+            seen.push(key);
+        }
+    }
+    seen
 }

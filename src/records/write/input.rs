@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::links::{self, LinkEdit};
 use super::{Draft, Rejected, Unit, verbs};
-use crate::catalog::{Field, Object, Relation, Target, Via};
+use crate::catalog::{Field, Kind, Object, Relation, Target, Via};
 use crate::error::{Error, Result, UserError, UserErrorCode};
 use crate::records::{keys, value};
 
@@ -23,8 +23,33 @@ impl Unit<'_> {
                 name => match (object.fields.get(name), object.relations.get(name)) {
                     (Some(field), _) => apply_field(draft, field, value, false, &[name]),
                     (None, Some(relation)) => self.apply_relation(draft, relation, value).await?,
-                    (None, None) => draft.refuse(UserErrorCode::InvalidValue, &[name], format!("{} has no field `{name}`.", object.type_name)),
+                    (None, None) => {
+                        draft.refuse(UserErrorCode::InvalidValue, &[name], format!("{} has no field `{name}`.", object.type_name));
+                    }
                 },
+            }
+        }
+        self.check_references(draft).await
+    }
+
+    /// Custom fields that point at records must point at some.
+    async fn check_references(&mut self, draft: &mut Draft) -> Result<(), Rejected> {
+        let object = draft.object.clone();
+        let custom = draft.custom(&draft.now);
+        let given: Vec<&Field> = object
+            .custom
+            .values()
+            .filter(|field| field.kind == Kind::Reference && draft.was_given(&format!("custom.{}", field.name)))
+            .collect();
+        for field in given {
+            let Some(id) = custom.get(&field.name).filter(|id| !id.is_null()) else { continue };
+            let path = [draft.path.as_slice(), &["custom".to_owned(), field.name.clone()]].concat();
+            match self.resolve_any(&serde_json::json!({ "id": id }), &path).await {
+                Ok(_) => {}
+                Err(Rejected::User { .. }) => {
+                    draft.errors.push(UserError::new(UserErrorCode::NotFound, &[], "There is no record with this id.").within(&path));
+                }
+                Err(failed) => return Err(failed),
             }
         }
         Ok(())
@@ -33,8 +58,10 @@ impl Unit<'_> {
     async fn apply_relation(&mut self, draft: &mut Draft, relation: &Relation, value: &Json) -> Result<(), Rejected> {
         match (&relation.via, &relation.target) {
             (Via::Column(_), Target::Object(target)) => {
-                let path = [draft.path.as_slice(), &[relation.name.clone()]].concat();
-                if value.is_null() {
+                let path = [draft.path.as_slice(), std::slice::from_ref(&relation.name)].concat();
+                if value.is_null() && relation.required {
+                    draft.refuse(UserErrorCode::Required, &[relation.name.as_str()], format!("{} cannot be empty.", relation.label));
+                } else if value.is_null() {
                     draft.set(&relation.name, Json::Null);
                 } else {
                     let target = self.catalog.object(target).clone();
@@ -59,7 +86,9 @@ impl Unit<'_> {
     pub(super) async fn resolve(&mut self, target: &Object, reference: &Json, path: Vec<String>) -> Result<Uuid, Rejected> {
         let members: Vec<_> = reference.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null()).collect();
         let [(how, value)] = members.as_slice() else {
-            return Err(UserError::new(UserErrorCode::InvalidValue, &[], "Give exactly one of `id`, `key` and `create`.").within(&path).into());
+            return Err(UserError::new(UserErrorCode::InvalidValue, &[], "Give exactly one of `id`, `key` and `create`.")
+                .within(&path)
+                .into());
         };
         let at = [path.as_slice(), &[(*how).clone()]].concat();
         match how.as_str() {
@@ -69,10 +98,14 @@ impl Unit<'_> {
                 let created = Box::pin(verbs::create(self, target, None, input, at)).await?;
                 Ok(created.id)
             }
-            "key" => self.by_key(target, value).await.map_err(|e| match e {
-                Error::Refused(refusal) => UserError::new(UserErrorCode::InvalidValue, &[], refusal.message).within(&at).into(),
-                fault @ Error::Fault(_) => Rejected::Failed(fault),
-            })?.ok_or_else(|| not_found(target, &at).into()),
+            "key" => self
+                .by_key(target, value)
+                .await
+                .map_err(|e| match e {
+                    Error::Refused(refusal) => UserError::new(UserErrorCode::InvalidValue, &[], refusal.message).within(&at).into(),
+                    fault @ Error::Fault(_) => Rejected::Failed(fault),
+                })?
+                .ok_or_else(|| not_found(target, &at).into()),
             _ => {
                 let id = value.as_str().and_then(|id| Uuid::parse_str(id).ok());
                 let id = id.ok_or_else(|| UserError::new(UserErrorCode::InvalidValue, &[], "An id is a UUID.").within(&at))?;
@@ -206,12 +239,24 @@ pub(super) fn apply_defaults(draft: &mut Draft) {
     draft.set("custom", custom);
 }
 
+fn is_empty(value: &Json) -> bool {
+    value.is_null() || value.as_array().is_some_and(Vec::is_empty)
+}
+
 /// Notes every required value that is still missing.
 pub(super) fn check_required(draft: &mut Draft) {
+    // Where a rule refused, what it would have derived is missing for no fault of the caller's.
+    if draft.errors.iter().any(|error| error.code == UserErrorCode::RuleRefused) {
+        return;
+    }
     let object = draft.object.clone();
     let missing = |name: &str| !draft.has(name) && !draft.errors.iter().any(|error| error.path.ends_with(&[name.to_owned()]));
     let mut names: Vec<(Vec<String>, String)> = Vec::new();
-    for field in object.fields.values().filter(|field| (field.required || !field.nullable && !field.read_only && !field.kind.is_list()) && missing(&field.name)) {
+    for field in object
+        .fields
+        .values()
+        .filter(|field| (field.required || !field.nullable && !field.read_only && !field.kind.is_list()) && missing(&field.name))
+    {
         names.push((vec![field.name.clone()], field.label.clone()));
     }
     for relation in object.relations.values().filter(|relation| relation.required && missing(&relation.name)) {
@@ -219,7 +264,9 @@ pub(super) fn check_required(draft: &mut Draft) {
     }
     if draft.is_new {
         let custom = draft.custom(&draft.now);
-        for field in object.custom.values().filter(|field| field.required && !field.archived && !custom.contains_key(&field.name)) {
+        for field in
+            object.custom.values().filter(|field| field.required && !field.archived && custom.get(&field.name).is_none_or(is_empty))
+        {
             names.push((vec!["custom".into(), field.name.clone()], field.label.clone()));
         }
     }

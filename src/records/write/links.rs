@@ -28,8 +28,13 @@ pub(super) struct Connect {
     pub role: Option<Json>,
     pub title: Option<Json>,
     pub primary: Option<bool>,
+    /// Only a link that is there already is changed; none is made.
+    pub existing: bool,
     pub path: Vec<String>,
 }
+
+/// The longest role or title, in characters.
+const MOST_TEXT: usize = 255;
 
 /// Reads the edits of one relation.
 pub(super) fn read(draft: &mut Draft, relation: &Relation, input: &Json) -> Vec<LinkEdit> {
@@ -50,6 +55,12 @@ pub(super) fn read(draft: &mut Draft, relation: &Relation, input: &Json) -> Vec<
                 }
                 continue;
             }
+            for part in ["role", "title"] {
+                if item.get(part).and_then(Json::as_str).is_some_and(|text| text.chars().count() > MOST_TEXT) {
+                    let message = format!("At most {MOST_TEXT} characters are allowed.");
+                    draft.errors.push(UserError::new(UserErrorCode::InvalidValue, &[part], message).within(&path));
+                }
+            }
             let reference = match verb.as_str() {
                 "create" if item.get("record").is_some() => json!({ "create": item["record"] }),
                 "create" => json!({ "create": item }),
@@ -64,6 +75,7 @@ pub(super) fn read(draft: &mut Draft, relation: &Relation, input: &Json) -> Vec<
                 role: item.get("role").cloned(),
                 title: item.get("title").filter(|_| verb != "create" || item.get("record").is_some()).cloned(),
                 primary: item.get("primary").and_then(Json::as_bool),
+                existing: verb == "update",
                 path,
             }));
         }
@@ -72,8 +84,10 @@ pub(super) fn read(draft: &mut Draft, relation: &Relation, input: &Json) -> Vec<
 }
 
 fn reference(item: &Json) -> Json {
-    let members: Map<String, Json> =
-        ["id", "key"].iter().filter_map(|name| item.get(*name).filter(|value| !value.is_null()).map(|value| ((*name).to_owned(), value.clone()))).collect();
+    let members: Map<String, Json> = ["id", "key"]
+        .iter()
+        .filter_map(|name| item.get(*name).filter(|value| !value.is_null()).map(|value| ((*name).to_owned(), value.clone())))
+        .collect();
     Json::Object(members)
 }
 
@@ -86,10 +100,18 @@ fn primary_end(kind: &str) -> &'static str {
 impl Unit<'_> {
     pub(super) async fn connect(&mut self, draft: &Draft, link: &Connect, other: Uuid) -> Result<(), Rejected> {
         let (from, to) = if link.from { (draft.id, other) } else { (other, draft.id) };
+        if link.existing {
+            let sql = "SELECT id FROM record_link WHERE workspace_id = $1 AND kind = $2 AND from_id = $3 AND to_id = $4";
+            let values = vec![self.ctx.workspace.into(), link.kind.into(), from.into(), to.into()];
+            if self.tx.fetch_optional(sql, values).await?.is_none() {
+                return Err(UserError::new(UserErrorCode::NotFound, &["id"], "There is no link to this record.").within(&link.path).into());
+            }
+        }
         let end = primary_end(link.kind);
         let scope = if end == "to_id" { to } else { from };
         if link.primary == Some(true) {
-            let sql = format!("UPDATE record_link SET is_primary = $1 WHERE workspace_id = $2 AND kind = $3 AND {end} = $4 AND is_primary = $5");
+            let sql =
+                format!("UPDATE record_link SET is_primary = $1 WHERE workspace_id = $2 AND kind = $3 AND {end} = $4 AND is_primary = $5");
             self.tx.run(&sql, vec![false.into(), self.ctx.workspace.into(), link.kind.into(), scope.into(), true.into()]).await?;
         }
         let text = |value: &Option<Json>| value.as_ref().and_then(Json::as_str).map(str::to_owned);
@@ -130,13 +152,21 @@ impl Unit<'_> {
             sets.push(format!("is_primary = ${}", values.len()));
         }
         if !sets.is_empty() {
-            let sql = format!("UPDATE record_link SET {} WHERE workspace_id = $1 AND kind = $2 AND from_id = $3 AND to_id = $4", sets.join(", "));
+            let sql =
+                format!("UPDATE record_link SET {} WHERE workspace_id = $1 AND kind = $2 AND from_id = $3 AND to_id = $4", sets.join(", "));
             self.tx.run(&sql, values).await?;
         }
         Ok(())
     }
 
-    pub(super) async fn disconnect(&mut self, draft: &Draft, kind: &'static str, from: bool, relation: &str, other: Uuid) -> Result<(), Rejected> {
+    pub(super) async fn disconnect(
+        &mut self,
+        draft: &Draft,
+        kind: &'static str,
+        from: bool,
+        relation: &str,
+        other: Uuid,
+    ) -> Result<(), Rejected> {
         let (from, to) = if from { (draft.id, other) } else { (other, draft.id) };
         let sql = "DELETE FROM record_link WHERE workspace_id = $1 AND kind = $2 AND from_id = $3 AND to_id = $4";
         let values = vec![self.ctx.workspace.into(), kind.into(), from.into(), to.into()];

@@ -44,6 +44,11 @@ pub trait Rules: Send + Sync {
         Ok(())
     }
 
+    /// Judges a deleted record before it comes back: what it points at may have changed meanwhile.
+    async fn before_restore(&self, _unit: &mut Unit<'_>, _draft: &mut Draft) -> Result<()> {
+        Ok(())
+    }
+
     /// Says why a record cannot be deleted, if it cannot.
     async fn before_delete(&self, _unit: &mut Unit<'_>, _record: &Loaded) -> Result<Vec<UserError>> {
         Ok(Vec::new())
@@ -57,7 +62,10 @@ pub type RuleBook = HashMap<&'static str, Arc<dyn Rules>>;
 #[derive(Debug)]
 pub enum Rejected {
     /// What the caller can mend.
-    User { errors: Vec<UserError>, conflict: Option<Conflict> },
+    User {
+        errors: Vec<UserError>,
+        conflict: Option<Conflict>,
+    },
     Failed(Error),
 }
 

@@ -31,7 +31,12 @@ impl Unit<'_> {
                 let mut sql = Sql::new(Backend::Postgres, self.ctx.workspace);
                 let mut text = String::from("WITH ");
                 for (index, part) in parts.iter().enumerate() {
-                    let _ = write!(text, "{}w{index} AS ({} RETURNING 1)", if index == 0 { "" } else { ", " }, self.statement(draft, part, &mut sql));
+                    let _ = write!(
+                        text,
+                        "{}w{index} AS ({} RETURNING 1)",
+                        if index == 0 { "" } else { ", " },
+                        self.statement(draft, part, &mut sql)
+                    );
                 }
                 let _ = write!(text, " SELECT count(*) FROM w{}", parts.len() - 1);
                 let row = self.tx.fetch_optional(&text, sql.values).await?;
@@ -92,7 +97,10 @@ impl Unit<'_> {
                     .iter()
                     .map(|key| format!("($1, {id}, {name}, {})", sql.bind_all(vec![key.name.clone().into(), key.value.clone().into()])))
                     .collect();
-                format!("INSERT INTO record_key (workspace_id, record_id, object, key, value) VALUES {} ON CONFLICT DO NOTHING", rows.join(", "))
+                format!(
+                    "INSERT INTO record_key (workspace_id, record_id, object, key, value) VALUES {} ON CONFLICT DO NOTHING",
+                    rows.join(", ")
+                )
             }
         }
     }
@@ -100,8 +108,12 @@ impl Unit<'_> {
     /// Who wrote, and when.
     fn stamps(&self, version: i64, new: bool) -> Vec<(String, Value)> {
         let (now, kind, id) = (self.ctx.now().0, self.ctx.actor.kind.as_str(), self.ctx.actor.id);
-        let mut stamps: Vec<(String, Value)> =
-            vec![("version".into(), version.into()), ("updated_at".into(), now.into()), ("updated_by_kind".into(), kind.into()), ("updated_by".into(), id.into())];
+        let mut stamps: Vec<(String, Value)> = vec![
+            ("version".into(), version.into()),
+            ("updated_at".into(), now.into()),
+            ("updated_by_kind".into(), kind.into()),
+            ("updated_by".into(), id.into()),
+        ];
         if new {
             stamps.push(("created_at".into(), now.into()));
             stamps.push(("created_by_kind".into(), kind.into()));
@@ -143,7 +155,10 @@ impl Unit<'_> {
     /// Marks a record as deleted (or no longer so) and moves its version.
     pub(super) async fn mark_deleted(&mut self, draft: &Draft, deleted: bool) -> Result<()> {
         let mut columns = self.stamps(draft.version + 1, false);
-        columns.push(("deleted_at".into(), deleted.then(|| self.ctx.now().0).into()));
+        let at: Option<i64> = deleted.then(|| self.ctx.now().0);
+        columns.push(("deleted_at".into(), at.into()));
+        let spine = "UPDATE record SET deleted_at = $1 WHERE workspace_id = $2 AND id = $3";
+        self.tx.run(spine, vec![at.into(), self.ctx.workspace.into(), draft.id.into()]).await?;
         self.update_columns(draft, columns).await
     }
 
@@ -184,13 +199,17 @@ impl Unit<'_> {
         let mut errors = Vec::new();
         for key in keys {
             let sql = "SELECT record_id FROM record_key WHERE workspace_id = $1 AND object = $2 AND key = $3 AND value = $4";
-            let values = vec![self.ctx.workspace.into(), draft.object.name.clone().into(), key.name.clone().into(), key.value.clone().into()];
+            let values =
+                vec![self.ctx.workspace.into(), draft.object.name.clone().into(), key.name.clone().into(), key.value.clone().into()];
             let holder = self.tx.fetch_optional(sql, values).await?.map(|row| row.uuid(0)).transpose()?.flatten();
             if holder.is_some_and(|holder| holder != draft.id) {
                 let field = key.field.as_str();
                 let path: Vec<&str> = if key.name.starts_with("custom.") { vec!["custom", field] } else { vec![field] };
                 let label = draft.object.label.to_lowercase();
-                errors.push(UserError::new(UserErrorCode::Taken, &path, format!("Another {label} has the value `{}` already.", key.value)).within(&draft.path));
+                errors.push(
+                    UserError::new(UserErrorCode::Taken, &path, format!("Another {label} has the value `{}` already.", key.value))
+                        .within(&draft.path),
+                );
             }
         }
         Ok(Rejected::User { errors, conflict: None })

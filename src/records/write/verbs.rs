@@ -21,7 +21,13 @@ pub enum OnConflict {
 }
 
 /// Creates a record; nested references may create others, in the same transaction.
-pub(super) async fn create(unit: &mut Unit<'_>, object: &Object, variant: Option<&'static Variant>, input: &Map<String, Json>, path: Vec<String>) -> Outcome {
+pub(super) async fn create(
+    unit: &mut Unit<'_>,
+    object: &Object,
+    variant: Option<&'static Variant>,
+    input: &Map<String, Json>,
+    path: Vec<String>,
+) -> Outcome {
     let given = match input.get("id") {
         None | Some(Json::Null) => None,
         Some(id) => Some(id.as_str().and_then(|id| Uuid::parse_str(id).ok()).ok_or_else(|| {
@@ -29,7 +35,7 @@ pub(super) async fn create(unit: &mut Unit<'_>, object: &Object, variant: Option
         })?),
     };
     if let Some(id) = given
-        && let Some(done) = unit.created_before(object, id, &path).await?
+        && let Some(done) = unit.created_before(object, variant, id, &path).await?
     {
         return Ok(done);
     }
@@ -57,8 +63,16 @@ pub(super) async fn create(unit: &mut Unit<'_>, object: &Object, variant: Option
 }
 
 /// Changes a record.
-pub(super) async fn update(unit: &mut Unit<'_>, object: &Object, id: Uuid, input: &Map<String, Json>, expected: Option<(i64, OnConflict)>, path: Vec<String>) -> Outcome {
-    let loaded = unit.get_for_update(object, id, false).await?;
+pub(super) async fn update(
+    unit: &mut Unit<'_>,
+    object: &Object,
+    variant: Option<&'static Variant>,
+    id: Uuid,
+    input: &Map<String, Json>,
+    expected: Option<(i64, OnConflict)>,
+    path: Vec<String>,
+) -> Outcome {
+    let loaded = unit.get_for_update(object, variant, id, false).await?;
     let mut draft = unit.draft_of(object, loaded, path);
     unit.apply(&mut draft, input).await?;
     if let Some((expected, on_conflict)) = expected.filter(|(expected, _)| *expected != draft.version) {
@@ -72,14 +86,21 @@ impl Unit<'_> {
         create(self, object, variant, input, Vec::new()).await
     }
 
-    pub async fn update(&mut self, object: &Object, id: Uuid, input: &Map<String, Json>, expected: Option<(i64, OnConflict)>) -> Outcome {
-        update(self, object, id, input, expected, Vec::new()).await
+    pub async fn update(
+        &mut self,
+        object: &Object,
+        variant: Option<&'static Variant>,
+        id: Uuid,
+        input: &Map<String, Json>,
+        expected: Option<(i64, OnConflict)>,
+    ) -> Outcome {
+        update(self, object, variant, id, input, expected, Vec::new()).await
     }
 
     /// Changes the record that has the key, or creates one.
     pub async fn upsert(&mut self, object: &Object, variant: Option<&'static Variant>, key: &Json, input: &Map<String, Json>) -> Outcome {
         match self.by_key(object, key).await? {
-            Some(id) => update(self, object, id, &without(input, "id"), None, Vec::new()).await,
+            Some(id) => update(self, object, variant, id, &without(input, "id"), None, Vec::new()).await,
             None => {
                 let mut input = input.clone();
                 add_key(&mut input, key);
@@ -88,14 +109,15 @@ impl Unit<'_> {
         }
     }
 
-    pub async fn delete(&mut self, object: &Object, id: Uuid) -> Outcome {
-        let loaded = self.get_for_update(object, id, false).await?;
+    pub async fn delete(&mut self, object: &Object, variant: Option<&'static Variant>, id: Uuid) -> Outcome {
+        let loaded = self.get_for_update(object, variant, id, false).await?;
         if let Some(rules) = self.rules_of(object) {
             let errors = rules.before_delete(self, &loaded).await?;
             if !errors.is_empty() {
                 return Err(Rejected::User { errors, conflict: None });
             }
         }
+        self.owned(object, id, ChangeKind::Deleted).await?;
         let draft = self.draft_of(object, loaded, Vec::new());
         self.mark_deleted(&draft, true).await?;
         self.drop_keys_and_search(id).await?;
@@ -104,11 +126,13 @@ impl Unit<'_> {
     }
 
     /// Brings a deleted record back, with its links and keys.
-    pub async fn restore(&mut self, object: &Object, id: Uuid) -> Outcome {
-        let loaded = self.get_for_update(object, id, true).await?;
+    pub async fn restore(&mut self, object: &Object, variant: Option<&'static Variant>, id: Uuid) -> Outcome {
+        let loaded = self.get_for_update(object, variant, id, true).await?;
         let was_deleted = loaded.deleted;
-        let draft = self.draft_of(object, loaded, Vec::new());
+        let mut draft = self.draft_of(object, loaded, Vec::new());
         if was_deleted {
+            self.check_restore(&mut draft).await?;
+            self.owned(object, id, ChangeKind::Restored).await?;
             self.mark_deleted(&draft, false).await?;
             self.claim(&draft, &draft.keys(&draft.now)).await?;
             self.write_search(&draft).await?;
@@ -118,19 +142,82 @@ impl Unit<'_> {
     }
 
     /// Removes a record for good. What points at it is unlinked; where that cannot be, it is refused.
-    pub async fn purge(&mut self, object: &Object, id: Uuid) -> Outcome {
-        let loaded = self.get_for_update(object, id, true).await?;
+    pub async fn purge(&mut self, object: &Object, variant: Option<&'static Variant>, id: Uuid) -> Outcome {
+        let loaded = self.get_for_update(object, variant, id, true).await?;
         if let Some(rules) = self.rules_of(object) {
             let errors = rules.before_delete(self, &loaded).await?;
             if !errors.is_empty() {
                 return Err(Rejected::User { errors, conflict: None });
             }
         }
+        self.owned(object, id, ChangeKind::Purged).await?;
         self.unlink(object, id).await?;
         let draft = self.draft_of(object, loaded, Vec::new());
         self.erase(&object.table, id).await?;
         self.log(&draft, ChangeKind::Purged, draft.version + 1, draft.before.clone(), Map::new());
         Ok(Written { id })
+    }
+
+    /// A record comes back only to a place that is still there.
+    async fn check_restore(&mut self, draft: &mut Draft) -> Result<(), Rejected> {
+        let object = draft.object.clone();
+        for relation in object.relations.values().filter(|relation| relation.required) {
+            let Target::Object(target) = &relation.target else { continue };
+            let there = match draft.reference(&relation.name) {
+                Some(id) => self.look_up(target, id).await?.is_some(),
+                None => false,
+            };
+            if !there {
+                let message = format!("Its {} is gone; restore that first.", relation.label.to_lowercase());
+                draft.refuse(UserErrorCode::RuleRefused, &["id"], message);
+            }
+        }
+        if let Some(rules) = self.rules_of(&object) {
+            rules.before_restore(self, draft).await?;
+        }
+        match std::mem::take(&mut draft.errors) {
+            errors if errors.is_empty() => Ok(()),
+            errors => Err(Rejected::User { errors, conflict: None }),
+        }
+    }
+
+    /// Records that belong to this one alone go where it goes: a pipeline's stages.
+    async fn owned(&mut self, object: &Object, id: Uuid, kind: ChangeKind) -> Result<(), Rejected> {
+        for relation in object.relations.values().filter(|relation| relation.owned) {
+            let (Via::Children(column), Target::Object(target)) = (&relation.via, &relation.target) else { continue };
+            let target = self.catalog.object(target).clone();
+            // What was deleted together, at the same instant, comes back together.
+            let which = match kind {
+                ChangeKind::Deleted => " AND deleted_at IS NULL".to_owned(),
+                ChangeKind::Restored => {
+                    format!(" AND deleted_at = (SELECT deleted_at FROM {} WHERE workspace_id = $1 AND id = $2)", object.table)
+                }
+                _ => String::new(),
+            };
+            let sql = format!("SELECT id FROM {} WHERE workspace_id = $1 AND {column} = $2{which}", target.table);
+            for row in self.tx.fetch_all(&sql, vec![self.ctx.workspace.into(), id.into()]).await? {
+                let Some(child) = row.uuid(0)? else { continue };
+                let loaded = self.get_for_update(&target, None, child, true).await?;
+                let draft = self.draft_of(&target, loaded, Vec::new());
+                match kind {
+                    ChangeKind::Purged => {
+                        Box::pin(self.unlink(&target, child)).await?;
+                        self.erase(&target.table, child).await?;
+                    }
+                    ChangeKind::Restored => {
+                        self.mark_deleted(&draft, false).await?;
+                        self.claim(&draft, &draft.keys(&draft.now)).await?;
+                        self.write_search(&draft).await?;
+                    }
+                    _ => {
+                        self.mark_deleted(&draft, true).await?;
+                        self.drop_keys_and_search(child).await?;
+                    }
+                }
+                self.log(&draft, kind, draft.version + 1, Map::new(), Map::new());
+            }
+        }
+        Ok(())
     }
 
     /// Clears every to-one relation that leads to a record.
@@ -150,7 +237,7 @@ impl Unit<'_> {
                 }
                 for row in rows {
                     let Some(pointing) = row.uuid(0)? else { continue };
-                    let loaded = self.get_for_update(other, pointing, true).await?;
+                    let loaded = self.get_for_update(other, None, pointing, true).await?;
                     let mut draft = self.draft_of(other, loaded, Vec::new());
                     draft.set(&relation.name, Json::Null);
                     self.write_change(&draft).await?;
@@ -161,16 +248,33 @@ impl Unit<'_> {
     }
 
     /// The same id again is the same record; another object's id is taken.
-    async fn created_before(&mut self, object: &Object, id: Uuid, path: &[String]) -> Result<Option<Written>, Rejected> {
+    async fn created_before(
+        &mut self,
+        object: &Object,
+        variant: Option<&'static Variant>,
+        id: Uuid,
+        path: &[String],
+    ) -> Result<Option<Written>, Rejected> {
         let sql = "SELECT object FROM record WHERE workspace_id = $1 AND id = $2";
         let Some(row) = self.tx.fetch_optional(sql, vec![self.ctx.workspace.into(), id.into()]).await? else { return Ok(None) };
-        let same = row.text(0)? == Some(&object.name) && self.look_up(&object.name, id).await?.is_some();
-        if same { Ok(Some(Written { id })) } else { Err(UserError::new(UserErrorCode::Taken, &["id"], "The id belongs to another record.").within(path).into()) }
+        let of_object = row.text(0)? == Some(&object.name);
+        let same = of_object && self.look_up(&object.name, id).await?.is_some_and(|record| is_of(object, variant, &record));
+        if same {
+            Ok(Some(Written { id }))
+        } else {
+            Err(UserError::new(UserErrorCode::Taken, &["id"], "The id belongs to another record.").within(path).into())
+        }
     }
 
-    async fn get_for_update(&mut self, object: &Object, id: Uuid, deleted_too: bool) -> Result<Loaded, Rejected> {
+    async fn get_for_update(
+        &mut self,
+        object: &Object,
+        variant: Option<&'static Variant>,
+        id: Uuid,
+        deleted_too: bool,
+    ) -> Result<Loaded, Rejected> {
         let found = state::load(self.tx, self.ctx, object, &[id], true).await?.into_iter().next();
-        found.filter(|record| deleted_too || !record.deleted).ok_or_else(|| {
+        found.filter(|record| (deleted_too || !record.deleted) && is_of(object, variant, record)).ok_or_else(|| {
             UserError::new(UserErrorCode::NotFound, &["id"], format!("There is no such {}.", object.label.to_lowercase())).into()
         })
     }
@@ -227,7 +331,7 @@ impl Unit<'_> {
     /// Changes fields of another record from within a rule: the same door, without its rules.
     pub async fn set_fields(&mut self, object: &str, id: Uuid, fields: &[(&str, Json)]) -> Result<(), Rejected> {
         let object = self.catalog.object(object).clone();
-        let loaded = self.get_for_update(&object, id, false).await?;
+        let loaded = self.get_for_update(&object, None, id, false).await?;
         let mut draft = self.draft_of(&object, loaded, Vec::new());
         for (name, value) in fields {
             draft.set(name, value.clone());
@@ -246,7 +350,14 @@ impl Unit<'_> {
     }
 
     fn log(&mut self, draft: &Draft, kind: ChangeKind, version: i64, before: Map<String, Json>, after: Map<String, Json>) {
-        self.remember(Change { object: draft.object.name.clone(), record: draft.id, kind, version, before: before.into(), after: after.into() });
+        self.remember(Change {
+            object: draft.object.name.clone(),
+            record: draft.id,
+            kind,
+            version,
+            before: before.into(),
+            after: after.into(),
+        });
     }
 
     /// The fields that others changed since the caller's version, from the change log.
@@ -259,7 +370,8 @@ impl Unit<'_> {
             if !matches!(row.text(1)?, Some("UPDATED" | "CREATED")) {
                 continue;
             }
-            let after: Map<String, Json> = row.text(0)?.map(serde_json::from_str).transpose().map_err(crate::error::Error::from)?.unwrap_or_default();
+            let after: Map<String, Json> =
+                row.text(0)?.map(serde_json::from_str).transpose().map_err(crate::error::Error::from)?.unwrap_or_default();
             fields.extend(after.into_iter().map(|(name, _)| name));
         }
         fields.sort();
@@ -275,6 +387,14 @@ impl Unit<'_> {
     }
 }
 
+/// Whether a record is of the type that was asked for: a call is no task.
+fn is_of(object: &Object, variant: Option<&Variant>, record: &Loaded) -> bool {
+    match (&object.variants, variant) {
+        (Some(variants), Some(variant)) => record.text(variants.field) == Some(variant.value),
+        _ => true,
+    }
+}
+
 fn without(input: &Map<String, Json>, name: &str) -> Map<String, Json> {
     input.iter().filter(|(key, _)| *key != name).map(|(key, value)| (key.clone(), value.clone())).collect()
 }
@@ -283,31 +403,44 @@ fn without(input: &Map<String, Json>, name: &str) -> Map<String, Json> {
 fn add_key(input: &mut Map<String, Json>, key: &Json) {
     for (name, value) in key.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null()) {
         match name.as_str() {
-            "externalId" => {
-                let list = input.entry("externalIds").or_insert_with(|| Json::Array(Vec::new()));
-                if let Json::Array(items) = list
-                    && !items.contains(value)
-                {
-                    items.push(value.clone());
-                }
-            }
-            "domain" => {
-                input.entry("domains").or_insert_with(|| Json::Array(vec![value.clone()]));
-            }
+            "externalId" => add_item(input, "externalIds", value.clone(), |item| item == value),
+            "domain" => add_item(input, "domains", value.clone(), |item| item == value),
             "email" if !input.contains_key("email") => {
-                input.entry("emails").or_insert_with(|| serde_json::json!([{ "address": value }]));
+                add_item(input, "emails", serde_json::json!({ "address": value }), |item| same_text(&item["address"], value));
             }
             "custom" => {
-                let custom = input.entry("custom").or_insert_with(|| Json::Object(Map::new()));
+                let custom = input.entry("custom").or_insert(Json::Null);
+                if custom.is_null() {
+                    *custom = Json::Object(Map::new());
+                }
                 if let (Json::Object(custom), Json::Object(given)) = (custom, value) {
-                    for (name, value) in given {
-                        custom.entry(name).or_insert_with(|| value.clone());
+                    for (name, value) in given.iter().filter(|(_, value)| !value.is_null()) {
+                        custom.insert(name.clone(), value.clone());
                     }
                 }
             }
             other => {
-                input.entry(other).or_insert_with(|| value.clone());
+                input.insert(other.to_owned(), value.clone());
             }
         }
     }
+}
+
+/// Adds an item to a list of the input, unless it is there; a single item stands for a list of one.
+fn add_item(input: &mut Map<String, Json>, list: &str, item: Json, is_there: impl Fn(&Json) -> bool) {
+    let given = input.remove(list).unwrap_or(Json::Null);
+    let mut items = match given {
+        Json::Array(items) => items,
+        Json::Null => Vec::new(),
+        single => vec![single],
+    };
+    if !items.iter().any(is_there) {
+        items.push(item);
+    }
+    input.insert(list.to_owned(), Json::Array(items));
+}
+
+fn same_text(a: &Json, b: &Json) -> bool {
+    let plain = |text: &Json| text.as_str().map(|text| text.trim().to_lowercase());
+    plain(a) == plain(b)
 }

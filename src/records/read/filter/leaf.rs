@@ -48,12 +48,25 @@ impl Planner<'_> {
                 parts.push(self.comparisons(field, &expression, folded.as_deref(), &single, negated)?);
                 continue;
             }
+            if field.kind == Kind::Date {
+                self.check_days(operand)?;
+            }
             let index = self.sql.alias();
             let (column, of) = index_column(field, &index);
             let test = self.comparisons(&of, &column, field.kind.folds().then_some(column.as_str()), &single, false)?;
             parts.push(self.in_index(field, alias, &index, &test));
         }
         Ok(all_of(&parts))
+    }
+
+    /// Days are compared as text in the index, so they are checked here.
+    fn check_days(&self, operand: &Json) -> Result<()> {
+        match operand {
+            Json::Array(items) => items.iter().try_for_each(|item| self.check_days(item)),
+            Json::Object(members) => members.values().try_for_each(|member| self.check_days(member)),
+            Json::Null => Ok(()),
+            day => operand_value(Kind::Date, day).map(drop),
+        }
     }
 
     fn in_index(&mut self, field: &Field, alias: &str, index: &str, test: &str) -> String {
@@ -67,7 +80,14 @@ impl Planner<'_> {
 
     /// The operators of a field with one value. `folded` is the expression for comparisons without
     /// case and accents, where the kind compares so.
-    pub(super) fn comparisons(&mut self, field: &Field, raw: &str, folded: Option<&str>, condition: &Json, negated: bool) -> Result<String> {
+    pub(super) fn comparisons(
+        &mut self,
+        field: &Field,
+        raw: &str,
+        folded: Option<&str>,
+        condition: &Json,
+        negated: bool,
+    ) -> Result<String> {
         let operators = condition.as_object().ok_or_else(|| Error::bad_request("A filter is an object of operators."))?;
         let subject = folded.unwrap_or(raw);
         let mut parts = Vec::new();
@@ -76,7 +96,7 @@ impl Planner<'_> {
                 "eq" if operand.is_null() => format!("{raw} IS NULL"),
                 "ne" if operand.is_null() => format!("{raw} IS NOT NULL"),
                 _ if operand.is_null() => continue,
-                "isNull" => null_test(raw, operand),
+                "isNull" => null_test(raw, &flag(operand)?),
                 "eq" => format!("{subject} = {}", self.operand(field, operand, folded.is_some())?),
                 "ne" => format!("({subject} <> {} OR {raw} IS NULL)", self.operand(field, operand, folded.is_some())?),
                 "eqExact" => format!("{raw} = {}", self.operand(field, operand, false)?),
@@ -99,11 +119,15 @@ impl Planner<'_> {
     fn in_list(&mut self, field: &Field, raw: &str, subject: &str, list: &Json, fold: bool) -> Result<String> {
         let single = std::slice::from_ref(list);
         let items = list.as_array().map_or(single, Vec::as_slice);
+        if items.len() > MOST_VALUES {
+            return Err(Error::bad_request(format!("A list of a filter has at most {MOST_VALUES} values.")));
+        }
         let mut options = Vec::new();
         if items.contains(&Json::Null) {
             options.push(format!("{raw} IS NULL"));
         }
-        let values: Vec<String> = items.iter().filter(|item| !item.is_null()).map(|item| self.operand(field, item, fold)).collect::<Result<_>>()?;
+        let values: Vec<String> =
+            items.iter().filter(|item| !item.is_null()).map(|item| self.operand(field, item, fold)).collect::<Result<_>>()?;
         if !values.is_empty() {
             options.push(format!("{subject} IN ({})", values.join(", ")));
         }
@@ -111,6 +135,9 @@ impl Planner<'_> {
     }
 
     fn between(&mut self, field: &Field, subject: &str, range: &Json, fold: bool) -> Result<String> {
+        if !range.is_object() {
+            return Err(Error::bad_request("An interval has `from` and `to`."));
+        }
         let mut parts = vec![format!("{subject} IS NOT NULL")];
         for (end, comparison) in [("from", ">="), ("to", "<=")] {
             if let Some(bound) = range.get(end).filter(|bound| !bound.is_null()) {
@@ -213,7 +240,10 @@ impl Planner<'_> {
             let items = operand.as_array().map_or(single, Vec::as_slice);
             let part = match operator.as_str() {
                 "has" | "hasAll" => {
-                    let all: Vec<String> = items.iter().map(|item| self.has_any(object, field, alias, &array, std::slice::from_ref(item))).collect::<Result<_>>()?;
+                    let all: Vec<String> = items
+                        .iter()
+                        .map(|item| self.has_any(object, field, alias, &array, std::slice::from_ref(item)))
+                        .collect::<Result<_>>()?;
                     all_of(&all)
                 }
                 "hasAny" => self.has_any(object, field, alias, &array, items)?,
@@ -254,7 +284,7 @@ impl Planner<'_> {
     fn external_filter(&mut self, object: &Object, alias: &str, condition: &Json) -> Result<String> {
         let system = condition["system"].as_str().ok_or_else(|| Error::bad_request("`system` is required."))?;
         let key = self.sql.bind(format!("external:{system}"));
-        let value = match condition["id"].as_str() {
+        let value = match condition["value"].as_str() {
             Some(id) => format!(" AND k.value = {}", self.sql.bind(id)),
             None => String::new(),
         };
@@ -286,13 +316,21 @@ impl Planner<'_> {
     }
 
     fn operand(&mut self, field: &Field, value: &Json, folded: bool) -> Result<String> {
-        let value = operand(field.kind, value)?;
+        let value = operand_value(field.kind, value)?;
         let value = match value {
             Value::String(Some(text)) if folded => fold(&text).into_owned().into(),
             other => other,
         };
         Ok(self.sql.bind(value))
     }
+}
+
+/// The most values of `in` and its kin.
+pub(super) const MOST_VALUES: usize = 1_000;
+
+/// A yes or no, of clients that write their filters untyped.
+fn flag(operand: &Json) -> Result<Json> {
+    if operand.is_boolean() { Ok(operand.clone()) } else { Err(Error::bad_request("Expected true or false.")) }
 }
 
 /// What the index of a custom field keeps, and how it compares.
@@ -309,17 +347,20 @@ fn index_column(field: &Field, index: &str) -> (String, Field) {
 }
 
 /// A caller's value as the database compares it.
-pub(super) fn operand(kind: Kind, value: &Json) -> Result<Value> {
+fn operand_value(kind: Kind, value: &Json) -> Result<Value> {
     let wrong = |what: &str| Error::bad_request(format!("Expected {what}."));
     Ok(match kind {
         Kind::Integer | Kind::Rating => value.as_i64().ok_or_else(|| wrong("an integer"))?.into(),
         Kind::Decimal | Kind::Percent | Kind::Money => {
             let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-            parse_decimal(&text).ok_or_else(|| wrong("a decimal with at most four places, as a string, within ±922337203685477.5807"))?.into()
+            parse_decimal(&text)
+                .ok_or_else(|| wrong("a decimal with at most four places, as a string, within ±922337203685477.5807"))?
+                .into()
         }
         Kind::Boolean => value.as_bool().ok_or_else(|| wrong("true or false"))?.into(),
         Kind::Date => {
-            let day = value.as_str().and_then(|text| text.parse::<chrono::NaiveDate>().ok());
+            let day = value.as_str().and_then(|text| value::date(text).ok());
+            let day = day.as_ref().and_then(Json::as_str).and_then(|text| text.parse::<chrono::NaiveDate>().ok());
             day.ok_or_else(|| wrong("a day as YYYY-MM-DD"))?.into()
         }
         Kind::DateTime => {
@@ -334,6 +375,10 @@ pub(super) fn operand(kind: Kind, value: &Json) -> Result<Value> {
 fn list_probe(field: &Field, item: &Json) -> Result<Value> {
     let text = item.as_str().ok_or_else(|| Error::bad_request("Expected a text."))?;
     let mut single = field.clone();
+    if field.kind == Kind::Domains {
+        let normalised = value::parse(&single, &Json::Array(vec![item.clone()])).ok();
+        return Ok(normalised.as_ref().and_then(|list| list[0].as_str()).unwrap_or(text).to_owned().into());
+    }
     single.kind = match field.kind {
         Kind::Emails => Kind::Email,
         Kind::Phones => Kind::Phone,

@@ -1,0 +1,220 @@
+//! To-many relations: lists inside records, and the parts of any connection.
+
+use super::connection::{ConnectionField, ConnectionShape, EdgeField, PageField};
+use super::node::{Planner, Scope};
+use super::order::order_by;
+use super::page::{MOST_ROWS, Page};
+use super::shape::{NodeShape, Out};
+use crate::catalog::{Object, Relation, Store, Target, Variant, Via};
+use crate::error::{Error, Result};
+use crate::records::selection::{Merged, collect};
+use crate::records::sql::all_of;
+
+impl Planner<'_> {
+    /// A to-many relation of a record: a sub-select that gives a JSON array, correlated by the
+    /// record's id.
+    pub(super) fn nested(
+        &mut self,
+        scope: &mut Scope,
+        parent: &str,
+        owner: &Object,
+        relation: &Relation,
+        merged: &Merged<'_>,
+    ) -> Result<Out> {
+        let target = match &relation.target {
+            Target::Object(name) => Some(self.catalog.object(name).clone()),
+            Target::Any => None,
+        };
+        let alias = self.sql.alias();
+        let mut inner = Scope::new(alias.clone());
+        let (from, link) = self.related_from(relation, target.as_deref(), parent, &alias);
+        let mut conditions = vec![link, format!("{alias}.deleted_at IS NULL")];
+        let (page, fields) = if let Some(target) = &target {
+            let filter = self.filter(target, &alias, Self::argument(merged, "filter"), false).map_err(|e| e.within("filter"))?;
+            conditions.push(filter);
+            let mut page = self.page(target, &mut inner, merged)?;
+            let fields = self.connection_fields(&mut inner, target, None, Some((owner, relation)), &mut page, merged)?;
+            (page, fields)
+        } else {
+            self.any_list(&mut inner, owner, relation, merged)?
+        };
+        let total = fields.total.then(|| scope.slot(format!("(SELECT count(*) FROM {from} WHERE {})", all_of(&conditions)), Store::Int));
+        let mut shape = ConnectionShape { slot: None, total, page: page.shape, fields: fields.fields };
+        if fields.rows {
+            if let Some(position) = &page.position {
+                conditions.push(self.after(&page.keys, position));
+            }
+            shape.page.chunked = inner.chunked();
+            let rows = format!(
+                "SELECT {} AS j FROM {from}{} WHERE {} ORDER BY {} LIMIT {}",
+                inner.row_as_json(&self.sql),
+                inner.joins.concat(),
+                all_of(&conditions),
+                order_by(&page.keys),
+                shape.page.limit + 1
+            );
+            shape.slot = Some(scope.slot(self.sql.json_rows(&rows), Store::Json));
+        }
+        Ok(Out::Connection(Box::new(shape)))
+    }
+
+    /// `tags`: a list that is short by nature and has no pages.
+    pub(super) fn plain_list(&mut self, scope: &mut Scope, parent: &str, relation: &Relation, merged: &Merged<'_>) -> Result<Out> {
+        let Target::Object(name) = &relation.target else { return Err(Error::fault("a plain list needs one object")) };
+        let target = self.catalog.object(name).clone();
+        let alias = self.sql.alias();
+        let mut inner = Scope::new(alias.clone());
+        let (from, link) = self.related_from(relation, Some(&target), parent, &alias);
+        let shape = self.object(&mut inner, &alias, &target, None, &merged.children)?;
+        let rows = format!(
+            "SELECT {} AS j FROM {from}{} WHERE {link} AND {alias}.deleted_at IS NULL ORDER BY {alias}.name_fold, {alias}.id LIMIT {MOST_ROWS}",
+            inner.row_as_json(&self.sql),
+            inner.joins.concat()
+        );
+        let slot = scope.slot(self.sql.json_rows(&rows), Store::Json);
+        Ok(Out::List { slot, store_chunked: inner.chunked(), node: NodeShape::Object(shape) })
+    }
+
+    /// A list of records of any object.
+    fn any_list(&mut self, inner: &mut Scope, owner: &Object, relation: &Relation, merged: &Merged<'_>) -> Result<(Page, Fields)> {
+        let record = Object::standard::<entity::record::Entity>("records", "Record", "Records", "");
+        let mut page = self.page(&record, inner, merged)?;
+        let mut fields = Fields::default();
+        for part in collect(&merged.children, |_| true) {
+            let field = match part.name {
+                "nodes" => {
+                    let id = format!("{}.id", inner.alias);
+                    ConnectionField::Nodes(self.any(inner, &id, &part.children)?)
+                }
+                "edges" => {
+                    let mut edge = Vec::new();
+                    for part in collect(&part.children, |_| true) {
+                        let out = if part.name == "node" {
+                            let id = format!("{}.id", inner.alias);
+                            EdgeField::Node(self.any(inner, &id, &part.children)?)
+                        } else {
+                            self.edge_field(inner, owner, relation, &part, &mut page)
+                        };
+                        edge.push((part.key.to_owned(), out));
+                    }
+                    ConnectionField::Edges(edge)
+                }
+                _ => Self::page_part(inner, "AnyRecordConnection", &part, &mut page),
+            };
+            fields.push(&part, field);
+        }
+        Ok((page, fields))
+    }
+
+    pub(super) fn connection_fields(
+        &mut self,
+        scope: &mut Scope,
+        object: &Object,
+        variant: Option<&'static Variant>,
+        via: Option<(&Object, &Relation)>,
+        page: &mut Page,
+        merged: &Merged<'_>,
+    ) -> Result<Fields> {
+        let type_name = variant.map_or(object.type_name.as_str(), |variant| variant.type_name);
+        let connection =
+            via.map_or_else(|| format!("{type_name}Connection"), |(owner, relation)| connection_type(owner, relation, type_name));
+        let mut fields = Fields::default();
+        for part in collect(&merged.children, |_| true) {
+            let alias = scope.alias.clone();
+            let field = match part.name {
+                "nodes" => ConnectionField::Nodes(NodeShape::Object(
+                    self.object(scope, &alias, object, variant, &part.children).map_err(|e| e.within(part.key))?,
+                )),
+                "edges" => {
+                    let mut edge = Vec::new();
+                    for part in collect(&part.children, |_| true) {
+                        let out = match (part.name, via) {
+                            ("node", _) => {
+                                EdgeField::Node(NodeShape::Object(self.object(scope, &alias, object, variant, &part.children)?))
+                            }
+                            ("cursor", _) => {
+                                Self::order_slots(scope, page);
+                                EdgeField::Cursor
+                            }
+                            (_, Some((owner, relation))) => self.edge_field(scope, owner, relation, &part, page),
+                            _ => EdgeField::Typename(format!("\"{type_name}Edge\"")),
+                        };
+                        edge.push((part.key.to_owned(), out));
+                    }
+                    ConnectionField::Edges(edge)
+                }
+                _ => Self::page_part(scope, &connection, &part, page),
+            };
+            fields.push(&part, field);
+        }
+        Ok(fields)
+    }
+
+    fn edge_field(&self, scope: &mut Scope, owner: &Object, relation: &Relation, part: &Merged<'_>, page: &mut Page) -> EdgeField {
+        let link = format!("l{}", scope.alias);
+        let linked = matches!(relation.via, Via::Link { .. });
+        match part.name {
+            "cursor" => {
+                Self::order_slots(scope, page);
+                EdgeField::Cursor
+            }
+            "linkId" if linked => EdgeField::LinkId { slot: scope.slot(format!("{link}.id"), Store::Uuid) },
+            "role" | "title" if linked => EdgeField::LinkText { slot: scope.slot(format!("{link}.{}", part.name), Store::Text) },
+            "primary" if linked => EdgeField::Primary { slot: scope.slot(format!("{link}.is_primary"), Store::Bool) },
+            _ => {
+                let target = match &relation.target {
+                    Target::Object(name) => self.catalog.object(name).type_name.clone(),
+                    Target::Any => "AnyRecord".into(),
+                };
+                EdgeField::Typename(format!("\"{}\"", connection_type(owner, relation, &target).replace("Connection", "Edge")))
+            }
+        }
+    }
+
+    pub(super) fn page_part(scope: &mut Scope, connection: &str, part: &Merged<'_>, page: &mut Page) -> ConnectionField {
+        match part.name {
+            "totalCount" => ConnectionField::TotalCount,
+            "pageInfo" => {
+                let fields = collect(&part.children, |_| true);
+                let fields = fields.into_iter().map(|field| {
+                    let out = match field.name {
+                        "hasNextPage" => PageField::HasNext,
+                        "hasPreviousPage" => PageField::HasPrevious,
+                        "startCursor" => PageField::Start,
+                        "endCursor" => PageField::End,
+                        _ => PageField::Typename,
+                    };
+                    if matches!(out, PageField::Start | PageField::End) {
+                        Self::order_slots(scope, page);
+                    }
+                    (field.key.to_owned(), out)
+                });
+                ConnectionField::PageInfo(fields.collect())
+            }
+            _ => ConnectionField::Typename(format!("\"{connection}\"")),
+        }
+    }
+}
+
+#[derive(Default)]
+pub(super) struct Fields {
+    pub fields: Vec<(String, ConnectionField)>,
+    pub rows: bool,
+    pub total: bool,
+}
+
+impl Fields {
+    fn push(&mut self, part: &Merged<'_>, field: ConnectionField) {
+        match field {
+            ConnectionField::Nodes(_) | ConnectionField::Edges(_) | ConnectionField::PageInfo(_) => self.rows = true,
+            ConnectionField::TotalCount => self.total = true,
+            ConnectionField::Typename(_) => {}
+        }
+        self.fields.push((part.key.to_owned(), field));
+    }
+}
+
+/// The GraphQL type of a list: a list whose links have a role has edges of its own.
+pub fn connection_type(owner: &Object, relation: &Relation, target: &str) -> String {
+    if relation.has_role { format!("{}{target}Connection", owner.type_name) } else { format!("{target}Connection") }
+}

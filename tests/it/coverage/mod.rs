@@ -1,0 +1,5 @@
+//! Tests that walk the surface.
+
+mod arrows;
+mod columns;
+mod schema;

@@ -1,0 +1,231 @@
+//! Servers and actors for tests.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use axum::body::Body;
+use axum::http::{Request, StatusCode, header};
+use kith::app::{self, App};
+use kith::config::Config;
+use kith::features::workspaces::NewWorkspace;
+use kith::graphql::http::{Server as HttpServer, router};
+use kith::infra::clock::Clock;
+use serde_json::{Value, json};
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use tower::ServiceExt;
+
+/// The instant at which every test begins: 2026-03-11T12:00:00Z, a Wednesday.
+pub const BEGIN: i64 = 1_773_230_400_000_000;
+
+/// Declares tests that run on both databases.
+macro_rules! on_both {
+    ($(async fn $name:ident($server:ident: $ty:ty) $body:block)*) => {
+        $(async fn $name($server: $ty) $body)*
+        mod sqlite {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $name() {
+                super::$name(&$crate::harness::Server::on_sqlite().await).await;
+            })*
+        }
+        mod postgres {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $name() {
+                super::$name(&$crate::harness::Server::on_postgres().await).await;
+            })*
+        }
+    };
+}
+pub(crate) use on_both;
+
+/// A server with a database of its own.
+pub struct Server {
+    pub app: Arc<App>,
+    pub clock: Clock,
+    router: axum::Router,
+    _folder: tempfile::TempDir,
+}
+
+impl Server {
+    pub async fn on_sqlite() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}/kith.db", folder.path().display());
+        Self::start(folder, url).await
+    }
+
+    pub async fn on_postgres() -> Self {
+        let url = postgres_database().await;
+        Self::start(tempfile::tempdir().unwrap(), url).await
+    }
+
+    async fn start(folder: tempfile::TempDir, url: String) -> Self {
+        let clock = Clock::fixed_at(BEGIN);
+        let mut config = Config::load(None, |_| None).unwrap();
+        config.server.data_dir = folder.path().to_owned();
+        config.database.url = url;
+        config.database.max_connections = 8;
+        let app = App::start(config, clock.clone()).await.unwrap();
+        let router = router(HttpServer::new(app.clone()));
+        Self { app, clock, router, _folder: folder }
+    }
+
+    /// A new workspace's administrator, signed in.
+    pub async fn admin(&self) -> Actor<'_> {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let n = COUNT.fetch_add(1, Ordering::Relaxed);
+        let new = NewWorkspace {
+            name: format!("Workspace {n}"),
+            time_zone: "Europe/Zurich".into(),
+            home_currency: "EUR".into(),
+            locale: "en".into(),
+            admin_name: format!("Admin {n}"),
+            admin_email: format!("admin{n}@test.example"),
+            admin_password: "correct horse".into(),
+        };
+        let made = self.app.workspaces.create(new).await.unwrap();
+        let tokens = self.app.identity.open_session(made.user, made.workspace, made.member).await.unwrap();
+        Actor { server: self, credential: Some(tokens.access), workspace: made.workspace }
+    }
+
+    pub fn anonymous(&self) -> Actor<'_> {
+        Actor { server: self, credential: None, workspace: uuid::Uuid::nil() }
+    }
+
+    pub fn bearer(&self, credential: &str) -> Actor<'_> {
+        Actor { server: self, credential: Some(credential.to_owned()), workspace: uuid::Uuid::nil() }
+    }
+
+    pub fn is_postgres(&self) -> bool {
+        self.app.db.backend() == kith::infra::db::Backend::Postgres
+    }
+
+    pub async fn send(&self, request: Request<Body>) -> (StatusCode, axum::http::HeaderMap, String) {
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let bytes = axum::body::to_bytes(body, usize::MAX).await.unwrap();
+        (parts.status, parts.headers, String::from_utf8_lossy(&bytes).into_owned())
+    }
+}
+
+/// Somebody who sends requests.
+#[derive(Clone)]
+pub struct Actor<'a> {
+    pub server: &'a Server,
+    pub credential: Option<String>,
+    pub workspace: uuid::Uuid,
+}
+
+impl Actor<'_> {
+    /// Sends a document and returns the whole answer.
+    pub async fn send(&self, document: &str, variables: Value) -> Value {
+        let body = json!({ "query": document, "variables": variables }).to_string();
+        let mut request = Request::post("/graphql").header(header::CONTENT_TYPE, "application/json");
+        if let Some(credential) = &self.credential {
+            request = request.header(header::AUTHORIZATION, format!("Bearer {credential}"));
+        }
+        let (_, _, body) = self.server.send(request.body(Body::from(body)).unwrap()).await;
+        serde_json::from_str(&body).unwrap_or_else(|e| panic!("{e}: {body}"))
+    }
+
+    /// Sends a document that must succeed and returns its data.
+    pub async fn ask(&self, document: &str) -> Value {
+        self.ask_with(document, json!({})).await
+    }
+
+    pub async fn ask_with(&self, document: &str, variables: Value) -> Value {
+        let mut answer = self.send(document, variables).await;
+        assert!(answer.get("errors").is_none(), "{document}\n{answer:#}");
+        answer["data"].take()
+    }
+
+    /// Sends a document that must be refused and returns the first error's code and message.
+    pub async fn refused(&self, document: &str) -> (String, String) {
+        let answer = self.send(document, json!({})).await;
+        let error = &answer["errors"][0];
+        assert!(error.is_object(), "{document}\n{answer:#}");
+        (error["extensions"]["code"].as_str().unwrap_or_default().to_owned(), error["message"].as_str().unwrap_or_default().to_owned())
+    }
+
+    /// Runs a mutation of one root field that must work, and returns the record's id.
+    pub async fn create(&self, one: &str, input: Value) -> String {
+        let payload = self.mutate(&format!("create{}", capital(one)), one, input).await;
+        assert_eq!(payload["userErrors"], json!([]), "{payload:#}");
+        payload[one]["id"].as_str().unwrap().to_owned()
+    }
+
+    /// Runs `create…` and returns its payload, whatever it says.
+    pub async fn mutate(&self, mutation: &str, one: &str, input: Value) -> Value {
+        let ty = capital(one);
+        let document = format!(
+            "mutation($input: {ty}Create!) {{ {mutation}(input: $input) {{ {one} {{ id version }} userErrors {{ code path message }} }} }}"
+        );
+        self.ask_with(&document, json!({ "input": input })).await[mutation].take()
+    }
+
+    /// Runs `update…` and returns its payload.
+    pub async fn update(&self, one: &str, id: &str, input: Value) -> Value {
+        let ty = capital(one);
+        let document = format!(
+            "mutation($id: ID!, $input: {ty}Update!) {{ update{ty}(id: $id, input: $input) {{ {one} {{ id version }} userErrors {{ code path message }} }} }}"
+        );
+        self.ask_with(&document, json!({ "id": id, "input": input })).await[format!("update{ty}")].take()
+    }
+
+    /// How many statements a document takes.
+    pub async fn statements(&self, document: &str) -> usize {
+        // The caller is known by then, so what is counted is the document alone.
+        self.ask("{ __typename }").await;
+        let before = self.server.app.db.statements();
+        self.ask(document).await;
+        self.server.app.db.statements() - before
+    }
+}
+
+pub fn capital(one: &str) -> String {
+    one[..1].to_uppercase() + &one[1..]
+}
+
+/// Every text under a key named `name`, in order.
+pub fn names(list: &Value) -> Vec<String> {
+    list.as_array().unwrap().iter().map(|node| node["name"].as_str().unwrap_or_default().to_owned()).collect()
+}
+
+const TEMPLATE: &str = "kith_template";
+
+/// A database with the schema, and the URL by which the server's own role reaches it.
+async fn postgres_database() -> String {
+    let admin = std::env::var("KITH_TEST_POSTGRES").expect("KITH_TEST_POSTGRES names no server: run the tests with ./test");
+    let mut connection = PgConnection::connect(&admin).await.unwrap();
+    // Test processes run side by side: the first one makes the template.
+    sqlx::query("SELECT pg_advisory_lock(4711)").execute(&mut connection).await.unwrap();
+    let (made,): (bool,) = sqlx::query_as("SELECT EXISTS (SELECT 1 FROM pg_database WHERE datname = $1 AND datistemplate)")
+        .bind(TEMPLATE)
+        .fetch_one(&mut connection)
+        .await
+        .unwrap();
+    if !made {
+        run(&mut connection, &format!("DROP DATABASE IF EXISTS {TEMPLATE}")).await;
+        run(&mut connection, &format!("CREATE DATABASE {TEMPLATE}")).await;
+        let mut config = Config::load(None, |_| None).unwrap();
+        config.database.max_connections = 2;
+        let db = app::connect(&config, "template", &with_database(&admin, TEMPLATE)).await.unwrap();
+        app::migrate(&db).await.unwrap();
+        db.grant_to("kith_app", None).await.unwrap();
+        db.close().await;
+        run(&mut connection, &format!("ALTER DATABASE {TEMPLATE} IS_TEMPLATE true")).await;
+    }
+    let name = format!("kith_test_{}", Clock::default().new_id().simple());
+    run(&mut connection, &format!("CREATE DATABASE {name} TEMPLATE {TEMPLATE}")).await;
+    sqlx::query("SELECT pg_advisory_unlock(4711)").execute(&mut connection).await.unwrap();
+    with_database(&admin, &name).replace("kith_owner@", "kith_app@")
+}
+
+async fn run(connection: &mut PgConnection, sql: &str) {
+    sqlx::raw_sql(AssertSqlSafe(sql)).execute(connection).await.unwrap();
+}
+
+/// The same server, another database.
+pub fn with_database(url: &str, name: &str) -> String {
+    let mut url = url::Url::parse(url).unwrap();
+    url.set_path(name);
+    url.to_string()
+}

@@ -1,0 +1,5 @@
+//! Tenancy, the change log, migrations.
+
+mod changelog;
+mod migrations;
+mod tenancy;

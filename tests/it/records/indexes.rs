@@ -1,0 +1,83 @@
+//! Where a field says `indexed`, PostgreSQL serves its operators from an index, as the server's own
+//! role and under its policies.
+
+use kith::catalog::{Kind, Via};
+use kith::infra::db::{Mode, Scope};
+use kith::objects::standard_catalog;
+use kith::platform::{Access, Actor, Cause, Ctx};
+use kith::records::read::{Plan, RootQuery};
+use kith::records::selection::Selection;
+use serde_json::{Map, Value, json};
+
+use crate::harness::Server;
+
+/// Operators that an index can serve, with an operand of the kind.
+fn operators(kind: Kind) -> Vec<Value> {
+    let of = |operand: Value| ["eq", "lt", "lte", "gt", "gte"].iter().map(|op| json!({ *op: operand })).collect::<Vec<_>>();
+    match kind {
+        Kind::Text => [
+            of(json!("m")),
+            vec![json!({ "startsWith": "ab" }), json!({ "in": ["a", "b"] }), json!({ "between": { "from": "a", "to": "b" } })],
+        ]
+        .concat(),
+        Kind::Email => Vec::new(),
+        Kind::Integer => [of(json!(5)), vec![json!({ "in": [1, 2] }), json!({ "between": { "from": 1, "to": 2 } })]].concat(),
+        Kind::Percent | Kind::Decimal => of(json!("5")),
+        Kind::Money => of(json!("5")).into_iter().map(|op| json!({ "amount": op })).collect(),
+        Kind::Date => {
+            [of(json!("2026-01-01")), vec![json!({ "period": "THIS_MONTH" }), json!({ "within": { "last": 3, "unit": "DAY" } })]].concat()
+        }
+        Kind::DateTime => [of(json!("2026-01-01T00:00:00Z")), vec![json!({ "period": "TODAY" })]].concat(),
+        Kind::Enum(of) => vec![json!({ "eq": of.values[0].0 }), json!({ "in": [of.values[0].0] })],
+        _ => Vec::new(),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_operator_of_an_indexed_field_finds_an_index() {
+    let server = Server::on_postgres().await;
+    let admin = server.admin().await;
+    let catalog = standard_catalog();
+    let ctx = Ctx {
+        workspace: admin.workspace,
+        time_zone: chrono_tz::UTC,
+        home_currency: "EUR".into(),
+        actor: Actor::SYSTEM,
+        member: None,
+        user: None,
+        access: Access::Admin,
+        cause: Cause::Request,
+        clock: server.clock.clone(),
+        request_id: None,
+    };
+    let tx = server.app.db.begin(&Scope::workspace(admin.workspace), Mode::Read).await.unwrap();
+    // The tables are small here: what matters is that an index can be used at all.
+    tx.run("SET LOCAL enable_seqscan = off", Vec::new()).await.unwrap();
+    let selection = Selection::default().with("nodes", Selection::default().with("id", Selection::default()));
+    let mut without = Vec::new();
+    let mut explain = async |object: &kith::catalog::Object, column: &str, filter: Value| {
+        let mut arguments = Map::new();
+        arguments.insert("filter".into(), filter.clone());
+        let plan = Plan::new(&ctx, &catalog, tx.backend(), &RootQuery::List { object, variant: None }, &arguments, &selection).unwrap();
+        let rows = tx.fetch_all(&format!("EXPLAIN {}", plan.sql), plan.values.clone()).await.unwrap();
+        let text: Vec<String> = rows.iter().map(|row| row.text(0).unwrap().unwrap_or_default().to_owned()).collect();
+        let served =
+            text.iter().any(|line| line.contains("Index Cond") && (line.contains(column) || line.contains(&format!("{column}_fold"))));
+        if !served {
+            without.push(format!("{} {filter}:\n{}", object.name, text.join("\n")));
+        }
+    };
+    for object in catalog.objects() {
+        for field in object.fields.values().filter(|field| field.indexed) {
+            for operator in operators(field.kind) {
+                explain(object, field.column_name().unwrap(), json!({ &field.name: operator })).await;
+            }
+        }
+        for relation in object.relations.values() {
+            if let Via::Column(column) = &relation.via {
+                explain(object, column, json!({ &relation.name: { "id": { "eq": uuid::Uuid::nil() } } })).await;
+            }
+        }
+    }
+    assert!(without.is_empty(), "{} without an index:\n{}", without.len(), without.join("\n\n"));
+}

@@ -1,0 +1,9 @@
+//! Reading and writing records.
+
+mod concurrency;
+mod custom_fields;
+mod filters;
+mod indexes;
+mod pages;
+mod reading;
+mod writing;

@@ -1,0 +1,232 @@
+//! Writes: what they refuse, what they keep true.
+
+use serde_json::{Value, json};
+
+use crate::harness::{Server, on_both};
+
+on_both! {
+    async fn a_deal_follows_its_stage(server: &Server) {
+        let admin = server.admin().await;
+        let stages = admin.ask("{ stages { nodes { id name } } }").await["stages"]["nodes"].clone();
+        let stage = |name: &str| stages.as_array().unwrap().iter().find(|stage| stage["name"] == name).unwrap()["id"].clone();
+        let deal = admin.create("deal", json!({ "name": "d" })).await;
+        let look = async || admin.ask_with("query($id: ID!) { deal(id: $id) { status probability probabilityMode closedAt stageEnteredAt stage { name } } }", json!({ "id": deal })).await["deal"].clone();
+        assert_eq!(look().await, json!({ "status": "OPEN", "probability": "10", "probabilityMode": "STAGE", "closedAt": null, "stageEnteredAt": "2026-03-11T12:00:00Z", "stage": { "name": "Qualification" } }));
+        server.clock.advance(600_000_000);
+        admin.update("deal", &deal, json!({ "probability": "42.5" })).await;
+        assert_eq!(look().await["probabilityMode"], "MANUAL");
+        admin.update("deal", &deal, json!({ "stage": { "id": stage("Proposal") } })).await;
+        let moved = look().await;
+        assert_eq!((moved["probability"].as_str(), moved["stageEnteredAt"].as_str()), (Some("42.5"), Some("2026-03-11T12:10:00Z")));
+        admin.update("deal", &deal, json!({ "stage": { "id": stage("Won") } })).await;
+        assert_eq!(look().await, json!({ "status": "WON", "probability": "100", "probabilityMode": "STAGE", "closedAt": "2026-03-11T12:10:00Z", "stageEnteredAt": "2026-03-11T12:10:00Z", "stage": { "name": "Won" } }));
+        admin.update("deal", &deal, json!({ "stage": { "id": stage("Discovery") } })).await;
+        assert_eq!(look().await["closedAt"], Value::Null);
+        let other = admin.create("pipeline", json!({ "name": "Other" })).await;
+        let foreign = admin.ask_with("query($id: ID!) { pipeline(id: $id) { stages { nodes { id name } } } }", json!({ "id": other })).await;
+        let foreign = foreign["pipeline"]["stages"]["nodes"][0]["id"].clone();
+        let payload = admin.update("deal", &deal, json!({ "pipeline": { "id": other }, "stage": { "id": stage("Won") } })).await;
+        assert_eq!(payload["userErrors"], json!([{ "code": "RULE_REFUSED", "path": ["stage"], "message": "The stage belongs to another pipeline." }]));
+        assert_eq!(admin.update("deal", &deal, json!({ "stage": { "id": foreign } })).await["userErrors"], json!([]));
+    }
+
+    async fn a_pipeline_keeps_a_won_and_a_lost_stage(server: &Server) {
+        let admin = server.admin().await;
+        let stages = admin.ask("{ stages { nodes { id name type probability } } }").await["stages"]["nodes"].clone();
+        assert_eq!(crate::harness::names(&stages), ["Qualification", "Discovery", "Proposal", "Negotiation", "Won", "Lost"]);
+        for name in ["Won", "Lost"] {
+            let id = stages.as_array().unwrap().iter().find(|stage| stage["name"] == name).unwrap()["id"].clone();
+            let data = admin.ask_with("mutation($id: ID!) { deleteStage(id: $id) { userErrors { code } } }", json!({ "id": id })).await;
+            assert_eq!(data["deleteStage"]["userErrors"][0]["code"], "RULE_REFUSED");
+            let payload = admin.update("stage", id.as_str().unwrap(), json!({ "type": "OPEN" })).await;
+            assert_eq!(payload["userErrors"][0]["code"], "RULE_REFUSED");
+        }
+    }
+
+    async fn stages_are_moved(server: &Server) {
+        let admin = server.admin().await;
+        let stages = admin.ask("{ stages { nodes { id name } } }").await["stages"]["nodes"].clone();
+        let id = |n: usize| stages[n]["id"].clone();
+        for _ in 0..15 {
+            // Again and again into the same gap, until there is none left and all get new places.
+            admin.ask_with("mutation($id: ID!, $after: ID) { moveStage(id: $id, after: $after) { userErrors { code } } }", json!({ "id": id(3), "after": id(0) })).await;
+            admin.ask_with("mutation($id: ID!, $after: ID) { moveStage(id: $id, after: $after) { userErrors { code } } }", json!({ "id": id(2), "after": id(0) })).await;
+        }
+        admin.ask_with("mutation($id: ID!) { moveStage(id: $id) { userErrors { code } } }", json!({ "id": id(1) })).await;
+        let order = crate::harness::names(&admin.ask("{ stages { nodes { name } } }").await["stages"]["nodes"]);
+        assert_eq!(order, ["Discovery", "Qualification", "Proposal", "Negotiation", "Won", "Lost"]);
+        let deals = admin.ask("{ stages { nodes { position } } }").await;
+        let positions: Vec<i64> = deals["stages"]["nodes"].as_array().unwrap().iter().map(|stage| stage["position"].as_i64().unwrap()).collect();
+        assert!(positions.windows(2).all(|pair| pair[0] < pair[1]), "{positions:?}");
+    }
+
+    async fn a_nested_create_is_one_write(server: &Server) {
+        let admin = server.admin().await;
+        let input = json!({ "name": "d", "company": { "create": { "name": "New", "domains": ["new.example"] } }, "people": { "create": [{ "record": { "firstName": "Ada", "lastName": "L" }, "role": "Champion", "primary": true }] } });
+        let deal = admin.create("deal", input).await;
+        let data = admin.ask_with("query($id: ID!) { deal(id: $id) { company { name } people { edges { role primary linkId node { fullName } } } } }", json!({ "id": deal })).await;
+        assert_eq!(data["deal"]["company"]["name"], "New");
+        let edge = &data["deal"]["people"]["edges"][0];
+        assert_eq!((edge["role"].as_str(), edge["primary"].as_bool(), edge["node"]["fullName"].as_str()), (Some("Champion"), Some(true), Some("Ada L")));
+        // The second one fails in its nested part: nothing of it stays.
+        let payload = admin.mutate("createDeal", "deal", json!({ "name": "e", "company": { "create": { "name": "Other", "domains": ["new.example"] } } })).await;
+        assert_eq!(payload["userErrors"][0]["path"], json!(["company", "create", "domains"]));
+        assert_eq!(admin.ask("{ companies { totalCount } deals { totalCount } }").await, json!({ "companies": { "totalCount": 1 }, "deals": { "totalCount": 1 } }));
+    }
+
+    async fn the_same_id_again_is_the_same_record(server: &Server) {
+        let admin = server.admin().await;
+        let id = "0198f0a0-0000-7000-8000-000000000001";
+        for _ in 0..2 {
+            assert_eq!(admin.create("tag", json!({ "id": id, "name": "Blue" })).await, id);
+        }
+        let payload = admin.mutate("createNote", "note", json!({ "id": id, "title": "x" })).await;
+        assert_eq!(payload["userErrors"][0]["code"], "TAKEN");
+        assert_eq!(admin.ask("{ tags { totalCount } }").await["tags"]["totalCount"], 1);
+    }
+
+    async fn an_upsert_finds_by_key_and_changes_nothing_twice(server: &Server) {
+        let admin = server.admin().await;
+        let upsert = async |name: &str| {
+            let document = "mutation($name: String!) { upsertCompany(key: { externalId: { system: \"erp\", value: \"7\" } }, input: { name: $name }) { company { name version externalIds { system value } } userErrors { code path message } } }";
+            admin.ask_with(document, json!({ "name": name })).await["upsertCompany"]["company"].clone()
+        };
+        assert_eq!(upsert("Alder").await, json!({ "name": "Alder", "version": 1, "externalIds": [{ "system": "erp", "value": "7" }] }));
+        assert_eq!(upsert("Alder").await["version"], 1);
+        assert_eq!(upsert("Birch").await["version"], 2);
+        assert_eq!(admin.ask("{ companies { totalCount } }").await["companies"]["totalCount"], 1);
+    }
+
+    async fn trying_a_write_leaves_no_trace(server: &Server) {
+        let admin = server.admin().await;
+        let document = "mutation { createCompany(input: { name: \"Alder\", domains: [\"alder.example\"] }, validateOnly: true) { company { id recordId name domain } userErrors { code } } }";
+        let company = admin.ask(document).await["createCompany"]["company"].clone();
+        let plain = company["recordId"].as_str().unwrap();
+        assert_eq!(company, json!({ "id": format!("{plain}@preview"), "recordId": plain, "name": "Alder", "domain": "alder.example" }));
+        assert_eq!(admin.ask("{ companies(deleted: INCLUDE) { totalCount } }").await["companies"]["totalCount"], 0);
+        admin.create("company", json!({ "name": "Birch", "domains": ["alder.example"] })).await;
+    }
+
+    async fn a_bulk_write_is_all_or_what_works(server: &Server) {
+        let admin = server.admin().await;
+        let inputs = json!([{ "name": "a" }, { "name": "" }, { "name": "A" }, { "name": "c" }]);
+        let document = "mutation($inputs: [TagCreate!]!, $policy: BulkErrorPolicy!) { createTags(inputs: $inputs, onError: $policy) { committed results { tag { name } userErrors { code } } } }";
+        let all = admin.ask_with(document, json!({ "inputs": inputs, "policy": "ROLLBACK" })).await["createTags"].clone();
+        assert_eq!(all["committed"], false);
+        let codes: Vec<&str> = all["results"].as_array().unwrap().iter().map(|result| result["userErrors"][0]["code"].as_str().unwrap()).collect();
+        assert_eq!(codes, ["ROLLED_BACK", "INVALID_VALUE", "TAKEN", "ROLLED_BACK"]);
+        assert_eq!(admin.ask("{ tags { totalCount } }").await["tags"]["totalCount"], 0);
+        let some = admin.ask_with(document, json!({ "inputs": inputs, "policy": "SKIP_FAILED" })).await["createTags"].clone();
+        assert_eq!(some["committed"], true);
+        assert_eq!(crate::harness::names(&admin.ask("{ tags { nodes { name } } }").await["tags"]["nodes"]), ["a", "c"]);
+    }
+
+    async fn a_bulk_write_by_filter_minds_its_limit(server: &Server) {
+        let admin = server.admin().await;
+        for n in 0..5 {
+            admin.create("tag", json!({ "name": format!("t{n}") })).await;
+        }
+        let write = async |filter: Value, limit: i64| {
+            let document = "mutation($filter: TagFilter!, $limit: Int!) { updateTags(filter: $filter, input: { color: \"#fff\" }, limit: $limit) { committed results { tag { name color } } userErrors { code path } } }";
+            admin.ask_with(document, json!({ "filter": filter, "limit": limit })).await["updateTags"].clone()
+        };
+        for nothing in [json!({}), json!({ "name": {} }), json!({ "and": [{}] })] {
+            assert_eq!(write(nothing, 10).await["userErrors"], json!([{ "code": "INVALID_VALUE", "path": ["filter"] }]));
+        }
+        let wide = json!({ "name": { "startsWith": "t" } });
+        assert_eq!(write(wide.clone(), 4).await["userErrors"], json!([{ "code": "LIMIT", "path": ["limit"] }]));
+        assert_eq!(admin.ask("{ tags(filter: { color: { isNull: false } }) { totalCount } }").await["tags"]["totalCount"], 0);
+        let done = write(wide, 5).await;
+        assert_eq!((done["committed"].as_bool(), done["results"].as_array().unwrap().len()), (Some(true), 5));
+        let deleted = admin.ask("mutation { deleteTags(filter: { name: { in: [\"t0\", \"t1\"] } }, limit: 2) { committed results { deletedId } } }").await;
+        assert_eq!(deleted["deleteTags"]["committed"], true);
+        assert_eq!(admin.ask("{ tags { totalCount } }").await["tags"]["totalCount"], 3);
+    }
+
+    async fn parents_and_superiors_form_no_cycle(server: &Server) {
+        let admin = server.admin().await;
+        let a = admin.create("company", json!({ "name": "a" })).await;
+        let b = admin.create("company", json!({ "name": "b", "parent": { "id": a } })).await;
+        for (child, parent) in [(&a, &b), (&a, &a)] {
+            let payload = admin.update("company", child, json!({ "parent": { "id": parent } })).await;
+            assert_eq!(payload["userErrors"][0]["code"], "RULE_REFUSED");
+        }
+    }
+
+    async fn contact_data_is_normalised_and_kept_as_typed(server: &Server) {
+        let admin = server.admin().await;
+        let input = json!({ "firstName": "Ada", "emails": [{ "address": "Ada@Example.COM" }, { "address": "a@b.example", "primary": true }], "phones": [{ "number": "(044) 668 18 00", "region": "CH" }] });
+        let id = admin.create("person", input).await;
+        let data = admin.ask_with("query($id: ID!) { person(id: $id) { fullName email phone emails { address normalized primary label } phones { number e164 } } \
+            found: person(key: { email: \"ADA@example.com\" }) { id } has: people(filter: { emails: { has: \"ada@EXAMPLE.com\" }, phones: { has: \"+41 44 668 18 00\" } }) { totalCount } }", json!({ "id": id })).await;
+        assert_eq!(data["person"]["email"], "a@b.example");
+        assert_eq!(data["person"]["fullName"], "Ada");
+        assert_eq!(data["person"]["emails"][0], json!({ "address": "Ada@Example.COM", "normalized": "ada@example.com", "primary": false, "label": "WORK" }));
+        assert_eq!(data["person"]["phones"], json!([{ "number": "(044) 668 18 00", "e164": "+41446681800" }]));
+        assert_eq!(data["found"]["id"], id);
+        assert_eq!(data["has"]["totalCount"], 1);
+        let payload = admin.mutate("createPerson", "person", json!({ "lastName": "x", "emails": [{ "address": "ada@example.com" }] })).await;
+        assert_eq!(payload["userErrors"][0]["code"], "TAKEN");
+    }
+
+    async fn a_person_has_one_primary_company(server: &Server) {
+        let admin = server.admin().await;
+        let a = admin.create("company", json!({ "name": "a" })).await;
+        let b = admin.create("company", json!({ "name": "b" })).await;
+        let person = admin.create("person", json!({ "lastName": "x", "companies": { "connect": [{ "id": a, "primary": true, "role": "CTO" }, { "id": b }] } })).await;
+        admin.update("person", &person, json!({ "companies": { "update": [{ "id": b, "primary": true }] } })).await;
+        let look = "query($id: ID!) { person(id: $id) { version companies(orderBy: [{ name: ASC }]) { edges { role primary node { name } } } } }";
+        let data = admin.ask_with(look, json!({ "id": person })).await;
+        assert_eq!(data["person"]["companies"]["edges"], json!([{ "role": "CTO", "primary": false, "node": { "name": "a" } }, { "role": null, "primary": true, "node": { "name": "b" } }]));
+        assert_eq!(data["person"]["version"], 1, "links are no fields of the record");
+        admin.update("person", &person, json!({ "companies": { "disconnect": [a] } })).await;
+        assert_eq!(admin.ask_with(look, json!({ "id": person })).await["person"]["companies"]["edges"].as_array().unwrap().len(), 1);
+    }
+
+    async fn purging_unlinks_what_points_there(server: &Server) {
+        let admin = server.admin().await;
+        let company = admin.create("company", json!({ "name": "a", "domains": ["a.example"], "tags": { "create": [{ "record": { "name": "t" } }] } })).await;
+        let deal = admin.create("deal", json!({ "name": "d", "company": { "id": company } })).await;
+        admin.create("note", json!({ "title": "n", "links": { "connect": [{ "id": company }] } })).await;
+        let data = admin.ask_with("mutation($id: ID!) { purgeCompany(id: $id) { deletedId company { id } userErrors { code message } } }", json!({ "id": company })).await;
+        assert_eq!(data["purgeCompany"], json!({ "deletedId": company, "company": null, "userErrors": [] }));
+        let data = admin.ask_with("query($id: ID!) { deal(id: $id) { version company { id } } notes { nodes { links { totalCount } } } companies(deleted: INCLUDE) { totalCount } }", json!({ "id": deal })).await;
+        assert_eq!(data, json!({ "deal": { "version": 2, "company": null }, "notes": { "nodes": [{ "links": { "totalCount": 0 } }] }, "companies": { "totalCount": 0 } }));
+        admin.create("company", json!({ "name": "b", "domains": ["a.example"] })).await;
+    }
+
+    async fn bad_input_gets_one_clear_error_and_writes_nothing(server: &Server) {
+        let admin = server.admin().await;
+        let long = "x".repeat(300);
+        let cases: [(&str, Value, &str, Value); 8] = [
+            ("Company", json!({ "name": long }), "INVALID_VALUE", json!(["name"])),
+            ("Company", json!({ "name": "a\u{0}b" }), "INVALID_VALUE", json!(["name"])),
+            ("Company", json!({ "name": "a", "annualRevenue": { "amount": "922337203685478", "currency": "EUR" } }), "INVALID_VALUE", json!(["annualRevenue", "amount"])),
+            ("Company", json!({ "name": "a", "annualRevenue": { "amount": "1", "currency": "euro" } }), "INVALID_VALUE", json!(["annualRevenue", "currency"])),
+            ("Company", json!({ "id": "7", "name": "a" }), "INVALID_VALUE", json!(["id"])),
+            ("Company", json!({ "name": "a", "parent": { "id": "none" } }), "INVALID_VALUE", json!(["parent", "id"])),
+            ("Deal", json!({ "name": "a", "expectedCloseDate": "2026-02-30" }), "INVALID_VALUE", json!(["expectedCloseDate"])),
+            ("Deal", json!({ "name": "a", "probability": "100.1" }), "INVALID_VALUE", json!(["probability"])),
+        ];
+        for (ty, input, code, path) in cases {
+            let one = ty.to_lowercase();
+            let payload = admin.mutate(&format!("create{ty}"), &one, input.clone()).await;
+            let errors = payload["userErrors"].as_array().unwrap();
+            assert_eq!(errors.len(), 1, "{input}");
+            assert_eq!((errors[0]["code"].as_str().unwrap(), &errors[0]["path"]), (code, &path), "{input}");
+        }
+        for document in [
+            "mutation { createCompany(input: { name: 5 }) { company { id } } }",
+            "mutation { createCompany(input: { name: \"a\", zip: 1 }) { company { id } } }",
+            "mutation { createDeal(input: { name: \"a\", amount: { amount: 1.5, currency: \"EUR\" } }) { deal { id } } }",
+            "{ companies(filter: { name: { near: \"x\" } }) { totalCount } }",
+            "{ companies(filter: { id: { eq: \"x\" } }) { totalCount } }",
+            "{ companies(filter: { annualRevenue: { amount: { gt: \"1e9\" } } }) { totalCount } }",
+            "{ company { name } }",
+            "{ companies { nodes { name ",
+        ] {
+            assert_eq!(admin.refused(document).await.0, "BAD_REQUEST", "{document}");
+        }
+        assert_eq!(admin.ask("{ companies(deleted: INCLUDE) { totalCount } deals(deleted: INCLUDE) { totalCount } }").await, json!({ "companies": { "totalCount": 0 }, "deals": { "totalCount": 0 } }));
+    }
+}

@@ -1,0 +1,5 @@
+//! Sessions as a stranger would have them.
+
+mod demo;
+mod identity;
+mod transport;

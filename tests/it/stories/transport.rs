@@ -1,0 +1,98 @@
+//! HTTP around GraphQL: methods, limits, the schema, health.
+
+use std::fmt::Write as _;
+
+use axum::body::Body;
+use axum::http::{Request, StatusCode, header};
+use serde_json::{Value, json};
+
+use crate::harness::Server;
+
+fn post(body: String) -> Request<Body> {
+    Request::post("/graphql").header(header::CONTENT_TYPE, "application/json").body(Body::from(body)).unwrap()
+}
+
+#[tokio::test]
+async fn queries_go_over_get_and_mutations_do_not() {
+    let server = Server::on_sqlite().await;
+    let get = |query: &str| {
+        Request::get(format!("/graphql?query={}", query.replace(' ', "%20").replace('{', "%7B").replace('}', "%7D")))
+            .body(Body::empty())
+            .unwrap()
+    };
+    let (status, _, body) = server.send(get("{ __typename }")).await;
+    assert_eq!((status, body.as_str()), (StatusCode::OK, r#"{"data":{"__typename":"Query"}}"#));
+    let (status, headers, _) = server.send(get("mutation { signOut { signedOut } }")).await;
+    assert_eq!((status, headers[header::ALLOW].to_str().unwrap()), (StatusCode::METHOD_NOT_ALLOWED, "POST"));
+}
+
+#[tokio::test]
+async fn hostile_documents_are_refused_quickly() {
+    let server = Server::on_sqlite().await;
+    let admin = server.admin().await;
+    let mut doubling = String::from("{ ...f0 }");
+    for n in 0..31 {
+        let _ = write!(doubling, " fragment f{n} on Query {{ ...f{0} ...f{0} }}", n + 1);
+    }
+    doubling.push_str(" fragment f31 on Query { __typename }");
+    let deep =
+        format!("{}{}", "{ companies { nodes { parent ".to_string() + &"{ parent ".repeat(40), "{ id } ".to_owned() + &"} ".repeat(43));
+    for document in [doubling, deep, "{ ...a } fragment a on Query { ...a }".to_owned()] {
+        assert_eq!(admin.refused(&document).await.0, "BAD_REQUEST");
+    }
+}
+
+#[tokio::test]
+async fn too_much_is_told_before_it_is_read() {
+    let server = Server::on_sqlite().await;
+    let (status, ..) = server.send(post(json!({ "query": "x".repeat(10 << 20) }).to_string())).await;
+    assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE);
+    let deep = format!("{{\"query\":\"{{ __typename }}\",\"variables\":{}{}}}", "[".repeat(10_000), "]".repeat(10_000));
+    let (status, ..) = server.send(post(deep)).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn the_schema_comes_with_a_tag() {
+    let server = Server::on_sqlite().await;
+    let admin = server.admin().await;
+    let request = |tag: Option<&str>, bearer: Option<&str>| {
+        let mut request = Request::get("/schema.graphql");
+        if let Some(tag) = tag {
+            request = request.header(header::IF_NONE_MATCH, tag);
+        }
+        if let Some(bearer) = bearer {
+            request = request.header(header::AUTHORIZATION, format!("Bearer {bearer}"));
+        }
+        request.body(Body::empty()).unwrap()
+    };
+    let (status, headers, body) = server.send(request(None, None)).await;
+    assert_eq!(status, StatusCode::OK);
+    assert!(body.contains("type Deal implements"));
+    let tag = headers[header::ETAG].to_str().unwrap().to_owned();
+    assert_eq!(server.send(request(Some(&tag), None)).await.0, StatusCode::NOT_MODIFIED);
+    admin
+        .ask("mutation { createField(input: { object: DEAL, name: \"arr\", kind: MONEY, label: \"ARR\" }) { userErrors { code } } }")
+        .await;
+    let (_, headers, body) = server.send(request(None, admin.credential.as_deref())).await;
+    assert!(body.contains("arr: MoneyFilter"));
+    assert_ne!(headers[header::ETAG].to_str().unwrap(), tag);
+}
+
+#[tokio::test]
+async fn a_fault_is_an_id_and_nothing_else() {
+    let server = Server::on_sqlite().await;
+    let admin = server.admin().await;
+    admin.ask("{ __typename }").await;
+    server.app.db.close().await;
+    let answer = admin.send("{ deals { totalCount } }", json!({})).await;
+    let error = &answer["errors"][0];
+    assert_eq!(error["extensions"]["code"], "INTERNAL");
+    let id = error["extensions"]["faultId"].as_str().unwrap();
+    assert_eq!(error["message"], format!("Something went wrong on the server. Its log has the details under {id}."));
+    let (status, _, body) = server.send(Request::get("/readyz").body(Body::empty()).unwrap()).await;
+    assert_eq!((status, body.as_str()), (StatusCode::SERVICE_UNAVAILABLE, "database: not reachable\n"));
+    let (status, ..) = server.send(Request::get("/healthz").body(Body::empty()).unwrap()).await;
+    assert_eq!(status, StatusCode::OK);
+    let _: Value = answer;
+}
