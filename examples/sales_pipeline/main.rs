@@ -194,7 +194,7 @@ fn deal(files: &Files, line: &Opportunity, stage: &str, remarks: &mut Remarks) -
     let product = files.product(&line.product);
     match product {
         Some(product) if product.product != line.product => {
-            remarks.note(format!("opportunities for `{}`: read as `{}`", line.product, product.product))
+            remarks.note(format!("opportunities for `{}`: read as `{}`", line.product, product.product));
         }
         None => remarks.note(format!("opportunities for the unknown product `{}`: without product", line.product)),
         Some(_) => {}

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use async_graphql::parser::types::{DocumentOperations, ExecutableDocument, FragmentDefinition, Selection, SelectionSet};
+use async_graphql::parser::types::{ExecutableDocument, FragmentDefinition, Selection, SelectionSet};
 use async_graphql::{Name, Positioned, Value};
 
 use crate::config::Limits;
@@ -15,16 +15,10 @@ use crate::error::{Code, Error, Result};
 const OPEN: [&str; 5] = ["__typename", "signIn", "refreshSession", "signOut", "createWorkspace"];
 
 /// Refuses a document that is too large, too deep, or not for strangers.
-pub fn check(document: &ExecutableDocument, operation: Option<&str>, limits: &Limits, anonymous: bool) -> Result<()> {
+pub fn check(document: &ExecutableDocument, limits: &Limits, anonymous: bool) -> Result<()> {
     let mut measure = Measure { fragments: &document.fragments, known: HashMap::new() };
-    let operations: Vec<_> = match &document.operations {
-        DocumentOperations::Single(only) => vec![(None, only)],
-        DocumentOperations::Multiple(all) => all.iter().map(|(name, operation)| (Some(name.as_str()), operation)).collect(),
-    };
-    for (name, found) in operations {
-        if operation.is_some() && name.is_some() && name != operation {
-            continue;
-        }
+    // All operations, whichever is chosen: what follows walks all of them.
+    for (_, found) in document.operations.iter() {
         let set = &found.node.selection_set.node;
         let size = measure.set(set)?;
         let introspection =
@@ -170,7 +164,7 @@ mod tests {
     }
 
     fn checked(document: &str, anonymous: bool) -> Result<()> {
-        check(&async_graphql::parser::parse_query(document).unwrap(), None, &limits(), anonymous)
+        check(&async_graphql::parser::parse_query(document).unwrap(), &limits(), anonymous)
     }
 
     #[test]

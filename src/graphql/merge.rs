@@ -4,27 +4,55 @@
 //! GraphQL merges them (section "Field Selection Merging"). async-graphql executes each by itself and
 //! keeps the first one's answer, so the merging is done before.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use async_graphql::parser::types::{DocumentOperations, ExecutableDocument, FragmentDefinition, Selection, SelectionSet};
+use async_graphql::parser::types::{
+    DocumentOperations, ExecutableDocument, FragmentDefinition, OperationDefinition, OperationType, Selection, SelectionSet,
+};
 use async_graphql::{Name, Positioned};
 
 use crate::error::{Error, Result};
 
 /// Merges equal root fields of every operation.
 pub fn merge_roots(document: &mut ExecutableDocument) -> Result<()> {
-    let fragments = &document.fragments;
-    match &mut document.operations {
-        DocumentOperations::Single(only) => merge(&mut only.node.selection_set.node, fragments),
-        DocumentOperations::Multiple(all) => {
-            all.values_mut().try_for_each(|operation| merge(&mut operation.node.selection_set.node, fragments))
+    let mut inlined = HashSet::new();
+    let operations: Vec<&mut Positioned<OperationDefinition>> = match &mut document.operations {
+        DocumentOperations::Single(only) => vec![only],
+        DocumentOperations::Multiple(all) => all.values_mut().collect(),
+    };
+    let mut spread = HashSet::new();
+    for operation in operations {
+        let root = match operation.node.ty {
+            OperationType::Query => "Query",
+            OperationType::Mutation => "Mutation",
+            OperationType::Subscription => "Subscription",
+        };
+        let set = &mut operation.node.selection_set.node;
+        let mut flat = Vec::new();
+        flatten(std::mem::take(&mut set.items), &document.fragments, root, &mut inlined, &mut flat);
+        merge(set, flat)?;
+        spreads(set, &mut spread);
+    }
+    for fragment in document.fragments.values() {
+        spreads(&fragment.node.selection_set.node, &mut spread);
+    }
+    // A fragment that stood at the root alone is used up; left there, validation would call it unused.
+    document.fragments.retain(|name, _| !inlined.contains(name) || spread.contains(name));
+    Ok(())
+}
+
+/// The fragments that a selection spreads.
+fn spreads(set: &SelectionSet, found: &mut HashSet<Name>) {
+    for item in &set.items {
+        match &item.node {
+            Selection::Field(field) => spreads(&field.node.selection_set.node, found),
+            Selection::InlineFragment(fragment) => spreads(&fragment.node.selection_set.node, found),
+            Selection::FragmentSpread(spread) => drop(found.insert(spread.node.fragment_name.node.clone())),
         }
     }
 }
 
-fn merge(set: &mut SelectionSet, fragments: &HashMap<Name, Positioned<FragmentDefinition>>) -> Result<()> {
-    let mut flat = Vec::new();
-    flatten(std::mem::take(&mut set.items), fragments, 0, &mut flat);
+fn merge(set: &mut SelectionSet, flat: Vec<Positioned<Selection>>) -> Result<()> {
     for item in flat {
         let Selection::Field(field) = &item.node else {
             set.items.push(item);
@@ -57,17 +85,26 @@ fn merge(set: &mut SelectionSet, fragments: &HashMap<Name, Positioned<FragmentDe
 fn flatten(
     items: Vec<Positioned<Selection>>,
     fragments: &HashMap<Name, Positioned<FragmentDefinition>>,
-    depth: usize,
+    root: &str,
+    inlined: &mut HashSet<Name>,
     flat: &mut Vec<Positioned<Selection>>,
 ) {
     for item in items {
         match &item.node {
-            Selection::InlineFragment(fragment) if fragment.node.directives.is_empty() => {
-                flatten(fragment.node.selection_set.node.items.clone(), fragments, depth + 1, flat);
+            Selection::InlineFragment(fragment)
+                if fragment.node.directives.is_empty()
+                    && fragment.node.type_condition.as_ref().is_none_or(|on| on.node.on.node == root) =>
+            {
+                flatten(fragment.node.selection_set.node.items.clone(), fragments, root, inlined, flat);
             }
-            Selection::FragmentSpread(spread) if spread.node.directives.is_empty() && depth <= fragments.len() => {
-                match fragments.get(&spread.node.fragment_name.node) {
-                    Some(fragment) => flatten(fragment.node.selection_set.node.items.clone(), fragments, depth + 1, flat),
+            Selection::FragmentSpread(spread) if spread.node.directives.is_empty() => {
+                let name = &spread.node.fragment_name.node;
+                // The check before has refused fragments that contain themselves.
+                match fragments.get(name).filter(|fragment| fragment.node.type_condition.node.on.node == root) {
+                    Some(fragment) => {
+                        inlined.insert(name.clone());
+                        flatten(fragment.node.selection_set.node.items.clone(), fragments, root, inlined, flat);
+                    }
                     None => flat.push(item),
                 }
             }

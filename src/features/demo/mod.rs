@@ -14,13 +14,12 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::app::App;
 use crate::catalog::{Privacy, SelectOption, Settings};
 use crate::error::{Error, Result};
-use crate::features::fields::NewField;
-use crate::features::workspaces::{Made, NewWorkspace};
+use crate::features::fields::{Fields, NewField};
+use crate::features::workspaces::{Made, NewWorkspace, Workspaces};
 use crate::infra::clock::Clock;
-use crate::infra::db::{Mode, Scope, Tx};
+use crate::infra::db::{Db, Mode, Scope, Tx};
 use crate::platform::{Access, Actor, Cause, Ctx};
 use crate::records::write::{Rejected, Unit};
 
@@ -31,19 +30,22 @@ pub const PASSWORD: &str = "kith-demo";
 const BATCH: usize = 500;
 
 /// Fills the database, unless the demo's user is there already; tells whether it did.
-pub async fn fill(app: &App) -> Result<bool> {
-    if is_filled(app).await? {
+pub async fn fill(workspaces: &Workspaces, fields: &Fields) -> Result<bool> {
+    let db = &workspaces.db;
+    if is_filled(db).await? {
         return Ok(false);
     }
-    let made = app.workspaces.create(workspace()).await.map_err(unexpected)?;
-    let now = app.clock.now();
+    let made = workspaces.create(workspace()).await.map_err(unexpected)?;
+    let now = workspaces.clock.now();
     let mut ctx = context(made, now);
-    add_fields(app, &ctx).await?;
-    let catalog = app.workspace(made.workspace).await?.catalog.clone();
+    let version = add_fields(fields, &ctx).await?;
+    let tx = db.begin(&ctx.scope(), Mode::Read).await?;
+    let catalog = fields.catalog(&tx, made.workspace, version).await?;
+    tx.commit().await?;
     let story = story::tell(made.member, now);
     let mut stages = HashMap::new();
     for batch in story.chunks(BATCH) {
-        let tx = app.db.begin(&ctx.scope(), Mode::Write).await?;
+        let tx = db.begin(&ctx.scope(), Mode::Write).await?;
         for line in batch {
             if line.object == "deal" && stages.is_empty() {
                 stages = stages_by_name(&tx, &ctx).await?;
@@ -55,7 +57,7 @@ pub async fn fill(app: &App) -> Result<bool> {
             if let Some(id) = input.get("stage").and_then(Value::as_str).and_then(|name| stages.get(name)) {
                 input.insert("stage".into(), json!({ "id": id }));
             }
-            let mut unit = Unit::new(&ctx, &catalog, &tx, &app.rules);
+            let mut unit = Unit::new(&ctx, &catalog, &tx, &workspaces.rules);
             unit.create(object, variant, &input).await.map_err(unexpected)?;
             unit.finish().await?;
         }
@@ -76,9 +78,9 @@ async fn stages_by_name(tx: &Tx, ctx: &Ctx) -> Result<HashMap<String, Uuid>> {
     Ok(stages)
 }
 
-async fn is_filled(app: &App) -> Result<bool> {
+async fn is_filled(db: &Db) -> Result<bool> {
     let scope = Scope { sign_in_email: Some(EMAIL.to_owned()), ..Scope::default() };
-    let tx = app.db.begin(&scope, Mode::Read).await?;
+    let tx = db.begin(&scope, Mode::Read).await?;
     let user = user_account::Entity::find().filter(user_account::Column::Email.eq(EMAIL)).one(&tx).await?;
     tx.commit().await?;
     Ok(user.is_some())
@@ -111,8 +113,8 @@ fn context(made: Made, now: Micros) -> Ctx {
     }
 }
 
-/// A handful of fields that a workspace like this would add.
-async fn add_fields(app: &App, ctx: &Ctx) -> Result<()> {
+/// A handful of fields that a workspace like this would add; returns the catalog version that has them.
+async fn add_fields(service: &Fields, ctx: &Ctx) -> Result<i64> {
     let options = |keys: &[(&str, &str, &str)]| {
         keys.iter()
             .map(|(key, label, color)| SelectOption {
@@ -162,11 +164,11 @@ async fn add_fields(app: &App, ctx: &Ctx) -> Result<()> {
         field("person", "interests", "MULTI_SELECT", "Interests", "What they asked about.", interests),
         field("person", "nps", "INTEGER", "NPS", "Their last answer, from 0 to 10.", score),
     ];
+    let mut version = 0;
     for new in fields {
-        app.fields.create(ctx, &app.standard, new).await.map_err(unexpected)?;
+        version = service.create(ctx, &service.standard, new).await.map_err(unexpected)?.1;
     }
-    app.forget_workspace(ctx.workspace);
-    Ok(())
+    Ok(version)
 }
 
 fn unexpected(rejected: Rejected) -> Error {

@@ -128,7 +128,7 @@ fn prepare(server: &Server, request: &mut async_graphql::Request, get: bool, ano
     if get && is_write(&document, operation.as_deref()) {
         return Err(Unfit::Method);
     }
-    check(&document, operation.as_deref(), &server.app.config.limits, anonymous)?;
+    check(&document, &server.app.config.limits, anonymous)?;
     for (name, value) in default_values(&document, operation.as_deref()) {
         request.variables.entry(name).or_insert(value);
     }

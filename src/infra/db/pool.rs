@@ -6,15 +6,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use sqlx::AssertSqlSafe;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{AssertSqlSafe, Postgres, Sqlite};
 
+use super::lease::Home;
 use super::tx::{Mode, Scope, Tx};
 use super::{Backend, sqlite_functions};
 
 /// Which database, and how many connections to it.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct DbSettings {
     pub url: String,
     pub max_connections: u32,
@@ -27,20 +28,20 @@ pub struct DbSettings {
 #[error("{0}")]
 pub struct Unfit(pub String);
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Db {
     pools: Pools,
     statements: Arc<AtomicUsize>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) enum Pools {
-    Postgres(PgPool),
+    Postgres(Arc<Home<Postgres>>),
     /// One writer, several readers: SQLite has one writer at a time, and waiting in our queue is
     /// fairer than its busy timeout.
     Sqlite {
-        write: SqlitePool,
-        read: SqlitePool,
+        write: Arc<Home<Sqlite>>,
+        read: Arc<Home<Sqlite>>,
     },
 }
 
@@ -50,7 +51,7 @@ impl Db {
         let pools = if settings.url.starts_with("sqlite:") {
             Self::open_sqlite(settings).await?
         } else {
-            Pools::Postgres(Self::open_postgres(settings).await?)
+            Pools::Postgres(Home::new(Self::open_postgres(settings).await?))
         };
         Ok(Self { pools, statements: Arc::default() })
     }
@@ -81,7 +82,7 @@ impl Db {
             .foreign_keys(true)
             .busy_timeout(Duration::from_secs(5))
             .statement_cache_capacity(256)
-            .pragma("cache_size", "-8000")
+            .pragma("cache_size", "-4000")
             .pragma("temp_store", "memory")
             .optimize_on_close(true, None);
         let pool = |max: u32| {
@@ -92,8 +93,9 @@ impl Db {
                 .after_connect(|connection, _| Box::pin(sqlite_functions::register(connection)))
         };
         let write = pool(1).connect_with(options.clone()).await?;
-        let read = pool(settings.max_connections.max(2)).connect_with(options).await?;
-        Ok(Pools::Sqlite { write, read })
+        // More readers than this only cost memory: each has a cache of its own.
+        let read = pool(settings.max_connections.clamp(2, 8)).connect_with(options).await?;
+        Ok(Pools::Sqlite { write: Home::new(write), read: Home::new(read) })
     }
 
     /// The URL of an embedded database in a folder, which is made if it is not there.
@@ -123,16 +125,16 @@ impl Db {
     /// One trip to the database and back.
     pub async fn ping(&self) -> Result<(), sqlx::Error> {
         match &self.pools {
-            Pools::Postgres(pool) => sqlx::query("SELECT 1").execute(pool).await.map(drop),
-            Pools::Sqlite { read, .. } => sqlx::query("SELECT 1").execute(read).await.map(drop),
+            Pools::Postgres(pool) => sqlx::query("SELECT 1").execute(pool.pool()).await.map(drop),
+            Pools::Sqlite { read, .. } => sqlx::query("SELECT 1").execute(read.pool()).await.map(drop),
         }
     }
 
     /// As SeaORM's migrations want it.
     pub fn for_migration(&self) -> sea_orm::DatabaseConnection {
         match &self.pools {
-            Pools::Postgres(pool) => sea_orm::SqlxPostgresConnector::from_sqlx_postgres_pool(pool.clone()),
-            Pools::Sqlite { write, .. } => sea_orm::SqlxSqliteConnector::from_sqlx_sqlite_pool(write.clone()),
+            Pools::Postgres(pool) => sea_orm::SqlxPostgresConnector::from_sqlx_postgres_pool(pool.pool().clone()),
+            Pools::Sqlite { write, .. } => sea_orm::SqlxSqliteConnector::from_sqlx_sqlite_pool(write.pool().clone()),
         }
     }
 
@@ -145,7 +147,7 @@ impl Db {
                            WHERE n.nspname = 'public' AND c.relkind = 'r' AND pg_has_role(current_user, c.relowner, 'MEMBER')) \
                    FROM pg_roles WHERE rolname = current_user";
         let (role, superuser, bypass, owner): (String, bool, bool, bool) =
-            sqlx::query_as(sql).fetch_one(pool).await.map_err(|e| Unfit(format!("could not look at the database role: {e}")))?;
+            sqlx::query_as(sql).fetch_one(pool.pool()).await.map_err(|e| Unfit(format!("could not look at the database role: {e}")))?;
         let why = match (superuser, bypass, owner) {
             (true, ..) => "is a superuser",
             (_, true, _) => "has BYPASSRLS",
@@ -164,7 +166,7 @@ impl Db {
         let Pools::Postgres(pool) = &self.pools else { return Ok(()) };
         let quoted = format!("\"{}\"", role.replace('"', "\"\""));
         let (known,): (bool,) =
-            sqlx::query_as("SELECT EXISTS (SELECT 1 FROM pg_roles WHERE rolname = $1)").bind(role).fetch_one(pool).await?;
+            sqlx::query_as("SELECT EXISTS (SELECT 1 FROM pg_roles WHERE rolname = $1)").bind(role).fetch_one(pool.pool()).await?;
         let create = password.map_or_else(
             || format!("CREATE ROLE {quoted} LOGIN;"),
             |password| format!("CREATE ROLE {quoted} LOGIN PASSWORD '{}';", password.replace('\'', "''")),
@@ -176,7 +178,7 @@ impl Db {
              REVOKE INSERT, UPDATE, DELETE ON seaql_migrations FROM {quoted};",
             if known { "" } else { &create }
         );
-        sqlx::raw_sql(AssertSqlSafe(grants)).execute(pool).await.map(drop)
+        sqlx::raw_sql(AssertSqlSafe(grants)).execute(pool.pool()).await.map(drop)
     }
 
     pub async fn close(&self) {

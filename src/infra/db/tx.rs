@@ -8,11 +8,12 @@ use async_trait::async_trait;
 use futures_util::TryFutureExt as _;
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, ExecResult, QueryResult, RuntimeErr, Statement, Value, Values};
 use sea_query_sqlx::SqlxValues;
-use sqlx::{AssertSqlSafe, Postgres, Sqlite, Transaction};
+use sqlx::{AssertSqlSafe, Postgres, Sqlite};
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
 use super::Backend;
+use super::lease::Lease;
 use super::pool::Pools;
 use super::row::Row;
 
@@ -66,8 +67,8 @@ pub struct Tx {
 }
 
 enum Inner {
-    Postgres(Transaction<'static, Postgres>),
-    Sqlite(Transaction<'static, Sqlite>),
+    Postgres(Lease<Postgres>),
+    Sqlite(Lease<Sqlite>),
 }
 
 impl Tx {
@@ -78,13 +79,13 @@ impl Tx {
                     Mode::Read => "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY",
                     Mode::Write => "BEGIN",
                 };
-                let sql = AssertSqlSafe(format!("{begin}{}", scope.settings()));
-                (Inner::Postgres(pool.begin_with(sql).await?), Backend::Postgres)
+                let sql = format!("{begin}{}", scope.settings());
+                (Inner::Postgres(pool.begin(&sql).await?), Backend::Postgres)
             }
             Pools::Sqlite { write, read } => {
                 let tx = match mode {
-                    Mode::Read => read.begin_with("BEGIN DEFERRED").await?,
-                    Mode::Write => write.begin_with("BEGIN IMMEDIATE").await?,
+                    Mode::Read => read.begin("BEGIN DEFERRED").await?,
+                    Mode::Write => write.begin("BEGIN IMMEDIATE").await?,
                 };
                 (Inner::Sqlite(tx), Backend::Sqlite)
             }
@@ -106,11 +107,11 @@ impl Tx {
         let values = SqlxValues(Values(values));
         match &mut *self.inner.lock().await {
             Inner::Postgres(tx) => {
-                let rows = sqlx::query_with(AssertSqlSafe(sql), values).fetch_all(&mut **tx).await?;
+                let rows = sqlx::query_with(AssertSqlSafe(sql), values).fetch_all(tx.connection()?).await?;
                 Ok(rows.into_iter().map(Row::Postgres).collect())
             }
             Inner::Sqlite(tx) => {
-                let rows = sqlx::query_with(AssertSqlSafe(sql), values).fetch_all(&mut **tx).await?;
+                let rows = sqlx::query_with(AssertSqlSafe(sql), values).fetch_all(tx.connection()?).await?;
                 Ok(rows.into_iter().map(Row::Sqlite).collect())
             }
         }
@@ -126,23 +127,25 @@ impl Tx {
         let values = SqlxValues(Values(values));
         match &mut *self.inner.lock().await {
             Inner::Postgres(tx) => {
-                sqlx::query_with(AssertSqlSafe(sql), values).execute(&mut **tx).map_ok(|done| done.rows_affected()).await
+                sqlx::query_with(AssertSqlSafe(sql), values).execute(tx.connection()?).map_ok(|done| done.rows_affected()).await
             }
-            Inner::Sqlite(tx) => sqlx::query_with(AssertSqlSafe(sql), values).execute(&mut **tx).map_ok(|done| done.rows_affected()).await,
+            Inner::Sqlite(tx) => {
+                sqlx::query_with(AssertSqlSafe(sql), values).execute(tx.connection()?).map_ok(|done| done.rows_affected()).await
+            }
         }
     }
 
     pub async fn commit(self) -> Result<(), sqlx::Error> {
         match self.inner.into_inner() {
-            Inner::Postgres(tx) => tx.commit().await,
-            Inner::Sqlite(tx) => tx.commit().await,
+            Inner::Postgres(tx) => tx.end("COMMIT").await,
+            Inner::Sqlite(tx) => tx.end("COMMIT").await,
         }
     }
 
     pub async fn rollback(self) -> Result<(), sqlx::Error> {
         match self.inner.into_inner() {
-            Inner::Postgres(tx) => tx.rollback().await,
-            Inner::Sqlite(tx) => tx.rollback().await,
+            Inner::Postgres(tx) => tx.end("ROLLBACK").await,
+            Inner::Sqlite(tx) => tx.end("ROLLBACK").await,
         }
     }
 
@@ -175,16 +178,24 @@ impl ConnectionTrait for Tx {
         let (sql, values) = parts(statement);
         let query = AssertSqlSafe(sql);
         match &mut *self.inner.lock().await {
-            Inner::Postgres(tx) => sqlx::query_with(query, values).execute(&mut **tx).await.map(Into::into).map_err(query_error),
-            Inner::Sqlite(tx) => sqlx::query_with(query, values).execute(&mut **tx).await.map(Into::into).map_err(query_error),
+            Inner::Postgres(tx) => {
+                sqlx::query_with(query, values).execute(tx.connection().map_err(query_error)?).await.map(Into::into).map_err(query_error)
+            }
+            Inner::Sqlite(tx) => {
+                sqlx::query_with(query, values).execute(tx.connection().map_err(query_error)?).await.map(Into::into).map_err(query_error)
+            }
         }
     }
 
     async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
         self.count(sql);
         match &mut *self.inner.lock().await {
-            Inner::Postgres(tx) => sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut **tx).await.map(Into::into).map_err(query_error),
-            Inner::Sqlite(tx) => sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut **tx).await.map(Into::into).map_err(query_error),
+            Inner::Postgres(tx) => {
+                sqlx::raw_sql(AssertSqlSafe(sql)).execute(tx.connection().map_err(query_error)?).await.map(Into::into).map_err(query_error)
+            }
+            Inner::Sqlite(tx) => {
+                sqlx::raw_sql(AssertSqlSafe(sql)).execute(tx.connection().map_err(query_error)?).await.map(Into::into).map_err(query_error)
+            }
         }
     }
 

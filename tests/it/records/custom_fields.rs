@@ -155,4 +155,25 @@ on_both! {
         assert_eq!((field("amount")["graphqlType"].as_str(), field("amount")["inputType"].as_str()), (Some("Money"), Some("MoneyInput")));
         assert_eq!(field("name")["required"], true);
     }
+
+    async fn any_json_can_be_kept_and_read_in_lists(server: &Server) {
+        let admin = server.admin().await;
+        add_good(&admin, json!({ "object": "COMPANY", "name": "j", "kind": "JSON", "label": "J" })).await;
+        add_good(&admin, json!({ "object": "COMPANY", "name": "r", "kind": "REFERENCE", "label": "R" })).await;
+        for value in [json!("text"), json!(5), json!(true), json!([1, "a"]), json!({ "a": { "b": null } })] {
+            let parent = admin.create("company", json!({ "name": "p", "custom": { "j": value } })).await;
+            admin.create("company", json!({ "name": "c", "parent": { "id": parent }, "custom": { "j": value } })).await;
+            let data = admin.ask_with("query($id: ID!) { company(id: $id) { custom { j } customFields subsidiaries { nodes { parent { custom { j } } custom { j } } } } }", json!({ "id": parent })).await;
+            assert_eq!(data["company"]["custom"]["j"], value);
+            assert_eq!(data["company"]["subsidiaries"]["nodes"][0], json!({ "parent": { "custom": { "j": value } }, "custom": { "j": value } }));
+        }
+        let mut deep = json!(1);
+        for _ in 0..40 {
+            deep = json!([deep]);
+        }
+        let payload = admin.mutate("createCompany", "company", json!({ "name": "x", "custom": { "j": deep } })).await;
+        assert_eq!(payload["userErrors"][0]["path"], json!(["custom", "j"]));
+        let payload = admin.mutate("createCompany", "company", json!({ "name": "x", "custom": { "r": uuid::Uuid::nil() } })).await;
+        assert_eq!(payload["userErrors"][0]["code"], "NOT_FOUND");
+    }
 }

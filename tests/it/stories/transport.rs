@@ -37,6 +37,12 @@ async fn hostile_documents_are_refused_quickly() {
     doubling.push_str(" fragment f31 on Query { __typename }");
     let deep =
         format!("{}{}", "{ companies { nodes { parent ".to_string() + &"{ parent ".repeat(40), "{ id } ".to_owned() + &"} ".repeat(43));
+    let literal = format!(
+        "mutation {{ signIn(input: {{ email: {}1{}, password: \"x\" }}) {{ session {{ id }} }} }}",
+        "[".repeat(5_000),
+        "]".repeat(5_000)
+    );
+    assert_eq!(server.anonymous().refused(&literal).await.0, "BAD_REQUEST");
     for document in [doubling, deep, "{ ...a } fragment a on Query { ...a }".to_owned()] {
         assert_eq!(admin.refused(&document).await.0, "BAD_REQUEST");
     }

@@ -1,0 +1,108 @@
+//! Connections, lent for one transaction each.
+//!
+//! sqlx's pool opens and bounds the connections. It also asks a connection, each time it is given
+//! back, whether it still lives: one more round trip and one more task for every request. So idle
+//! connections stay here, and only those whose transaction did not end well go back to sqlx, to be
+//! closed. Whoever finds an idle connection dead takes the next one.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use sqlx::pool::PoolConnection;
+use sqlx::{AssertSqlSafe, Connection, Database, Executor, Pool};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// How long a request waits for a connection.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+pub(super) struct Home<DB: Database> {
+    pool: Pool<DB>,
+    idle: Mutex<Vec<PoolConnection<DB>>>,
+    /// As many as the pool has connections: whoever has one finds one idle, or may open one.
+    permits: Arc<Semaphore>,
+}
+
+/// A connection in a transaction.
+pub(super) struct Lease<DB: Database> {
+    connection: Option<PoolConnection<DB>>,
+    home: Arc<Home<DB>>,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl<DB: Database> Home<DB>
+where
+    for<'c> &'c mut DB::Connection: Executor<'c, Database = DB>,
+{
+    pub fn new(pool: Pool<DB>) -> Arc<Self> {
+        let size = usize::try_from(pool.options().get_max_connections()).unwrap_or(1);
+        Arc::new(Self { pool, idle: Mutex::default(), permits: Arc::new(Semaphore::new(size)) })
+    }
+
+    pub fn pool(&self) -> &Pool<DB> {
+        &self.pool
+    }
+
+    /// Begins a transaction with these statements, in one round trip.
+    pub async fn begin(self: &Arc<Self>, sql: &str) -> Result<Lease<DB>, sqlx::Error> {
+        let waiting = tokio::time::timeout(PATIENCE, self.permits.clone().acquire_owned()).await;
+        let permit = waiting.map_err(|_| sqlx::Error::PoolTimedOut)?.map_err(|_| sqlx::Error::PoolClosed)?;
+        loop {
+            let (mut connection, fresh) = match self.take_idle() {
+                Some(idle) => (idle, false),
+                None => (self.pool.acquire().await?, true),
+            };
+            match sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut *connection).await {
+                Ok(_) => return Ok(Lease { connection: Some(connection), home: self.clone(), _permit: permit }),
+                Err(error) => {
+                    connection.close_on_drop();
+                    if fresh {
+                        return Err(error);
+                    }
+                }
+            }
+        }
+    }
+
+    fn take_idle(&self) -> Option<PoolConnection<DB>> {
+        if self.pool.is_closed() {
+            return None;
+        }
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop()
+    }
+
+    pub async fn close(&self) {
+        let idle = std::mem::take(&mut *self.idle.lock().unwrap_or_else(PoisonError::into_inner));
+        for connection in idle {
+            // What cannot be closed politely is gone already.
+            let _ = connection.detach().close().await;
+        }
+        self.pool.close().await;
+    }
+}
+
+impl<DB: Database> Lease<DB>
+where
+    for<'c> &'c mut DB::Connection: Executor<'c, Database = DB>,
+{
+    pub fn connection(&mut self) -> Result<&mut DB::Connection, sqlx::Error> {
+        self.connection.as_deref_mut().ok_or(sqlx::Error::WorkerCrashed)
+    }
+
+    /// Ends the transaction with `COMMIT` or `ROLLBACK` and gives the connection back.
+    pub async fn end(mut self, sql: &'static str) -> Result<(), sqlx::Error> {
+        sqlx::raw_sql(sql).execute(self.connection()?).await?;
+        if let Some(connection) = self.connection.take() {
+            self.home.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+        }
+        Ok(())
+    }
+}
+
+impl<DB: Database> Drop for Lease<DB> {
+    /// Not ended: nobody knows what the connection is doing. The database rolls back when it closes.
+    fn drop(&mut self) {
+        if let Some(mut connection) = self.connection.take() {
+            connection.close_on_drop();
+        }
+    }
+}
