@@ -1,5 +1,6 @@
 //! HTTP: `/graphql`, the schema, the explorer, health.
 
+mod body;
 mod explorer;
 mod handlers;
 

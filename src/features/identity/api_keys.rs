@@ -4,7 +4,7 @@ use entity::{Micros, api_key};
 use sea_orm::{ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder};
 use uuid::Uuid;
 
-use super::{Caller, Identity, digest, new_secret, refused, same};
+use super::{Caller, Identity, Known, digest, new_secret, refused, same};
 use crate::error::Result;
 use crate::infra::db::{Mode, Scope};
 use crate::platform::{Actor, ActorKind, Ctx};
@@ -62,7 +62,7 @@ impl Identity {
         Ok(keys)
     }
 
-    pub(super) async fn caller_of_key(&self, credential: &str) -> Result<Caller> {
+    pub(super) async fn caller_of_key(&self, credential: &str) -> Result<Known> {
         let (workspace, id, secret) = parse(credential).ok_or_else(refused)?;
         let tx = self.db.begin(&Scope::workspace(workspace), Mode::Read).await?;
         let found = api_key::Entity::find_by_id((workspace, id)).one(&tx).await?;
@@ -74,9 +74,9 @@ impl Identity {
         let key = found.filter(usable).ok_or_else(refused)?;
         if !self.is_fresh(id) {
             self.note_use(&key, now).await?;
-            self.good.insert(id, now);
         }
-        Ok(Caller { workspace, member: None, user: None, actor: Actor { kind: ActorKind::ApiKey, id: Some(id) }, session: None })
+        let caller = Caller { workspace, member: None, user: None, actor: Actor { kind: ActorKind::ApiKey, id: Some(id) }, session: None };
+        Ok(Known { id, expires_at: key.expires_at.unwrap_or(Micros(i64::MAX)), caller })
     }
 
     /// Remembers, now and then, that a key is in use.

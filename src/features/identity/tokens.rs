@@ -10,7 +10,7 @@ use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::refused;
+use super::{expired, refused};
 use crate::error::{Error, Result};
 
 /// What an access token says.
@@ -75,7 +75,7 @@ impl SigningKeys {
         validation.required_spec_claims.clear();
         let claims = jsonwebtoken::decode::<Claims>(token, &self.decoding, &validation).map_err(|_| refused())?.claims;
         if claims.exp <= now.0 / 1_000_000 {
-            return Err(Error::unauthenticated("The access token has expired. Use `refreshSession`."));
+            return Err(expired());
         }
         Ok(claims)
     }

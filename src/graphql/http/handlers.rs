@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use async_graphql::parser::types::{DocumentOperations, ExecutableDocument, OperationType, VariableDefinition};
-use async_graphql::{BatchResponse, Name, Positioned, Response as Answer, ServerError, Value};
-use async_graphql_axum::{GraphQLRequest, GraphQLResponse, rejection::GraphQLRejection};
+use async_graphql::{Name, Positioned, Response as Answer, ServerError, Value};
+use async_graphql_axum::{GraphQLRequest, rejection::GraphQLRejection};
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use super::Server;
+use super::body::respond;
 use crate::error::{Error, Result};
 use crate::graphql::check::{check, check_text, check_value};
 use crate::graphql::errors::server_error;
@@ -79,7 +80,7 @@ async fn answer(server: &Server, headers: &HeaderMap, mut request: async_graphql
         Err(Unfit::Document(error)) => {
             let mut answer = Answer::from_errors(vec![*error]);
             name_codes(&mut answer);
-            return with_schema(GraphQLResponse::from(answer).into_response(), &schema);
+            return with_schema(respond(&answer), &schema);
         }
     }
     let state = Arc::new(Request::new(server.app.clone(), signed));
@@ -100,7 +101,7 @@ async fn answer(server: &Server, headers: &HeaderMap, mut request: async_graphql
         micros = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX),
         "graphql"
     );
-    with_schema(GraphQLResponse(BatchResponse::Single(response)).into_response(), &schema)
+    with_schema(respond(&response), &schema)
 }
 
 /// Why a document is not executed.
@@ -185,7 +186,7 @@ async fn identify(server: &Server, headers: &HeaderMap, request_id: Option<Strin
 /// A refusal before there is anything to execute.
 fn refusal(status: StatusCode, error: &Error) -> Response {
     let answer = Answer::from_errors(vec![server_error(error) as ServerError]);
-    let mut response = GraphQLResponse::from(answer).into_response();
+    let mut response = respond(&answer);
     *response.status_mut() = status;
     if status == StatusCode::UNAUTHORIZED {
         response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
