@@ -44,27 +44,30 @@ impl Client {
         }
     }
 
-    /// Upserts some records of one type in one document; tells how many are new.
-    pub async fn upsert(&self, ty: &str, upserts: Vec<Upsert>) -> Result<usize> {
-        let one = ty.to_lowercase();
+    /// How many records carry an id of the system.
+    pub async fn count(&self, plural: &str, system: &str) -> Result<i64> {
+        let document = format!("{{ {plural}(filter: {{ externalIds: {{ system: \"{system}\" }} }}) {{ totalCount }} }}");
+        let data = self.ask(&document, json!({})).await?;
+        Ok(data[plural]["totalCount"].as_i64().unwrap_or(0))
+    }
+
+    /// Upserts some records of one type in one document.
+    pub async fn upsert(&self, ty: &str, upserts: Vec<Upsert>) -> Result<()> {
         let (mut head, mut body, mut variables) = (String::new(), String::new(), Map::new());
         for (n, upsert) in upserts.into_iter().enumerate() {
             let _ = write!(head, "$k{n}: {ty}Key!, $i{n}: {ty}Create!, ");
-            let _ =
-                write!(body, "u{n}: upsert{ty}(key: $k{n}, input: $i{n}) {{ {one} {{ version }} userErrors {{ code message path }} }} ");
+            let _ = write!(body, "u{n}: upsert{ty}(key: $k{n}, input: $i{n}) {{ userErrors {{ code message path }} }} ");
             variables.insert(format!("k{n}"), upsert.key);
             variables.insert(format!("i{n}"), upsert.input);
         }
         let data = self.ask(&format!("mutation ({head}) {{ {body} }}"), Value::Object(variables.clone())).await?;
-        let mut new = 0;
         for (alias, payload) in data.as_object().into_iter().flatten() {
             if payload["userErrors"] != json!([]) {
                 let key = &variables[&alias.replace('u', "k")];
                 return Err(format!("{ty} {key}: {}", payload["userErrors"]).into());
             }
-            new += usize::from(payload[&one]["version"] == 1);
         }
-        Ok(new)
+        Ok(())
     }
 
     /// The sum of the amounts in a stage, page by page.

@@ -58,11 +58,10 @@ async fn main() -> Result<()> {
 
     add_fields(&client, &files).await?;
     let stages = pipeline(&client).await?;
-    let members = write(&client, "Member", members(&files)).await?;
-    println!("{members}");
-    println!("{}", write(&client, "Company", companies(&files, &mut remarks)).await?);
-    println!("{} (parents)", write(&client, "Company", parents(&files, &mut remarks)).await?);
-    println!("{}", write(&client, "Deal", deals(&files, &stages, &mut remarks)).await?);
+    println!("{}", write(&client, "Member", "members", members(&files)).await?);
+    println!("{}", write(&client, "Company", "companies", companies(&files, &mut remarks)).await?);
+    println!("{} (parents)", write(&client, "Company", "companies", parents(&files, &mut remarks)).await?);
+    println!("{}", write(&client, "Deal", "deals", deals(&files, &stages, &mut remarks)).await?);
     remarks.print();
     summary(&client).await?;
     println!("\nTook {:.1} s.", begun.elapsed().as_secs_f64());
@@ -116,10 +115,16 @@ async fn add_fields(client: &Client, files: &Files) -> Result<()> {
 
 /// The pipeline with the stages of the files, and the stages' ids by name.
 async fn pipeline(client: &Client) -> Result<HashMap<String, String>> {
-    write(client, "Pipeline", vec![Upsert { key: key("pipeline"), input: json!({ "name": "Hardware sales", "position": 2 }) }]).await?;
+    write(
+        client,
+        "Pipeline",
+        "pipelines",
+        vec![Upsert { key: key("pipeline"), input: json!({ "name": "Hardware sales", "position": 2 }) }],
+    )
+    .await?;
     for (name, probability) in [("Prospecting", "20"), ("Engaging", "50")] {
         let input = json!({ "name": name, "probability": probability, "pipeline": { "key": key("pipeline") } });
-        write(client, "Stage", vec![Upsert { key: key(name), input }]).await?;
+        write(client, "Stage", "stages", vec![Upsert { key: key(name), input }]).await?;
     }
     let document = "query ($key: PipelineKey!) { pipeline(key: $key) { stages { nodes { id name } } } }";
     let data = client.ask(document, json!({ "key": key("pipeline") })).await?;
@@ -230,19 +235,18 @@ fn deal(files: &Files, line: &Opportunity, stage: &str, remarks: &mut Remarks) -
 }
 
 /// Writes records, several to a document and several documents at once; says what came of it.
-async fn write(client: &Client, ty: &str, upserts: Vec<Upsert>) -> Result<String> {
+async fn write(client: &Client, ty: &str, plural: &str, upserts: Vec<Upsert>) -> Result<String> {
     let count = upserts.len();
-    let documents: Vec<Vec<Upsert>> = {
-        let mut rest = upserts.into_iter();
-        std::iter::from_fn(|| {
-            let chunk: Vec<Upsert> = rest.by_ref().take(PER_DOCUMENT).collect();
-            (!chunk.is_empty()).then_some(chunk)
-        })
-        .collect()
-    };
-    let created: Vec<usize> = stream::iter(documents).map(|chunk| client.upsert(ty, chunk)).buffer_unordered(AT_ONCE).try_collect().await?;
-    let created: usize = created.iter().sum();
-    Ok(format!("{ty}: {count} written, {created} of them new"))
+    let before = client.count(plural, SYSTEM).await?;
+    let mut rest = upserts.into_iter();
+    let documents = std::iter::from_fn(|| {
+        let chunk: Vec<Upsert> = rest.by_ref().take(PER_DOCUMENT).collect();
+        (!chunk.is_empty()).then_some(chunk)
+    });
+    let documents: Vec<Vec<Upsert>> = documents.collect();
+    stream::iter(documents).map(|chunk| client.upsert(ty, chunk)).buffer_unordered(AT_ONCE).try_collect::<()>().await?;
+    let new = client.count(plural, SYSTEM).await? - before;
+    Ok(format!("{plural}: {count} sent, {new} new"))
 }
 
 /// The pipeline by stage, as the server tells it.

@@ -50,6 +50,8 @@ CREATE TABLE member (
 );
 CREATE INDEX member_name_fold ON member (workspace_id, name_fold, name, id);
 CREATE INDEX member_owner_id ON member (workspace_id, owner_id, id);
+CREATE INDEX member_created_at ON member (workspace_id, created_at, id);
+CREATE INDEX member_updated_at ON member (workspace_id, updated_at, id);
 "#;
 
 const COMPANY: &str = r#"
@@ -198,6 +200,9 @@ CREATE TABLE pipeline (
 );
 CREATE INDEX pipeline_position ON pipeline (workspace_id, position, id);
 CREATE INDEX pipeline_owner_id ON pipeline (workspace_id, owner_id, id);
+CREATE INDEX pipeline_name_fold ON pipeline (workspace_id, name_fold, name, id);
+CREATE INDEX pipeline_created_at ON pipeline (workspace_id, created_at, id);
+CREATE INDEX pipeline_updated_at ON pipeline (workspace_id, updated_at, id);
 "#;
 
 const STAGE: &str = r#"
@@ -231,6 +236,10 @@ CREATE TABLE stage (
 );
 CREATE INDEX stage_pipeline_id_position ON stage (workspace_id, pipeline_id, position, id);
 CREATE INDEX stage_owner_id ON stage (workspace_id, owner_id, id);
+CREATE INDEX stage_name_fold ON stage (workspace_id, name_fold, name, id);
+CREATE INDEX stage_position ON stage (workspace_id, position, id);
+CREATE INDEX stage_created_at ON stage (workspace_id, created_at, id);
+CREATE INDEX stage_updated_at ON stage (workspace_id, updated_at, id);
 "#;
 
 const DEAL: &str = r#"
@@ -399,6 +408,8 @@ CREATE TABLE tag (
 );
 CREATE INDEX tag_name_fold ON tag (workspace_id, name_fold, name, id);
 CREATE INDEX tag_owner_id ON tag (workspace_id, owner_id, id);
+CREATE INDEX tag_created_at ON tag (workspace_id, created_at, id);
+CREATE INDEX tag_updated_at ON tag (workspace_id, updated_at, id);
 "#;
 
 #[async_trait::async_trait]

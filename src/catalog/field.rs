@@ -97,7 +97,7 @@ pub struct Field {
     pub searchable: bool,
     pub unique: bool,
     pub indexed: bool,
-    /// The column that keeps the folded text, where there is one.
+    /// The column that keeps the folded text, where there is one; its own, if it is normalised.
     pub fold_column: Option<String>,
     /// The types of the object that have it; empty means all.
     pub only: &'static [&'static str],
@@ -163,6 +163,14 @@ impl Field {
     #[must_use]
     pub fn folded(mut self) -> Self {
         self.fold_column = self.column_name().map(|column| format!("{column}_fold"));
+        self.indexed = true;
+        self
+    }
+
+    /// Its text is stored in the form in which it is compared: lower case, ASCII.
+    #[must_use]
+    pub fn normalised(mut self) -> Self {
+        self.fold_column = self.column_name().map(str::to_owned);
         self.indexed = true;
         self
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use async_graphql::parser::types::{DocumentOperations, ExecutableDocument, OperationType, VariableDefinition};
-use async_graphql::{Name, Positioned, Response as Answer, ServerError, Value};
+use async_graphql::{Name, ParseRequestError, Positioned, Response as Answer, ServerError, Value};
 use async_graphql_axum::{GraphQLRequest, rejection::GraphQLRejection};
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -24,7 +24,11 @@ pub async fn post(State(server): State<Server>, headers: HeaderMap, request: Res
     match request {
         Ok(request) => answer(&server, &headers, request.into_inner(), false).await,
         Err(rejected) => {
-            let status = rejected.into_response().status();
+            let status = match &rejected.0 {
+                // The layer that bounds the body ends it with an error of reading.
+                ParseRequestError::PayloadTooLarge | ParseRequestError::Io(_) => StatusCode::PAYLOAD_TOO_LARGE,
+                _ => rejected.into_response().status(),
+            };
             let message = match status {
                 StatusCode::PAYLOAD_TOO_LARGE => "The request is larger than this server accepts.",
                 StatusCode::UNSUPPORTED_MEDIA_TYPE => "Send the request as application/json.",

@@ -63,7 +63,7 @@ pub fn definition() -> Object {
             Field::column("email", Kind::Email, "Primary e-mail", "The primary one of `emails`, normalised. Derived.")
                 .personal()
                 .read_only()
-                .indexed()
+                .normalised()
                 .searchable(),
         )
         .field(

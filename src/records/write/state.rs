@@ -68,7 +68,7 @@ fn columns(object: &Object) -> Vec<Column<'_>> {
         } else {
             push(column.to_owned(), store, &field.name, Part::Whole);
         }
-        if let Some(folded) = &field.fold_column {
+        if let Some(folded) = field.fold_column.as_ref().filter(|folded| *folded != column) {
             push(folded.clone(), Store::Text, &field.name, Part::Folded);
         }
     }
