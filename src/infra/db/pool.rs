@@ -68,7 +68,7 @@ impl Db {
         ]);
         PgPoolOptions::new()
             .max_connections(settings.max_connections)
-            .acquire_timeout(Duration::from_secs(5))
+            .acquire_timeout(Duration::from_secs(3))
             .test_before_acquire(false)
             .connect_with(options)
             .await

@@ -1,6 +1,6 @@
 //! The read path: a selection becomes a plan, the plan one statement, its rows the answer.
 //!
-//! [`plan`] turns a root field into SQL and a [`shape::Shape`]; [`filter`], [`order`] and [`page`]
+//! [`plan`] turns a root field into SQL and a shape ([`shape`]); [`filter`], [`order`] and [`page`]
 //! are its parts. [`shape`] writes the answer's JSON straight from the rows, with no value in
 //! between. On both databases a root field is one statement, whatever it selects: to-one relations
 //! are joins whose columns stand flat in the row, to-many lists are correlated sub-selects that
