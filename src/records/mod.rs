@@ -1,7 +1,7 @@
 //! The one door: every read and every write of a record goes through here, standard and custom
 //! alike, whoever asks. A [`Ctx`] comes first in everything: without one, no query can be built.
 //!
-//! Reading ([`read`]): selection, plan, one statement, shape. Writing ([`write`]): input, rules,
+//! Reading ([`mod@read`]): selection, plan, one statement, shape. Writing ([`mod@write`]): input, rules,
 //! statement, change log, commit. Both are driven by the [`crate::catalog`]; no object has code here.
 
 pub mod keys;
