@@ -92,6 +92,7 @@ impl Config {
                 settings[*section][*key] = value;
             }
         }
+        check_values(&settings)?;
         let config: Self = settings.try_into().map_err(|e: toml::de::Error| Wrong(e.message().to_owned()))?;
         config.check()?;
         Ok(config)
@@ -141,6 +142,28 @@ const VARIABLES: &[(&str, &str, &str)] = &[
     ("KITH_LOG", "log", "filter"),
 ];
 
+/// What serde would refuse without naming the key.
+fn check_values(settings: &toml::Table) -> Result<(), Wrong> {
+    for (section, table) in settings {
+        for (key, value) in table.as_table().into_iter().flatten() {
+            let wrong = |right: &str| {
+                let variable = VARIABLES.iter().find(|(_, of, name)| of == section && name == key);
+                let variable = variable.map(|(name, ..)| format!(" ({name})")).unwrap_or_default();
+                Err(Wrong(format!("{section}.{key}{variable}: {value} is not right: expected {right}.")))
+            };
+            match (key.as_str(), value) {
+                ("listen", toml::Value::String(text)) if text.parse::<std::net::SocketAddr>().is_err() => {
+                    return wrong("an address and a port, for example \"127.0.0.1:4000\"");
+                }
+                ("format", toml::Value::String(text)) if text != "text" && text != "json" => return wrong("\"text\" or \"json\""),
+                (_, toml::Value::Integer(number)) if u32::try_from(*number).is_err() => return wrong("a number from 0 to 4294967295"),
+                _ => {}
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Reads a variable as the type that the setting has.
 fn parse(old: &toml::Value, text: &str) -> Result<toml::Value, &'static str> {
     Ok(match old {
@@ -189,7 +212,13 @@ mod tests {
         assert_eq!(wrong, "DATABASE_MAX_CONNECTIONS: `many` is not right: expected a whole number.");
         let wrong = load("DATABASE_URL", "mysql://x").unwrap_err().to_string();
         assert!(wrong.contains("expected postgres://"), "{wrong}");
-        assert!(load("KITH_LISTEN", "nowhere").is_err());
+        let wrong = load("KITH_LISTEN", "nowhere").unwrap_err().to_string();
+        assert_eq!(
+            wrong,
+            "server.listen (KITH_LISTEN): \"nowhere\" is not right: expected an address and a port, for example \"127.0.0.1:4000\"."
+        );
+        assert!(load("KITH_LOG_FORMAT", "xml").unwrap_err().to_string().contains("\"text\" or \"json\""));
+        assert!(load("DATABASE_MAX_CONNECTIONS", "-1").is_err());
     }
 
     #[test]
