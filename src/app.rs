@@ -13,7 +13,7 @@ use crate::catalog::Catalog;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::features::fields::{self, Fields};
-use crate::features::identity::{Caller, Identity, Lifetimes, SigningKeys};
+use crate::features::identity::{Caller, Hasher, Identity, Lifetimes, SigningKeys};
 use crate::features::workspaces::Workspaces;
 use crate::infra::clock::Clock;
 use crate::infra::db::{Backend, Db, DbSettings, Mode, Scope};
@@ -77,9 +77,10 @@ impl App {
         };
         let standard = Arc::new(objects::standard_catalog());
         let rules = Arc::new(objects::rule_book());
+        let hasher = Hasher::default();
         Ok(Arc::new(Self {
-            identity: Identity::new(db.clone(), clock.clone(), keys, lifetimes),
-            workspaces: Workspaces { db: db.clone(), clock: clock.clone(), rules: rules.clone(), standard: standard.clone() },
+            identity: Identity::new(db.clone(), clock.clone(), keys, lifetimes, hasher.clone()),
+            workspaces: Workspaces { db: db.clone(), clock: clock.clone(), rules: rules.clone(), standard: standard.clone(), hasher },
             fields: Fields { db: db.clone(), standard: standard.clone() },
             known: Cache::new(1_000),
             config,

@@ -24,7 +24,7 @@ use crate::infra::db::Db;
 use crate::platform::{Actor, ActorKind};
 
 pub use api_keys::NewApiKey;
-pub use password::{check_strength, hash, verify};
+pub use password::{Hasher, check_strength};
 pub use sessions::{SignedIn, Tokens};
 pub use tokens::SigningKeys;
 
@@ -64,16 +64,15 @@ pub struct Identity {
     good: Cache<Uuid, Micros>,
     /// Whom a credential names, by its digest: a signature is checked once, a key looked up once.
     callers: Cache<String, Known>,
-    /// Hashing a password takes 19 MiB and a core for a while: so many at once.
-    hashing: tokio::sync::Semaphore,
+    hasher: Hasher,
 }
 
 /// How long a revoked credential may still work on a node that did not hear of it.
 const RECHECK: Duration = Duration::from_secs(10);
 
 impl Identity {
-    pub fn new(db: Db, clock: Clock, keys: SigningKeys, lifetimes: Lifetimes) -> Self {
-        Self { db, clock, keys, lifetimes, good: Cache::new(10_000), callers: Cache::new(10_000), hashing: tokio::sync::Semaphore::new(2) }
+    pub fn new(db: Db, clock: Clock, keys: SigningKeys, lifetimes: Lifetimes, hasher: Hasher) -> Self {
+        Self { db, clock, keys, lifetimes, good: Cache::new(10_000), callers: Cache::new(10_000), hasher }
     }
 
     /// Who the bearer of a credential is.

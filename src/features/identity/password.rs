@@ -1,7 +1,11 @@
 //! Passwords: argon2id (RFC 9106) with the library's defaults, which follow OWASP's advice.
 
+use std::sync::Arc;
+
 use argon2::Argon2;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier, phc::PasswordHash};
+
+use tokio::sync::Semaphore;
 
 use crate::error::{Error, Result};
 
@@ -21,14 +25,38 @@ pub fn check_strength(password: &str) -> std::result::Result<(), String> {
     Ok(())
 }
 
-/// The hash to keep. Takes tens of milliseconds by design: call it where that blocks nobody.
-pub fn hash(password: &str) -> Result<String> {
+/// Hashes and verifies, a few at once: each takes 19 MiB and a core for tens of milliseconds, by design.
+#[derive(Clone)]
+pub struct Hasher {
+    permits: Arc<Semaphore>,
+}
+
+impl Default for Hasher {
+    fn default() -> Self {
+        Self { permits: Arc::new(Semaphore::new(2)) }
+    }
+}
+
+impl Hasher {
+    /// The hash to keep of a password.
+    pub async fn hash(&self, password: String) -> Result<String> {
+        let _permit = self.permits.acquire().await.map_err(Error::fault)?;
+        tokio::task::spawn_blocking(move || hash(&password)).await.map_err(Error::fault)?
+    }
+
+    /// Whether the password belongs to the hash. Without a hash it takes as long and says no.
+    pub async fn verify(&self, password: String, kept: Option<String>) -> Result<bool> {
+        let _permit = self.permits.acquire().await.map_err(Error::fault)?;
+        tokio::task::spawn_blocking(move || verify(&password, kept.as_deref())).await.map_err(Error::fault)
+    }
+}
+
+fn hash(password: &str) -> Result<String> {
     let hash = Argon2::default().hash_password(password.as_bytes());
     hash.map(|hash| hash.to_string()).map_err(|e| Error::fault(format!("password hash: {e}")))
 }
 
-/// Whether the password belongs to the hash. Without a hash it takes as long and says no.
-pub fn verify(password: &str, kept: Option<&str>) -> bool {
+fn verify(password: &str, kept: Option<&str>) -> bool {
     let of = kept.unwrap_or(NOBODYS);
     let Ok(parsed) = PasswordHash::new(of) else { return false };
     Argon2::default().verify_password(password.as_bytes(), &parsed).is_ok() && kept.is_some()

@@ -5,8 +5,8 @@ use sea_orm::{ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, Into
 use uuid::Uuid;
 
 use super::tokens::Claims;
-use super::{Identity, digest, new_secret, password, refused, same};
-use crate::error::{Error, Result};
+use super::{Identity, digest, new_secret, refused, same};
+use crate::error::Result;
 use crate::infra::db::{Mode, Scope, Tx};
 
 const REFRESH_PREFIX: &str = "kith_refresh";
@@ -39,7 +39,7 @@ impl Identity {
         let user = user_account::Entity::find().filter(user_account::Column::Email.eq(email)).one(&tx).await?;
         tx.commit().await?;
         let kept = user.as_ref().and_then(|user| user.password_hash.clone());
-        if !self.verify_password(password.to_owned(), kept).await? {
+        if !self.hasher.verify(password.to_owned(), kept).await? {
             return Ok(SignedIn::Refused);
         }
         let Some(user) = user else { return Ok(SignedIn::Refused) };
@@ -53,11 +53,6 @@ impl Identity {
             ([], None) => Ok(SignedIn::Refused),
             (places, None) => Ok(SignedIn::ChooseWorkspace(places.iter().map(|(id, name, _)| (*id, name.clone())).collect())),
         }
-    }
-
-    async fn verify_password(&self, password: String, kept: Option<String>) -> Result<bool> {
-        let _permit = self.hashing.acquire().await.map_err(Error::fault)?;
-        tokio::task::spawn_blocking(move || password::verify(&password, kept.as_deref())).await.map_err(Error::fault)
     }
 
     /// The workspaces where a user is an active member: id, name, member.

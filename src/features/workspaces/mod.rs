@@ -46,6 +46,7 @@ pub struct Workspaces {
     pub clock: Clock,
     pub rules: Arc<RuleBook>,
     pub standard: Arc<Catalog>,
+    pub hasher: identity::Hasher,
 }
 
 impl Workspaces {
@@ -110,7 +111,7 @@ impl Workspaces {
         let password = new.admin_password.clone();
         if let Some(known) = known {
             let kept = known.password_hash.clone();
-            let fits = tokio::task::spawn_blocking(move || identity::verify(&password, kept.as_deref())).await.map_err(Error::fault)?;
+            let fits = self.hasher.verify(password, kept).await?;
             let refuse = UserError::new(
                 UserErrorCode::Taken,
                 &["email"],
@@ -118,7 +119,7 @@ impl Workspaces {
             );
             return if fits { Ok((known.id, None)) } else { Err(refuse.into()) };
         }
-        let hash = tokio::task::spawn_blocking(move || identity::hash(&password)).await.map_err(Error::fault)??;
+        let hash = self.hasher.hash(password).await?;
         let id = self.clock.new_id();
         let row = user_account::Model {
             id,

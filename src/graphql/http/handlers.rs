@@ -65,9 +65,12 @@ pub struct GetParameters {
     operation_name: Option<String>,
 }
 
+/// As much of a caller's own request id as the log keeps.
+const LONGEST_ID: usize = 128;
+
 async fn answer(server: &Server, headers: &HeaderMap, mut request: async_graphql::Request, get: bool) -> Response {
     let begun = Instant::now();
-    let id = headers.get("x-request-id").and_then(|id| id.to_str().ok()).map(str::to_owned);
+    let id = headers.get("x-request-id").and_then(|id| id.to_str().ok()).map(|id| id.chars().take(LONGEST_ID).collect::<String>());
     let (signed, schema) = match identify(server, headers, id.clone()).await {
         Ok(found) => found,
         Err(error @ Error::Refused(_)) => return refusal(StatusCode::UNAUTHORIZED, &error),
