@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use serde_json::Value as Json;
 
 use crate::error::{Result, UserErrorCode};
-use crate::objects::{pipeline, stage};
+use crate::objects::stage;
 use crate::records::write::{Draft, Rules, Unit};
 
 pub struct DealRules;
@@ -37,7 +37,7 @@ impl Rules for DealRules {
 async fn choose_stage(unit: &mut Unit<'_>, draft: &mut Draft) -> Result<()> {
     let moved = draft.changed("pipeline") && !draft.was_given("stage");
     match (draft.reference("pipeline"), draft.reference("stage")) {
-        (Some(pipeline), Some(_)) if moved => {
+        (Some(pipeline), stage) if moved || stage.is_none() => {
             let first = stage::first_of(unit, pipeline).await?;
             draft.set("stage", first.map(|id| id.to_string()));
         }
@@ -46,15 +46,11 @@ async fn choose_stage(unit: &mut Unit<'_>, draft: &mut Draft) -> Result<()> {
                 draft.set("pipeline", stage.reference("pipeline").map(|id| id.to_string()));
             }
         }
-        (given, None) => {
-            let chosen = match given {
-                Some(given) => Some(given),
-                None => pipeline::default(unit).await?,
-            };
-            let Some(pipeline) = chosen else { return Ok(()) };
-            let first = stage::first_of(unit, pipeline).await?;
-            draft.set("pipeline", pipeline.to_string());
-            draft.set("stage", first.map(|id| id.to_string()));
+        (None, None) => {
+            if let Some((stage, pipeline)) = stage::first_of_default(unit).await? {
+                draft.set("pipeline", pipeline.to_string());
+                draft.set("stage", stage.to_string());
+            }
         }
         _ => {}
     }

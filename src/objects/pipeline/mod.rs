@@ -4,4 +4,4 @@ mod definition;
 mod rules;
 
 pub use definition::definition;
-pub use rules::{PipelineRules, default};
+pub use rules::PipelineRules;

@@ -62,7 +62,7 @@ fn unexpected(rejected: Rejected) -> Error {
 }
 
 /// The pipeline that deals without one go to.
-pub async fn default(unit: &Unit<'_>) -> Result<Option<Uuid>> {
+async fn default(unit: &Unit<'_>) -> Result<Option<Uuid>> {
     let yes = if unit.tx.backend() == Backend::Postgres { "TRUE" } else { "1" };
     let sql = format!(
         "SELECT id FROM pipeline WHERE workspace_id = $1 AND is_default = {yes} AND deleted_at IS NULL ORDER BY position, id LIMIT 1"

@@ -4,4 +4,4 @@ mod definition;
 mod rules;
 
 pub use definition::definition;
-pub use rules::{Sibling, StageRules, first_of, move_stage, of_pipeline};
+pub use rules::{StageRules, first_of, first_of_default, move_stage};

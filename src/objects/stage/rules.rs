@@ -65,14 +65,14 @@ impl Rules for StageRules {
 }
 
 /// A stage as its neighbours see it.
-pub struct Sibling {
-    pub id: Uuid,
-    pub position: i64,
-    pub kind: String,
+struct Sibling {
+    id: Uuid,
+    position: i64,
+    kind: String,
 }
 
 /// The stages of a pipeline, in order.
-pub async fn of_pipeline(unit: &Unit<'_>, pipeline: Uuid) -> Result<Vec<Sibling>> {
+async fn of_pipeline(unit: &Unit<'_>, pipeline: Uuid) -> Result<Vec<Sibling>> {
     let sql =
         "SELECT id, position, type FROM stage WHERE workspace_id = $1 AND pipeline_id = $2 AND deleted_at IS NULL ORDER BY position, id";
     let rows = unit.tx.fetch_all(sql, vec![unit.ctx.workspace.into(), pipeline.into()]).await?;
@@ -90,6 +90,15 @@ pub async fn of_pipeline(unit: &Unit<'_>, pipeline: Uuid) -> Result<Vec<Sibling>
 pub async fn first_of(unit: &Unit<'_>, pipeline: Uuid) -> Result<Option<Uuid>> {
     let stages = of_pipeline(unit, pipeline).await?;
     Ok(stages.iter().find(|stage| stage.kind == "OPEN").map(|stage| stage.id))
+}
+
+/// Where a deal begins when nothing is said: the first open stage of the default pipeline, and that pipeline.
+pub async fn first_of_default(unit: &Unit<'_>) -> Result<Option<(Uuid, Uuid)>> {
+    let sql = "SELECT s.id, s.pipeline_id FROM stage s \
+               JOIN pipeline p ON p.workspace_id = s.workspace_id AND p.id = s.pipeline_id AND p.deleted_at IS NULL \
+               WHERE s.workspace_id = $1 AND p.is_default = $2 AND s.type = 'OPEN' AND s.deleted_at IS NULL ORDER BY s.position, s.id LIMIT 1";
+    let Some(row) = unit.tx.fetch_optional(sql, vec![unit.ctx.workspace.into(), true.into()]).await? else { return Ok(None) };
+    Ok(row.uuid(0)?.zip(row.uuid(1)?))
 }
 
 /// Open stages go before the won and lost ones.
