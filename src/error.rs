@@ -12,9 +12,7 @@ use uuid::Uuid;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Code {
     Unauthenticated,
-    Forbidden,
     BadRequest,
-    NotFound,
     Timeout,
 }
 
@@ -22,9 +20,7 @@ impl Code {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Unauthenticated => "UNAUTHENTICATED",
-            Self::Forbidden => "FORBIDDEN",
             Self::BadRequest => "BAD_REQUEST",
-            Self::NotFound => "NOT_FOUND",
             Self::Timeout => "TIMEOUT",
         }
     }

@@ -59,17 +59,6 @@ impl Catalog {
     pub fn object(&self, name: &str) -> &Arc<Object> {
         self.objects.get(name).unwrap_or_else(|| panic!("the catalog has no object {name}"))
     }
-
-    /// The object of a GraphQL type, and the variant where the type is one of several.
-    pub fn by_type(&self, type_name: &str) -> Option<(&Arc<Object>, Option<&'static Variant>)> {
-        self.objects.values().find_map(|object| {
-            if object.type_name == type_name {
-                return Some((object, None));
-            }
-            let variant = object.variants.as_ref()?.types.iter().find(|variant| variant.type_name == type_name)?;
-            Some((object, Some(variant)))
-        })
-    }
 }
 
 /// What every record has.

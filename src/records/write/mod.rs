@@ -123,10 +123,6 @@ impl<'a> Unit<'a> {
         self.rules.get(object.name.as_str()).cloned()
     }
 
-    pub fn has_changes(&self) -> bool {
-        !self.changes.is_empty()
-    }
-
     /// How many changes there are so far: a mark to go back to.
     pub fn mark(&self) -> usize {
         self.changes.len()
