@@ -62,9 +62,7 @@ impl Relation {
     }
 
     pub fn children(name: &str, object: &str, column: &str, label: &str, help: &str) -> Self {
-        let mut relation = Self::new(name, Target::Object(object.to_owned()), Via::Children(column.to_owned()), label, help);
-        relation.read_only = true;
-        relation
+        Self::new(name, Target::Object(object.to_owned()), Via::Children(column.to_owned()), label, help)
     }
 
     pub fn links(name: &str, target: Target, kind: &'static str, from: bool, label: &str, help: &str) -> Self {

@@ -3,7 +3,7 @@
 use async_graphql::{Context, Json, Object, Result, SimpleObject};
 
 use super::values::ObjectName;
-use crate::catalog::{self, Kind, Target, Via};
+use crate::catalog::{self, Kind, Target};
 use crate::graphql::errors::field_error;
 use crate::graphql::request;
 
@@ -229,7 +229,7 @@ fn describe_relation(relation: &catalog::Relation) -> RelationDescription {
         many: relation.to_one().is_none(),
         has_role: relation.has_role,
         required: relation.required,
-        writable: !relation.read_only && !matches!(relation.via, Via::Children(_)),
+        writable: !relation.read_only,
     }
 }
 

@@ -385,16 +385,6 @@ fn objects(types: &mut Types<'_>) {
             plain("path", "[String!]!", "Where in the input; empty for the input as a whole."),
         ],
     );
-    types.input(
-        "LinkUpdate",
-        "New role, title or primacy of a link that is there.",
-        [
-            input("id", "ID!", "The linked record."),
-            input("role", "String", "The new role; null clears it."),
-            input("title", "String", "The new title; null clears it."),
-            input("primary", "Boolean", "Whether it is the primary one."),
-        ],
-    );
     types.input("AnyRecordConnect", "A record to link, of any object.", [input("id", "ID!", "The record.")]);
     types.input(
         "AnyRecordLinksInput",

@@ -1,12 +1,14 @@
 //! GraphQL types made from a catalog.
 //!
 //! Everything here speaks to async-graphql's registry, through [`meta`]: `common` has what is the
-//! same everywhere, `records` the types of one object, `roots` the root fields and their meaning.
+//! same everywhere, `records` the types of one object,
+//! `writes` its inputs and payloads, `roots` the root fields and their meaning.
 
 mod common;
 mod meta;
 mod records;
 mod roots;
+mod writes;
 
 pub use meta::object;
 pub use roots::{Mutation, Of, Query, Roots, Verb, add_types, roots};

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use async_graphql::registry::{MetaField, Registry};
 
 use super::meta::{Fields, Types, field, fields, input, input_with_default, plain};
-use super::records::{Names, common_fields, concrete_types, connection, list_arguments, names, validate_only};
+use super::records::{Names, common_fields, concrete_types, connection, list_arguments, names};
+use super::writes::validate_only;
 use super::{common, records};
 use crate::catalog::{Catalog, Object, Variant};
 use crate::infra::text::pascal_case;

@@ -39,7 +39,7 @@ async fn choose_stage(unit: &mut Unit<'_>, draft: &mut Draft) -> Result<()> {
     match (draft.reference("pipeline"), draft.reference("stage")) {
         (Some(pipeline), stage) if moved || stage.is_none() => {
             let first = stage::first_of(unit, pipeline).await?;
-            draft.set("stage", first.map(|id| id.to_string()));
+            draft.set("stage", first.map(|stage| stage.id.to_string()));
         }
         (_, Some(id)) if !draft.was_given("pipeline") => {
             if let Some(stage) = unit.look_up("stage", id).await? {
@@ -47,9 +47,9 @@ async fn choose_stage(unit: &mut Unit<'_>, draft: &mut Draft) -> Result<()> {
             }
         }
         (None, None) => {
-            if let Some((stage, pipeline)) = stage::first_of_default(unit).await? {
-                draft.set("pipeline", pipeline.to_string());
-                draft.set("stage", stage.to_string());
+            if let Some(stage) = stage::first_of_default(unit).await? {
+                draft.set("pipeline", stage.reference("pipeline").map(|id| id.to_string()));
+                draft.set("stage", stage.id.to_string());
             }
         }
         _ => {}

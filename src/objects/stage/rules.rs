@@ -1,6 +1,8 @@
 //! What is always true of a stage: it stays in its pipeline, has a place in it, and a pipeline
 //! keeps a won and a lost one.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use serde_json::json;
 use uuid::Uuid;
@@ -87,18 +89,19 @@ async fn of_pipeline(unit: &Unit<'_>, pipeline: Uuid) -> Result<Vec<Sibling>> {
 }
 
 /// The stage in which a deal begins: the first open one.
-pub async fn first_of(unit: &Unit<'_>, pipeline: Uuid) -> Result<Option<Uuid>> {
-    let stages = of_pipeline(unit, pipeline).await?;
-    Ok(stages.iter().find(|stage| stage.kind == "OPEN").map(|stage| stage.id))
+pub async fn first_of(unit: &mut Unit<'_>, pipeline: Uuid) -> Result<Option<Arc<Loaded>>> {
+    let first = "SELECT s.id FROM stage s WHERE s.workspace_id = $1 AND s.pipeline_id = $2 AND s.type = 'OPEN' AND s.deleted_at IS NULL \
+                 ORDER BY s.position, s.id LIMIT 1";
+    unit.look_up_by("stage", first, vec![pipeline.into()]).await
 }
 
-/// Where a deal begins when nothing is said: the first open stage of the default pipeline, and that pipeline.
-pub async fn first_of_default(unit: &Unit<'_>) -> Result<Option<(Uuid, Uuid)>> {
-    let sql = "SELECT s.id, s.pipeline_id FROM stage s \
-               JOIN pipeline p ON p.workspace_id = s.workspace_id AND p.id = s.pipeline_id AND p.deleted_at IS NULL \
-               WHERE s.workspace_id = $1 AND p.is_default = $2 AND s.type = 'OPEN' AND s.deleted_at IS NULL ORDER BY s.position, s.id LIMIT 1";
-    let Some(row) = unit.tx.fetch_optional(sql, vec![unit.ctx.workspace.into(), true.into()]).await? else { return Ok(None) };
-    Ok(row.uuid(0)?.zip(row.uuid(1)?))
+/// Where a deal begins when nothing is said: the first open stage of the default pipeline.
+pub async fn first_of_default(unit: &mut Unit<'_>) -> Result<Option<Arc<Loaded>>> {
+    let first = "SELECT s.id FROM stage s \
+                 JOIN pipeline p ON p.workspace_id = s.workspace_id AND p.id = s.pipeline_id AND p.deleted_at IS NULL \
+                 WHERE s.workspace_id = $1 AND p.is_default = $2 AND s.type = 'OPEN' AND s.deleted_at IS NULL \
+                 ORDER BY s.position, s.id LIMIT 1";
+    unit.look_up_by("stage", first, vec![true.into()]).await
 }
 
 /// Open stages go before the won and lost ones.

@@ -23,6 +23,21 @@ pub struct OrderKey {
     pub nullable: bool,
     /// What the key is in the API, so that a cursor of another order is told apart.
     pub name: String,
+    /// Where its value stands.
+    pub place: Place,
+}
+
+/// Where the value of an order's key stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// In a column of the list's own table.
+    Column,
+    /// In its document of custom fields.
+    Document,
+    /// There too, and in this column of `field_index` for this field.
+    Index { field: Uuid, column: &'static str },
+    /// In a table that is joined.
+    Joined,
 }
 
 /// A value of a cursor; none is null.

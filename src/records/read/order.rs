@@ -3,9 +3,9 @@
 use sea_orm::Value;
 use serde_json::Value as Json;
 
-use super::cursor::{OrderKey, Position};
+use super::cursor::{OrderKey, Place, Position};
 use super::node::{Planner, Scope};
-use crate::catalog::{Field, Object, Store, Target};
+use crate::catalog::{Field, Object, Source, Store, Target};
 use crate::error::{Error, Result};
 use crate::records::sql::{Sql, all_of, any_of};
 
@@ -35,7 +35,7 @@ impl Planner<'_> {
         keys.retain(|key| seen.insert(key.name.clone()));
         let descending = keys.last().is_some_and(|key| key.descending);
         let expression = format!("{}.id", scope.alias);
-        keys.push(OrderKey { slot: 0, store: Store::Uuid, expression, descending, nulls_first: false, nullable: false, name: "id".into() });
+        keys.push(key(expression, Store::Uuid, descending, false, false, "id".into(), Place::Column));
         Ok(keys)
     }
 
@@ -75,8 +75,8 @@ impl Planner<'_> {
         }
         let (descending, nulls_first) = direction(value.as_str().unwrap_or("ASC"));
         if name.as_str() == "id" {
-            let key = key(format!("{alias}.id"), Store::Uuid, descending, nulls_first, alias != scope.alias, path);
-            keys.push(key);
+            let place = if alias == scope.alias { Place::Column } else { Place::Joined };
+            keys.push(key(format!("{alias}.id"), Store::Uuid, descending, nulls_first, place == Place::Joined, path, place));
             return Ok(());
         }
         let field = object.fields.get(name.as_str()).filter(|field| field.kind.sortable());
@@ -101,16 +101,26 @@ impl Planner<'_> {
         let Some(field) = field else { return };
         let raw = self.sql.field(alias, field);
         let nullable = field.nullable || alias != scope.alias;
+        let place = match &field.source {
+            _ if alias != scope.alias => Place::Joined,
+            Source::Column(_) => Place::Column,
+            Source::Custom { id } if field.indexed && field.kind.store() != Store::Bool => {
+                Place::Index { field: *id, column: if field.kind.store() == Store::Int { "number" } else { "\"text\"" } }
+            }
+            Source::Custom { .. } => Place::Document,
+        };
         if field.kind.folds() {
             let folded = field.fold_column.as_ref().map_or_else(|| Sql::fold(&raw), |column| format!("{alias}.{column}"));
-            keys.push(key(folded, Store::Text, descending, nulls_first, nullable, format!("{name}.folded")));
+            keys.push(key(folded, Store::Text, descending, nulls_first, nullable, format!("{name}.folded"), place.clone()));
         }
+        // The index has the folded text.
+        let place = if field.kind.folds() && matches!(place, Place::Index { .. }) { Place::Document } else { place };
         let raw = if field.kind.store() == Store::Text && field.is_custom() && self.sql.is_postgres() {
             format!("({raw}) COLLATE \"C\"")
         } else {
             raw
         };
-        keys.push(key(raw, field.kind.store(), descending, nulls_first, nullable, name.to_owned()));
+        keys.push(key(raw, field.kind.store(), descending, nulls_first, nullable, name.to_owned(), place));
     }
 
     /// The rows after a position. Null stands last (or first) as the key says, and equals itself.
@@ -162,8 +172,8 @@ impl Planner<'_> {
     }
 }
 
-fn key(expression: String, store: Store, descending: bool, nulls_first: bool, nullable: bool, name: String) -> OrderKey {
-    OrderKey { slot: 0, store, expression, descending, nulls_first, nullable, name }
+fn key(expression: String, store: Store, descending: bool, nulls_first: bool, nullable: bool, name: String, place: Place) -> OrderKey {
+    OrderKey { slot: 0, store, expression, descending, nulls_first, nullable, name, place }
 }
 
 /// How a list is sorted when its caller does not say: as people would lay it out.

@@ -1,9 +1,11 @@
 //! One page of a list: where it begins, how long it is, and the select that reads it.
 
+use sea_orm::Value;
 use serde_json::Value as Json;
+use uuid::Uuid;
 
 use super::connection::PageShape;
-use super::cursor::{self, OrderKey};
+use super::cursor::{self, OrderKey, Place};
 use super::node::{Planner, Scope};
 use super::order::{order_by, reversed};
 use crate::catalog::Object;
@@ -39,8 +41,9 @@ impl Planner<'_> {
         let (keys, position) = (page.keys.as_slice(), page.position.as_ref());
         let alias = &scope.alias;
         let joins = scope.joins.concat();
-        let own = |key: &OrderKey| key.expression.starts_with(&format!("{alias}."));
-        let split = keys.first().is_some_and(|key| key.nullable && !key.nulls_first) && keys.iter().all(own);
+        let split =
+            keys.first().is_some_and(|key| key.nullable && !key.nulls_first && matches!(key.place, Place::Column | Place::Index { .. }))
+                && keys.iter().all(|key| key.place != Place::Joined);
         if !split {
             let mut conditions = conditions.to_vec();
             if let Some(position) = position {
@@ -60,12 +63,17 @@ impl Planner<'_> {
         let known: Vec<OrderKey> =
             keys.iter().map(|key| OrderKey { nullable: key.nullable && !same_field(key, first), ..key.clone() }).collect();
         if !in_nulls {
-            let mut conditions = conditions.to_vec();
-            conditions.push(format!("{} IS NOT NULL", first.expression));
-            if let Some(position) = position {
-                conditions.push(self.after(&known, position));
-            }
-            branches.push(branch(object, alias, &conditions, &known, limit));
+            branches.push(match &first.place {
+                Place::Index { field, column } => self.index_branch(object, alias, conditions, (*field, column), known, position, limit),
+                _ => {
+                    let mut conditions = conditions.to_vec();
+                    conditions.push(format!("{} IS NOT NULL", first.expression));
+                    if let Some(position) = position {
+                        conditions.push(self.after(&known, position));
+                    }
+                    branch(object, alias, &conditions, &known, limit)
+                }
+            });
         }
         let rest: Vec<OrderKey> = keys.iter().filter(|key| !same_field(key, first)).cloned().collect();
         let mut conditions = conditions.to_vec();
@@ -77,6 +85,44 @@ impl Planner<'_> {
         branches.push(branch(object, alias, &conditions, &rest, limit));
         let union = branches.join(" UNION ALL ");
         format!("SELECT {columns} FROM (SELECT * FROM ({union}) u LIMIT {limit}) {alias}{joins} ORDER BY {} LIMIT {limit}", order_by(keys))
+    }
+
+    /// The rows with a value of an indexed custom field, read in the order of its index.
+    #[expect(clippy::too_many_arguments, reason = "a page's parts, which only this branch needs apart")]
+    fn index_branch(
+        &mut self,
+        object: &Object,
+        alias: &str,
+        conditions: &[String],
+        (field, column): (Uuid, &str),
+        mut keys: Vec<OrderKey>,
+        position: Option<&cursor::Position>,
+        limit: usize,
+    ) -> String {
+        let index = self.sql.alias();
+        let field = self.sql.bind(field);
+        keys[0].expression = format!("{index}.{column}");
+        if let Some(id) = keys.last_mut() {
+            id.expression = format!("{index}.record_id");
+        }
+        let mut conditions = conditions.to_vec();
+        conditions.push(format!("{index}.workspace_id = $1 AND {index}.field_id = {field} AND {index}.{column} IS NOT NULL"));
+        if let Some(position) = position {
+            // Days are text in the index.
+            let as_indexed = |value: &Option<Value>| match value {
+                Some(Value::ChronoDate(Some(day))) => Some(day.to_string().into()),
+                other => other.clone(),
+            };
+            let position = position.iter().map(as_indexed).collect();
+            conditions.push(self.after(&keys, &position));
+        }
+        format!(
+            "SELECT * FROM (SELECT {alias}.* FROM field_index {index} JOIN {} {alias} ON {alias}.workspace_id = $1 AND {alias}.id = {index}.record_id \
+             WHERE {} ORDER BY {} LIMIT {limit}) b",
+            object.table,
+            all_of(&conditions),
+            order_by(&keys)
+        )
     }
 
     /// Gives the keys of the order a place in the row, for cursors.

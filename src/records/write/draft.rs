@@ -6,7 +6,9 @@ use std::sync::Arc;
 use serde_json::{Map, Value as Json};
 use uuid::Uuid;
 
+use super::children::ChildEdit;
 use super::links::LinkEdit;
+use super::references::Unchecked;
 use super::state::State;
 use crate::catalog::{Object, Source};
 use crate::error::{UserError, UserErrorCode};
@@ -23,6 +25,9 @@ pub struct Draft {
     /// What the caller gave, by API name; custom fields as `custom.<name>`.
     pub given: BTreeSet<String>,
     pub(super) links: Vec<LinkEdit>,
+    pub(super) children: Vec<ChildEdit>,
+    /// References by id that nobody has looked at yet.
+    pub(super) unchecked: Vec<Unchecked>,
     pub errors: Vec<UserError>,
     /// Where in the whole input this draft's part stands.
     pub(super) path: Vec<String>,

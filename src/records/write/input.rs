@@ -5,7 +5,9 @@
 use serde_json::{Map, Value as Json};
 use uuid::Uuid;
 
+use super::children;
 use super::links::{self, LinkEdit};
+use super::references::{Unchecked, not_found};
 use super::{Draft, Rejected, Unit, verbs};
 use crate::catalog::{Field, Kind, Object, Relation, Target, Via};
 use crate::error::{Error, Result, UserError, UserErrorCode};
@@ -65,7 +67,15 @@ impl Unit<'_> {
                     draft.set(&relation.name, Json::Null);
                 } else {
                     let target = self.catalog.object(target).clone();
-                    match self.resolve(&target, value, path).await {
+                    let resolved = match id_of(value) {
+                        Some(id) => {
+                            let path = [path, vec!["id".to_owned()]].concat();
+                            draft.unchecked.push(Unchecked { target: target.name.clone(), id, path });
+                            Ok(id)
+                        }
+                        None => self.resolve(&target, value, path).await,
+                    };
+                    match resolved {
                         Ok(id) => draft.set(&relation.name, id.to_string()),
                         Err(Rejected::User { errors, .. }) => draft.errors.extend(errors),
                         Err(failed) => return Err(failed),
@@ -76,6 +86,10 @@ impl Unit<'_> {
             (Via::Link { .. }, _) if !value.is_null() => {
                 let edits = links::read(draft, relation, value);
                 draft.links.extend(edits);
+            }
+            (Via::Children(_), _) if !value.is_null() => {
+                let edits = children::read(draft, self.catalog, relation, value);
+                draft.children.extend(edits);
             }
             _ => {}
         }
@@ -134,11 +148,22 @@ impl Unit<'_> {
                     let to = match connect.target {
                         Some(ref target) => {
                             let target = self.catalog.object(target).clone();
-                            self.resolve(&target, &connect.reference, connect.path.clone()).await?
+                            let other = self.resolve(&target, &connect.reference, connect.path.clone()).await?;
+                            if let Some(changes) = connect.record.as_ref().and_then(Json::as_object) {
+                                self.require_link(draft.id, connect.kind, connect.from, other, &connect.path).await?;
+                                let path = [connect.path.as_slice(), &["record".to_owned()]].concat();
+                                Box::pin(verbs::update(self, &target, None, other, changes, None, path)).await?;
+                            }
+                            other
                         }
                         None => self.resolve_any(&connect.reference, &connect.path).await?,
                     };
                     self.connect(draft, &connect, to).await?;
+                }
+                LinkEdit::Delete { kind, from, target, other, path } => {
+                    self.require_link(draft.id, kind, from, other, &path).await?;
+                    let target = self.catalog.object(&target).clone();
+                    Box::pin(self.delete(&target, None, other)).await.map_err(|rejected| rejected.within(&path))?;
                 }
                 LinkEdit::Disconnect { kind, from, relation, other } => self.disconnect(draft, kind, from, &relation, other).await?,
             }
@@ -159,8 +184,11 @@ impl Unit<'_> {
     }
 }
 
-fn not_found(target: &Object, path: &[String]) -> UserError {
-    UserError::new(UserErrorCode::NotFound, &[], format!("There is no such {}.", target.label.to_lowercase())).within(path)
+/// The id of a reference that is nothing but one.
+fn id_of(reference: &Json) -> Option<Uuid> {
+    let mut members = reference.as_object()?.iter().filter(|(_, value)| !value.is_null());
+    let (Some((name, id)), None) = (members.next(), members.next()) else { return None };
+    if name == "id" { Uuid::parse_str(id.as_str()?).ok() } else { None }
 }
 
 /// Parses one value into the draft, or notes what is wrong with it.
@@ -245,13 +273,22 @@ fn is_empty(value: &Json) -> bool {
 
 /// Notes every required value that is still missing.
 pub(super) fn check_required(draft: &mut Draft) {
-    // Where a rule refused, what it would have derived is missing for no fault of the caller's.
-    if draft.errors.iter().any(|error| error.code == UserErrorCode::RuleRefused) {
+    // Where a rule refused or a reference led nowhere, what would have been derived is missing for
+    // no fault of the caller's.
+    if draft.errors.iter().any(|error| matches!(error.code, UserErrorCode::RuleRefused | UserErrorCode::NotFound)) {
         return;
     }
-    let object = draft.object.clone();
+    for (path, label) in missing(draft) {
+        let path: Vec<&str> = path.iter().map(String::as_str).collect();
+        draft.refuse(UserErrorCode::Required, &path, format!("{label} is required."));
+    }
+}
+
+/// The required values that a draft lacks: path and label.
+pub(super) fn missing(draft: &Draft) -> Vec<(Vec<String>, String)> {
+    let object = &draft.object;
     let missing = |name: &str| !draft.has(name) && !draft.errors.iter().any(|error| error.path.ends_with(&[name.to_owned()]));
-    let mut names: Vec<(Vec<String>, String)> = Vec::new();
+    let mut names = Vec::new();
     for field in object
         .fields
         .values()
@@ -270,8 +307,5 @@ pub(super) fn check_required(draft: &mut Draft) {
             names.push((vec!["custom".into(), field.name.clone()], field.label.clone()));
         }
     }
-    for (path, label) in names {
-        let path: Vec<&str> = path.iter().map(String::as_str).collect();
-        draft.refuse(UserErrorCode::Required, &path, format!("{label} is required."));
-    }
+    names
 }

@@ -1,6 +1,6 @@
 //! Links between records: read from an input, made, changed and cut.
 //!
-//! A to-many relation's input is `{ connect create update disconnect }`. Links are rows of
+//! A to-many relation's input is `{ connect create update disconnect delete }`. Links are rows of
 //! `record_link` and no fields of a record: they are logged, but do not move its version.
 
 use serde_json::{Map, Value as Json, json};
@@ -13,7 +13,20 @@ use crate::platform::changelog::{Change, ChangeKind};
 
 pub(super) enum LinkEdit {
     Connect(Connect),
-    Disconnect { kind: &'static str, from: bool, relation: String, other: Uuid },
+    Disconnect {
+        kind: &'static str,
+        from: bool,
+        relation: String,
+        other: Uuid,
+    },
+    /// The linked record itself is deleted.
+    Delete {
+        kind: &'static str,
+        from: bool,
+        target: String,
+        other: Uuid,
+        path: Vec<String>,
+    },
 }
 
 /// One link to be made, or changed where it is there already.
@@ -28,6 +41,8 @@ pub(super) struct Connect {
     pub role: Option<Json>,
     pub title: Option<Json>,
     pub primary: Option<bool>,
+    /// Changes to the linked record itself.
+    pub record: Option<Json>,
     /// Only a link that is there already is changed; none is made.
     pub existing: bool,
     pub path: Vec<String>,
@@ -48,10 +63,13 @@ pub(super) fn read(draft: &mut Draft, relation: &Relation, input: &Json) -> Vec<
         let single = std::slice::from_ref(items);
         for (index, item) in items.as_array().map_or(single, Vec::as_slice).iter().enumerate() {
             let path = [draft.path.as_slice(), &[relation.name.clone(), verb.clone(), index.to_string()]].concat();
-            if verb == "disconnect" {
-                match item.as_str().and_then(|id| Uuid::parse_str(id).ok()) {
-                    Some(other) => edits.push(LinkEdit::Disconnect { kind, from, relation: relation.name.clone(), other }),
-                    None => draft.errors.push(UserError::new(UserErrorCode::InvalidValue, &[], "An id is a UUID.").within(&path)),
+            if verb == "disconnect" || verb == "delete" {
+                match (item.as_str().and_then(|id| Uuid::parse_str(id).ok()), &target) {
+                    (Some(other), Some(target)) if verb == "delete" => {
+                        edits.push(LinkEdit::Delete { kind, from, target: target.clone(), other, path });
+                    }
+                    (Some(other), _) => edits.push(LinkEdit::Disconnect { kind, from, relation: relation.name.clone(), other }),
+                    (None, _) => draft.errors.push(UserError::new(UserErrorCode::InvalidValue, &[], "An id is a UUID.").within(&path)),
                 }
                 continue;
             }
@@ -75,6 +93,7 @@ pub(super) fn read(draft: &mut Draft, relation: &Relation, input: &Json) -> Vec<
                 role: item.get("role").cloned(),
                 title: item.get("title").filter(|_| verb != "create" || item.get("record").is_some()).cloned(),
                 primary: item.get("primary").and_then(Json::as_bool),
+                record: item.get("record").filter(|_| verb == "update").cloned(),
                 existing: verb == "update",
                 path,
             }));
@@ -101,11 +120,7 @@ impl Unit<'_> {
     pub(super) async fn connect(&mut self, draft: &Draft, link: &Connect, other: Uuid) -> Result<(), Rejected> {
         let (from, to) = if link.from { (draft.id, other) } else { (other, draft.id) };
         if link.existing {
-            let sql = "SELECT id FROM record_link WHERE workspace_id = $1 AND kind = $2 AND from_id = $3 AND to_id = $4";
-            let values = vec![self.ctx.workspace.into(), link.kind.into(), from.into(), to.into()];
-            if self.tx.fetch_optional(sql, values).await?.is_none() {
-                return Err(UserError::new(UserErrorCode::NotFound, &["id"], "There is no link to this record.").within(&link.path).into());
-            }
+            self.require_link(draft.id, link.kind, link.from, other, &link.path).await?;
         }
         let end = primary_end(link.kind);
         let scope = if end == "to_id" { to } else { from };
@@ -135,6 +150,16 @@ impl Unit<'_> {
         let after = json!({ &link.relation: { "id": other, "role": role, "title": title, "primary": link.primary.unwrap_or(false) } });
         self.log_link(draft, ChangeKind::Linked, json!({}), after);
         Ok(())
+    }
+
+    /// Refuses what is meant for a link that is not there.
+    pub(super) async fn require_link(&self, this: Uuid, kind: &str, from: bool, other: Uuid, path: &[String]) -> Result<(), Rejected> {
+        let (from, to) = if from { (this, other) } else { (other, this) };
+        let sql = "SELECT id FROM record_link WHERE workspace_id = $1 AND kind = $2 AND from_id = $3 AND to_id = $4";
+        match self.tx.fetch_optional(sql, vec![self.ctx.workspace.into(), kind.into(), from.into(), to.into()]).await? {
+            Some(_) => Ok(()),
+            None => Err(UserError::new(UserErrorCode::NotFound, &["id"], "There is no link to this record.").within(path).into()),
+        }
     }
 
     /// The link is there: what was given of role, title and primary replaces what it had.

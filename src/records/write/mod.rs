@@ -7,9 +7,12 @@
 //! comes back as [`UserError`]s; nothing is written then.
 
 mod bulk;
+mod children;
 mod draft;
 mod input;
 mod links;
+mod references;
+mod removal;
 mod rows;
 mod state;
 mod verbs;
@@ -18,6 +21,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use sea_orm::Value;
 use uuid::Uuid;
 
 use crate::catalog::{Catalog, Object};
@@ -69,6 +73,18 @@ pub enum Rejected {
     Failed(Error),
 }
 
+impl Rejected {
+    /// What was wrong with a part of an input, as it is told of the whole.
+    fn within(self, path: &[String]) -> Self {
+        match self {
+            Self::User { errors, conflict } => {
+                Self::User { errors: errors.into_iter().map(|error| error.within(path)).collect(), conflict }
+            }
+            failed @ Self::Failed(_) => failed,
+        }
+    }
+}
+
 impl From<Error> for Rejected {
     fn from(error: Error) -> Self {
         Self::Failed(error)
@@ -111,7 +127,7 @@ pub struct Unit<'a> {
     rules: &'a RuleBook,
     changes: Vec<Change>,
     /// Records that rules looked at, so that a bulk of a thousand looks once.
-    seen: HashMap<(String, Uuid), Arc<Loaded>>,
+    seen: HashMap<(String, Uuid), Option<Arc<Loaded>>>,
 }
 
 impl<'a> Unit<'a> {
@@ -138,12 +154,19 @@ impl<'a> Unit<'a> {
     pub async fn look_up(&mut self, object: &str, id: Uuid) -> Result<Option<Arc<Loaded>>> {
         let key = (object.to_owned(), id);
         if let Some(known) = self.seen.get(&key) {
-            return Ok(Some(known.clone()));
+            return Ok(known.clone());
         }
         let found = state::load(self.tx, self.ctx, self.catalog.object(object), &[id], false).await?;
-        let Some(found) = found.into_iter().next().filter(|record| !record.deleted) else { return Ok(None) };
-        let found = Arc::new(found);
+        let found = found.into_iter().next().filter(|record| !record.deleted).map(Arc::new);
         self.seen.insert(key, found.clone());
+        Ok(found)
+    }
+
+    /// The record whose id a sub-select tells, as [`Unit::look_up`] does. Its first parameter is the workspace.
+    pub async fn look_up_by(&mut self, object: &str, id: &str, parameters: Vec<Value>) -> Result<Option<Arc<Loaded>>> {
+        let found = state::load_where(self.tx, self.ctx, self.catalog.object(object), &format!("id = ({id})"), parameters, false).await?;
+        let Some(found) = found.into_iter().next().filter(|record| !record.deleted).map(Arc::new) else { return Ok(None) };
+        self.seen.insert((object.to_owned(), found.id), Some(found.clone()));
         Ok(Some(found))
     }
 

@@ -10,13 +10,13 @@ use sea_orm::Value;
 use uuid::Uuid;
 
 use super::{Draft, Rejected, Unit, state};
-use crate::error::{Result, UserError, UserErrorCode};
+use crate::error::{Error, Result, UserError, UserErrorCode};
 use crate::infra::db::Backend;
 use crate::records::keys::Key;
 use crate::records::sql::Sql;
 
 impl Unit<'_> {
-    pub(super) async fn insert(&mut self, draft: &Draft) -> Result<(), Rejected> {
+    pub(super) async fn insert(&mut self, draft: &mut Draft) -> Result<(), Rejected> {
         let keys = draft.keys(&draft.now);
         let parts: [Option<Part<'_>>; 5] = [
             Some(Part::Spine),
@@ -26,7 +26,7 @@ impl Unit<'_> {
             (!keys.is_empty()).then_some(Part::Keys(&keys)),
         ];
         let parts: Vec<Part<'_>> = parts.into_iter().flatten().collect();
-        let claimed = match self.tx.backend() {
+        let (written, claimed) = match self.tx.backend() {
             Backend::Postgres => {
                 let mut sql = Sql::new(Backend::Postgres, self.ctx.workspace);
                 let mut text = String::from("WITH ");
@@ -38,9 +38,9 @@ impl Unit<'_> {
                         self.statement(draft, part, &mut sql)
                     );
                 }
-                let _ = write!(text, " SELECT count(*) FROM w{}", parts.len() - 1);
-                let row = self.tx.fetch_optional(&text, sql.values).await?;
-                row.map(|row| row.int(0)).transpose()?.flatten().unwrap_or(0)
+                let _ = write!(text, " SELECT (SELECT count(*) FROM w1), (SELECT count(*) FROM w{})", parts.len() - 1);
+                let row = self.tx.fetch_optional(&text, sql.values).await?.ok_or(sqlx::Error::RowNotFound)?;
+                (row.int(0)?.unwrap_or(0), row.int(1)?.unwrap_or(0))
             }
             Backend::Sqlite => {
                 let mut touched = 0;
@@ -49,9 +49,18 @@ impl Unit<'_> {
                     let text = self.statement(draft, part, &mut sql);
                     touched = self.tx.run(&text, sql.values).await?;
                 }
-                i64::try_from(touched).unwrap_or(0)
+                (1, i64::try_from(touched).unwrap_or(0))
             }
         };
+        if written == 0 {
+            self.verify(draft).await?;
+            let errors = std::mem::take(&mut draft.errors);
+            return Err(if errors.is_empty() {
+                Rejected::Failed(Error::fault("a reference came and went"))
+            } else {
+                Rejected::User { errors, conflict: None }
+            });
+        }
         // The last part is the keys, where there are any.
         if !keys.is_empty() && claimed < i64::try_from(keys.len()).unwrap_or(i64::MAX) {
             return Err(self.taken(draft, &keys).await?);
@@ -73,7 +82,11 @@ impl Unit<'_> {
                 let names: Vec<String> = columns.iter().map(|(name, _)| name.clone()).collect();
                 let values: Vec<Value> = columns.into_iter().map(|(_, value)| value).collect();
                 let values = sql.bind_all(values);
-                format!("INSERT INTO {} (workspace_id, id, {}) VALUES ($1, {id}, {values})", object.table, names.join(", "))
+                let into = format!("INSERT INTO {} (workspace_id, id, {})", object.table, names.join(", "));
+                match self.guard(draft, sql) {
+                    Some(guard) => format!("{into} SELECT $1, {id}, {values} WHERE {guard}"),
+                    None => format!("{into} VALUES ($1, {id}, {values})"),
+                }
             }
             Part::Search => {
                 let (title, text) = draft.search_text();

@@ -83,6 +83,13 @@ fn columns(object: &Object) -> Vec<Column<'_>> {
 
 /// Reads records; `lock` keeps others from writing them until the commit.
 pub async fn load(tx: &Tx, ctx: &Ctx, object: &Object, ids: &[Uuid], lock: bool) -> Result<Vec<Loaded>> {
+    let marks: Vec<String> = (0..ids.len()).map(|index| format!("${}", index + 2)).collect();
+    let parameters = ids.iter().map(|id| Value::from(*id)).collect();
+    load_where(tx, ctx, object, &format!("id IN ({})", marks.join(", ")), parameters, lock).await
+}
+
+/// Reads the records that a condition finds; its own parameters begin with `$2`.
+pub async fn load_where(tx: &Tx, ctx: &Ctx, object: &Object, condition: &str, parameters: Vec<Value>, lock: bool) -> Result<Vec<Loaded>> {
     let columns = columns(object);
     let names: Vec<String> = columns
         .iter()
@@ -92,16 +99,14 @@ pub async fn load(tx: &Tx, ctx: &Ctx, object: &Object, ids: &[Uuid], lock: bool)
             if column.store == Store::Json && tx.backend() == Backend::Postgres { format!("{name}::text") } else { name }
         })
         .collect();
-    let marks: Vec<String> = (0..ids.len()).map(|index| format!("${}", index + 2)).collect();
     let lock = if lock && tx.backend() == Backend::Postgres { " FOR UPDATE" } else { "" };
     let sql = format!(
-        "SELECT id, version, deleted_at, {} FROM {} WHERE workspace_id = $1 AND id IN ({}) ORDER BY id{lock}",
+        "SELECT id, version, deleted_at, {} FROM {} WHERE workspace_id = $1 AND {condition} ORDER BY id{lock}",
         names.join(", "),
         object.table,
-        marks.join(", ")
     );
     let mut values: Vec<Value> = vec![ctx.workspace.into()];
-    values.extend(ids.iter().map(|id| Value::from(*id)));
+    values.extend(parameters);
     let rows = tx.fetch_all(&sql, values).await?;
     rows.iter().map(|row| read(row, &columns)).collect()
 }

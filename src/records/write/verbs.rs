@@ -1,4 +1,4 @@
-//! The verbs on one record: create, update, upsert, delete, restore, purge.
+//! The verbs on one record: create, update, upsert; and the ground that all verbs stand on.
 
 use std::sync::Arc;
 
@@ -8,8 +8,9 @@ use uuid::Uuid;
 use super::draft::Draft;
 use super::state::{self, Loaded};
 use super::{Conflict, Outcome, Rejected, Unit, Written, input};
-use crate::catalog::{Object, Target, Variant, Via};
+use crate::catalog::{Object, Variant};
 use crate::error::{Result, UserError, UserErrorCode};
+use crate::infra::db::Backend;
 use crate::platform::changelog::{Change, ChangeKind};
 
 /// What to do when the record has changed since the caller read it.
@@ -48,6 +49,8 @@ pub(super) async fn create(
         now: Map::new(),
         given: Default::default(),
         links: Vec::new(),
+        children: Vec::new(),
+        unchecked: Vec::new(),
         errors: Vec::new(),
         path,
     };
@@ -72,7 +75,7 @@ pub(super) async fn update(
     expected: Option<(i64, OnConflict)>,
     path: Vec<String>,
 ) -> Outcome {
-    let loaded = unit.get_for_update(object, variant, id, false).await?;
+    let loaded = unit.get_for_update(object, variant, id, false).await.map_err(|rejected| rejected.within(&path))?;
     let mut draft = unit.draft_of(object, loaded, path);
     unit.apply(&mut draft, input).await?;
     if let Some((expected, on_conflict)) = expected.filter(|(expected, _)| *expected != draft.version) {
@@ -109,144 +112,6 @@ impl Unit<'_> {
         }
     }
 
-    pub async fn delete(&mut self, object: &Object, variant: Option<&'static Variant>, id: Uuid) -> Outcome {
-        let loaded = self.get_for_update(object, variant, id, false).await?;
-        if let Some(rules) = self.rules_of(object) {
-            let errors = rules.before_delete(self, &loaded).await?;
-            if !errors.is_empty() {
-                return Err(Rejected::User { errors, conflict: None });
-            }
-        }
-        self.owned(object, id, ChangeKind::Deleted).await?;
-        let draft = self.draft_of(object, loaded, Vec::new());
-        self.mark_deleted(&draft, true).await?;
-        self.drop_keys_and_search(id).await?;
-        self.log(&draft, ChangeKind::Deleted, draft.version + 1, Map::new(), Map::new());
-        Ok(Written { id })
-    }
-
-    /// Brings a deleted record back, with its links and keys.
-    pub async fn restore(&mut self, object: &Object, variant: Option<&'static Variant>, id: Uuid) -> Outcome {
-        let loaded = self.get_for_update(object, variant, id, true).await?;
-        let was_deleted = loaded.deleted;
-        let mut draft = self.draft_of(object, loaded, Vec::new());
-        if was_deleted {
-            self.check_restore(&mut draft).await?;
-            self.owned(object, id, ChangeKind::Restored).await?;
-            self.mark_deleted(&draft, false).await?;
-            self.claim(&draft, &draft.keys(&draft.now)).await?;
-            self.write_search(&draft).await?;
-            self.log(&draft, ChangeKind::Restored, draft.version + 1, Map::new(), Map::new());
-        }
-        Ok(Written { id })
-    }
-
-    /// Removes a record for good. What points at it is unlinked; where that cannot be, it is refused.
-    pub async fn purge(&mut self, object: &Object, variant: Option<&'static Variant>, id: Uuid) -> Outcome {
-        let loaded = self.get_for_update(object, variant, id, true).await?;
-        if let Some(rules) = self.rules_of(object) {
-            let errors = rules.before_delete(self, &loaded).await?;
-            if !errors.is_empty() {
-                return Err(Rejected::User { errors, conflict: None });
-            }
-        }
-        self.owned(object, id, ChangeKind::Purged).await?;
-        self.unlink(object, id).await?;
-        let draft = self.draft_of(object, loaded, Vec::new());
-        self.erase(&object.table, id).await?;
-        self.log(&draft, ChangeKind::Purged, draft.version + 1, draft.before.clone(), Map::new());
-        Ok(Written { id })
-    }
-
-    /// A record comes back only to a place that is still there.
-    async fn check_restore(&mut self, draft: &mut Draft) -> Result<(), Rejected> {
-        let object = draft.object.clone();
-        for relation in object.relations.values().filter(|relation| relation.required) {
-            let Target::Object(target) = &relation.target else { continue };
-            let there = match draft.reference(&relation.name) {
-                Some(id) => self.look_up(target, id).await?.is_some(),
-                None => false,
-            };
-            if !there {
-                let message = format!("Its {} is gone; restore that first.", relation.label.to_lowercase());
-                draft.refuse(UserErrorCode::RuleRefused, &["id"], message);
-            }
-        }
-        if let Some(rules) = self.rules_of(&object) {
-            rules.before_restore(self, draft).await?;
-        }
-        match std::mem::take(&mut draft.errors) {
-            errors if errors.is_empty() => Ok(()),
-            errors => Err(Rejected::User { errors, conflict: None }),
-        }
-    }
-
-    /// Records that belong to this one alone go where it goes: a pipeline's stages.
-    async fn owned(&mut self, object: &Object, id: Uuid, kind: ChangeKind) -> Result<(), Rejected> {
-        for relation in object.relations.values().filter(|relation| relation.owned) {
-            let (Via::Children(column), Target::Object(target)) = (&relation.via, &relation.target) else { continue };
-            let target = self.catalog.object(target).clone();
-            // What was deleted together, at the same instant, comes back together.
-            let which = match kind {
-                ChangeKind::Deleted => " AND deleted_at IS NULL".to_owned(),
-                ChangeKind::Restored => {
-                    format!(" AND deleted_at = (SELECT deleted_at FROM {} WHERE workspace_id = $1 AND id = $2)", object.table)
-                }
-                _ => String::new(),
-            };
-            let sql = format!("SELECT id FROM {} WHERE workspace_id = $1 AND {column} = $2{which}", target.table);
-            for row in self.tx.fetch_all(&sql, vec![self.ctx.workspace.into(), id.into()]).await? {
-                let Some(child) = row.uuid(0)? else { continue };
-                let loaded = self.get_for_update(&target, None, child, true).await?;
-                let draft = self.draft_of(&target, loaded, Vec::new());
-                match kind {
-                    ChangeKind::Purged => {
-                        Box::pin(self.unlink(&target, child)).await?;
-                        self.erase(&target.table, child).await?;
-                    }
-                    ChangeKind::Restored => {
-                        self.mark_deleted(&draft, false).await?;
-                        self.claim(&draft, &draft.keys(&draft.now)).await?;
-                        self.write_search(&draft).await?;
-                    }
-                    _ => {
-                        self.mark_deleted(&draft, true).await?;
-                        self.drop_keys_and_search(child).await?;
-                    }
-                }
-                self.log(&draft, kind, draft.version + 1, Map::new(), Map::new());
-            }
-        }
-        Ok(())
-    }
-
-    /// Clears every to-one relation that leads to a record.
-    async fn unlink(&mut self, object: &Object, id: Uuid) -> Result<(), Rejected> {
-        let catalog = self.catalog;
-        for other in catalog.objects() {
-            for relation in other.relations.values() {
-                let (Via::Column(column), Target::Object(target)) = (&relation.via, &relation.target) else { continue };
-                if *target != object.name {
-                    continue;
-                }
-                let sql = format!("SELECT id FROM {} WHERE workspace_id = $1 AND {column} = $2 AND id <> $2", other.table);
-                let rows = self.tx.fetch_all(&sql, vec![self.ctx.workspace.into(), id.into()]).await?;
-                if relation.required && !rows.is_empty() {
-                    let message = format!("{} {} still belong to it.", rows.len(), other.plural_label.to_lowercase());
-                    return Err(UserError::new(UserErrorCode::RuleRefused, &["id"], message).into());
-                }
-                for row in rows {
-                    let Some(pointing) = row.uuid(0)? else { continue };
-                    let loaded = self.get_for_update(other, None, pointing, true).await?;
-                    let mut draft = self.draft_of(other, loaded, Vec::new());
-                    draft.set(&relation.name, Json::Null);
-                    self.write_change(&draft).await?;
-                }
-            }
-        }
-        Ok(())
-    }
-
     /// The same id again is the same record; another object's id is taken.
     async fn created_before(
         &mut self,
@@ -266,7 +131,7 @@ impl Unit<'_> {
         }
     }
 
-    async fn get_for_update(
+    pub(super) async fn get_for_update(
         &mut self,
         object: &Object,
         variant: Option<&'static Variant>,
@@ -279,7 +144,7 @@ impl Unit<'_> {
         })
     }
 
-    fn draft_of(&self, object: &Object, loaded: Loaded, path: Vec<String>) -> Draft {
+    pub(super) fn draft_of(&self, object: &Object, loaded: Loaded, path: Vec<String>) -> Draft {
         Draft {
             object: Arc::clone(self.catalog.object(&object.name)),
             id: loaded.id,
@@ -289,6 +154,8 @@ impl Unit<'_> {
             before: loaded.state,
             given: Default::default(),
             links: Vec::new(),
+            children: Vec::new(),
+            unchecked: Vec::new(),
             errors: Vec::new(),
             path,
         }
@@ -300,12 +167,17 @@ impl Unit<'_> {
         if let Some(rules) = &rules {
             rules.before_save(self, &mut draft).await?;
         }
+        self.settle_known(&mut draft);
+        let by_insert = draft.is_new && self.tx.backend() == Backend::Postgres;
+        if !by_insert || !draft.errors.is_empty() || !input::missing(&draft).is_empty() {
+            self.verify(&mut draft).await?;
+        }
         input::check_required(&mut draft);
         if !draft.errors.is_empty() {
             return Err(Rejected::User { errors: draft.errors, conflict: None });
         }
         if draft.is_new {
-            self.insert(&draft).await?;
+            self.insert(&mut draft).await?;
             let (before, after) = draft.difference();
             self.log(&draft, ChangeKind::Created, 1, before, after);
         } else if draft.before != draft.now {
@@ -315,13 +187,14 @@ impl Unit<'_> {
             rules.after_save(self, &draft).await?;
         }
         self.apply_links(&mut draft).await?;
+        self.apply_children(&mut draft).await?;
         if !draft.errors.is_empty() {
             return Err(Rejected::User { errors: draft.errors, conflict: None });
         }
         Ok(Written { id: draft.id })
     }
 
-    async fn write_change(&mut self, draft: &Draft) -> Result<(), Rejected> {
+    pub(super) async fn write_change(&mut self, draft: &Draft) -> Result<(), Rejected> {
         self.update_rows(draft).await?;
         let (before, after) = draft.difference();
         self.log(draft, ChangeKind::Updated, draft.version + 1, before, after);
@@ -349,7 +222,7 @@ impl Unit<'_> {
         Box::pin(create(self, &object, None, &input, Vec::new())).await
     }
 
-    fn log(&mut self, draft: &Draft, kind: ChangeKind, version: i64, before: Map<String, Json>, after: Map<String, Json>) {
+    pub(super) fn log(&mut self, draft: &Draft, kind: ChangeKind, version: i64, before: Map<String, Json>, after: Map<String, Json>) {
         self.remember(Change {
             object: draft.object.name.clone(),
             record: draft.id,
@@ -363,7 +236,7 @@ impl Unit<'_> {
     /// The fields that others changed since the caller's version, from the change log.
     async fn check_conflict(&mut self, draft: &Draft, expected: i64, on_conflict: OnConflict) -> Result<(), Rejected> {
         let sql = "SELECT \"after\"::text, kind FROM change_log WHERE workspace_id = $1 AND record_id = $2 AND version > $3 ORDER BY seq";
-        let sql = if self.tx.backend() == crate::infra::db::Backend::Postgres { sql.to_owned() } else { sql.replace("::text", "") };
+        let sql = if self.tx.backend() == Backend::Postgres { sql.to_owned() } else { sql.replace("::text", "") };
         let rows = self.tx.fetch_all(&sql, vec![self.ctx.workspace.into(), draft.id.into(), expected.into()]).await?;
         let mut fields: Vec<String> = Vec::new();
         for row in rows {

@@ -3,7 +3,6 @@
 
 use kith::catalog::{Kind, Via};
 use kith::infra::db::{Mode, Scope};
-use kith::objects::standard_catalog;
 use kith::platform::{Access, Actor, Cause, Ctx};
 use kith::records::read::{Plan, RootQuery};
 use kith::records::selection::Selection;
@@ -34,11 +33,38 @@ fn operators(kind: Kind) -> Vec<Value> {
     }
 }
 
+/// Custom fields of every kind that can be indexed.
+const INDEXABLE: [(&str, Kind); 8] = [
+    ("TEXT", Kind::Text),
+    ("EMAIL", Kind::Email),
+    ("INTEGER", Kind::Integer),
+    ("DECIMAL", Kind::Decimal),
+    ("MONEY", Kind::Money),
+    ("DATE", Kind::Date),
+    ("DATE_TIME", Kind::DateTime),
+    ("RATING", Kind::Integer),
+];
+
+/// Adds one indexed custom field of each kind to the deals.
+async fn add_indexed_fields(admin: &crate::harness::Actor<'_>) {
+    for (kind, _) in INDEXABLE {
+        let input = json!({ "object": "DEAL", "name": format!("x{}", kind.to_lowercase().replace('_', "")), "kind": kind, "label": kind, "indexed": true });
+        let data = admin
+            .ask_with(
+                "mutation($input: CreateFieldInput!) { createField(input: $input) { userErrors { message } } }",
+                json!({ "input": input }),
+            )
+            .await;
+        assert_eq!(data["createField"]["userErrors"], json!([]));
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_operator_of_an_indexed_field_finds_an_index() {
     let server = Server::on_postgres().await;
     let admin = server.admin().await;
-    let catalog = standard_catalog();
+    add_indexed_fields(&admin).await;
+    let catalog = server.app.workspace(admin.workspace).await.unwrap().catalog.clone();
     let ctx = Ctx {
         workspace: admin.workspace,
         time_zone: chrono_tz::UTC,
@@ -70,6 +96,15 @@ async fn every_operator_of_an_indexed_field_finds_an_index() {
             without.push(format!("{} {filter}:\n{}", object.name, text.join("\n")));
         }
     };
+    let deal = catalog.object("deal").clone();
+    for (kind, standard) in INDEXABLE {
+        let name = format!("x{}", kind.to_lowercase().replace('_', ""));
+        for operator in operators(standard).into_iter().filter(|operator| {
+            standard != Kind::Date || !operator.to_string().contains("period") && !operator.to_string().contains("within")
+        }) {
+            explain(&deal, "field_id", json!({ "custom": { &name: operator } })).await;
+        }
+    }
     for object in catalog.objects() {
         for field in object.fields.values().filter(|field| field.indexed) {
             for operator in operators(field.kind) {
@@ -78,7 +113,7 @@ async fn every_operator_of_an_indexed_field_finds_an_index() {
         }
         for relation in object.relations.values() {
             if let Via::Column(column) = &relation.via {
-                explain(object, column, json!({ &relation.name: { "id": { "eq": uuid::Uuid::nil() } } })).await;
+                explain(object, column.as_str(), json!({ &relation.name: { "id": { "eq": uuid::Uuid::nil() } } })).await;
             }
         }
     }
@@ -90,7 +125,7 @@ async fn pretend_to_be_large(server: &Server, admin: &crate::harness::Actor<'_>)
     for (one, input) in [
         ("company", json!({ "name": "x" })),
         ("person", json!({ "lastName": "x" })),
-        ("deal", json!({ "name": "x" })),
+        ("deal", json!({ "name": "x", "custom": { "xtext": "x", "xinteger": 1 } })),
         ("task", json!({ "subject": "x" })),
         ("note", json!({ "title": "x" })),
         ("tag", json!({ "name": "x" })),

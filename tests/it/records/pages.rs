@@ -55,6 +55,47 @@ const ORDERS: [&str; 11] = [
 ];
 
 on_both! {
+    async fn an_index_of_a_custom_field_gives_the_order_of_its_values(server: &Server) {
+        let admin = server.admin().await;
+        let kinds = [
+            ("TEXT", json!(["b", "É", "e", "a", "e"])),
+            ("INTEGER", json!([3, -1, 20, 3, 0])),
+            ("DATE", json!(["2026-02-01", "2025-12-31", "2026-02-01", "2026-10-05", "2026-01-01"])),
+            ("DATE_TIME", json!(["2026-02-01T00:00:00Z", "2025-12-31T23:00:00Z", "2026-02-01T00:00:00Z", "2026-10-05T01:00:00Z", "2026-01-01T00:00:00Z"])),
+            ("EMAIL", json!(["b@x.example", "a@x.example", "c@x.example", "a@x.example", "d@x.example"])),
+        ];
+        let create = "mutation($input: CreateFieldInput!) { createField(input: $input) { userErrors { message } } }";
+        for (kind, _) in &kinds {
+            for indexed in [true, false] {
+                let name = format!("{}{}", kind.to_lowercase().replace('_', ""), if indexed { "Fast" } else { "" });
+                let data = admin.ask_with(create, json!({ "input": { "object": "DEAL", "name": name, "kind": kind, "label": kind, "indexed": indexed } })).await;
+                assert_eq!(data["createField"]["userErrors"], json!([]));
+            }
+        }
+        for n in 0..8 {
+            let mut custom = serde_json::Map::new();
+            for (kind, values) in &kinds {
+                // Every third one has no value.
+                let value = if n % 3 == 2 { Value::Null } else { values[n % 5].clone() };
+                let name = kind.to_lowercase().replace('_', "");
+                custom.insert(format!("{name}Fast"), value.clone());
+                custom.insert(name, value);
+            }
+            admin.create("deal", json!({ "name": format!("d{n}"), "custom": custom })).await;
+        }
+        for (kind, _) in &kinds {
+            let name = kind.to_lowercase().replace('_', "");
+            for direction in ["ASC", "DESC"] {
+                let slow = walk(&admin, &format!("[{{ custom: {{ {name}: {direction} }} }}]"), 200, false).await;
+                assert_eq!(slow.len(), 8);
+                let fast = format!("[{{ custom: {{ {name}Fast: {direction} }} }}]");
+                for (size, backward) in [(200, false), (1, false), (3, false), (3, true)] {
+                    assert_eq!(walk(&admin, &fast, size, backward).await, slow, "{fast} {size} {backward}");
+                }
+            }
+        }
+    }
+
     async fn pages_of_any_size_make_the_same_list(server: &Server) {
         let admin = server.admin().await;
         deals(&admin).await;

@@ -1,0 +1,162 @@
+//! Delete, restore, purge: what goes with a record, and what stays behind.
+
+use serde_json::{Map, Value as Json};
+use uuid::Uuid;
+
+use super::bulk::MOST_ITEMS;
+use super::{Draft, Outcome, Rejected, Unit, Written};
+use crate::catalog::{Object, Target, Variant, Via};
+use crate::error::{UserError, UserErrorCode};
+use crate::platform::changelog::ChangeKind;
+
+impl Unit<'_> {
+    pub async fn delete(&mut self, object: &Object, variant: Option<&'static Variant>, id: Uuid) -> Outcome {
+        let loaded = self.get_for_update(object, variant, id, false).await?;
+        if let Some(rules) = self.rules_of(object) {
+            let errors = rules.before_delete(self, &loaded).await?;
+            if !errors.is_empty() {
+                return Err(Rejected::User { errors, conflict: None });
+            }
+        }
+        self.owned(object, id, ChangeKind::Deleted).await?;
+        let draft = self.draft_of(object, loaded, Vec::new());
+        self.mark_deleted(&draft, true).await?;
+        self.drop_keys_and_search(id).await?;
+        self.log(&draft, ChangeKind::Deleted, draft.version + 1, Map::new(), Map::new());
+        Ok(Written { id })
+    }
+
+    /// Brings a deleted record back, with its links and keys.
+    pub async fn restore(&mut self, object: &Object, variant: Option<&'static Variant>, id: Uuid) -> Outcome {
+        let loaded = self.get_for_update(object, variant, id, true).await?;
+        let was_deleted = loaded.deleted;
+        let mut draft = self.draft_of(object, loaded, Vec::new());
+        if was_deleted {
+            self.check_restore(&mut draft).await?;
+            self.owned(object, id, ChangeKind::Restored).await?;
+            self.mark_deleted(&draft, false).await?;
+            self.claim(&draft, &draft.keys(&draft.now)).await?;
+            self.write_search(&draft).await?;
+            self.log(&draft, ChangeKind::Restored, draft.version + 1, Map::new(), Map::new());
+        }
+        Ok(Written { id })
+    }
+
+    /// Removes a record for good. What points at it is unlinked; where that cannot be, it is refused.
+    pub async fn purge(&mut self, object: &Object, variant: Option<&'static Variant>, id: Uuid) -> Outcome {
+        let loaded = self.get_for_update(object, variant, id, true).await?;
+        if let Some(rules) = self.rules_of(object) {
+            let errors = rules.before_delete(self, &loaded).await?;
+            if !errors.is_empty() {
+                return Err(Rejected::User { errors, conflict: None });
+            }
+        }
+        self.owned(object, id, ChangeKind::Purged).await?;
+        self.unlink(object, id).await?;
+        let draft = self.draft_of(object, loaded, Vec::new());
+        self.erase(&object.table, id).await?;
+        self.log(&draft, ChangeKind::Purged, draft.version + 1, draft.before.clone(), Map::new());
+        Ok(Written { id })
+    }
+
+    /// A record comes back only to a place that is still there.
+    async fn check_restore(&mut self, draft: &mut Draft) -> Result<(), Rejected> {
+        let object = draft.object.clone();
+        for relation in object.relations.values().filter(|relation| relation.required) {
+            let Target::Object(target) = &relation.target else { continue };
+            let there = match draft.reference(&relation.name) {
+                Some(id) => self.look_up(target, id).await?.is_some(),
+                None => false,
+            };
+            if !there {
+                let message = format!("Its {} is gone; restore that first.", relation.label.to_lowercase());
+                draft.refuse(UserErrorCode::RuleRefused, &["id"], message);
+            }
+        }
+        if let Some(rules) = self.rules_of(&object) {
+            rules.before_restore(self, draft).await?;
+        }
+        match std::mem::take(&mut draft.errors) {
+            errors if errors.is_empty() => Ok(()),
+            errors => Err(Rejected::User { errors, conflict: None }),
+        }
+    }
+
+    /// Records that belong to this one alone go where it goes: a pipeline's stages.
+    async fn owned(&mut self, object: &Object, id: Uuid, kind: ChangeKind) -> Result<(), Rejected> {
+        for relation in object.relations.values().filter(|relation| relation.owned) {
+            let (Via::Children(column), Target::Object(target)) = (&relation.via, &relation.target) else { continue };
+            let target = self.catalog.object(target).clone();
+            // What was deleted together, at the same instant, comes back together.
+            let which = match kind {
+                ChangeKind::Deleted => " AND deleted_at IS NULL".to_owned(),
+                ChangeKind::Restored => {
+                    format!(" AND deleted_at = (SELECT deleted_at FROM {} WHERE workspace_id = $1 AND id = $2)", object.table)
+                }
+                _ => String::new(),
+            };
+            let sql = format!("SELECT id FROM {} WHERE workspace_id = $1 AND {column} = $2{which}", target.table);
+            for row in self.tx.fetch_all(&sql, vec![self.ctx.workspace.into(), id.into()]).await? {
+                let Some(child) = row.uuid(0)? else { continue };
+                let loaded = self.get_for_update(&target, None, child, true).await?;
+                let draft = self.draft_of(&target, loaded, Vec::new());
+                match kind {
+                    ChangeKind::Purged => {
+                        Box::pin(self.unlink(&target, child)).await?;
+                        self.erase(&target.table, child).await?;
+                    }
+                    ChangeKind::Restored => {
+                        self.mark_deleted(&draft, false).await?;
+                        self.claim(&draft, &draft.keys(&draft.now)).await?;
+                        self.write_search(&draft).await?;
+                    }
+                    _ => {
+                        self.mark_deleted(&draft, true).await?;
+                        self.drop_keys_and_search(child).await?;
+                    }
+                }
+                self.log(&draft, kind, draft.version + 1, Map::new(), Map::new());
+            }
+        }
+        Ok(())
+    }
+
+    /// Clears every to-one relation that leads to a record.
+    async fn unlink(&mut self, object: &Object, id: Uuid) -> Result<(), Rejected> {
+        let catalog = self.catalog;
+        for other in catalog.objects() {
+            for relation in other.relations.values() {
+                let (Via::Column(column), Target::Object(target)) = (&relation.via, &relation.target) else { continue };
+                if *target != object.name {
+                    continue;
+                }
+                let sql = format!(
+                    "SELECT id FROM {} WHERE workspace_id = $1 AND {column} = $2 AND id <> $2 LIMIT {}",
+                    other.table,
+                    MOST_ITEMS + 1
+                );
+                let rows = self.tx.fetch_all(&sql, vec![self.ctx.workspace.into(), id.into()]).await?;
+                if relation.required && !rows.is_empty() {
+                    let message = format!("{} {} still belong to it.", rows.len(), other.plural_label.to_lowercase());
+                    return Err(UserError::new(UserErrorCode::RuleRefused, &["id"], message).into());
+                }
+                if rows.len() > MOST_ITEMS {
+                    let message = format!(
+                        "More than {MOST_ITEMS} {} point at it; unlink them first, with `update{}`.",
+                        other.plural_label.to_lowercase(),
+                        crate::infra::text::pascal_case(&other.plural)
+                    );
+                    return Err(UserError::new(UserErrorCode::Limit, &["id"], message).into());
+                }
+                for row in rows {
+                    let Some(pointing) = row.uuid(0)? else { continue };
+                    let loaded = self.get_for_update(other, None, pointing, true).await?;
+                    let mut draft = self.draft_of(other, loaded, Vec::new());
+                    draft.set(&relation.name, Json::Null);
+                    self.write_change(&draft).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
