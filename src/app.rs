@@ -15,6 +15,7 @@ use crate::error::{Error, Result};
 use crate::features::fields::{self, Fields};
 use crate::features::identity::{Caller, Hasher, Identity, Lifetimes, SigningKeys};
 use crate::features::workspaces::Workspaces;
+use crate::infra::bus::{Bus, Heard};
 use crate::infra::clock::Clock;
 use crate::infra::db::{Backend, Db, DbSettings, Mode, Scope};
 use crate::objects;
@@ -24,6 +25,7 @@ use crate::records::write::RuleBook;
 pub struct App {
     pub config: Config,
     pub db: Db,
+    pub bus: Bus,
     pub clock: Clock,
     pub identity: Identity,
     pub workspaces: Workspaces,
@@ -42,6 +44,9 @@ pub struct Known {
     pub catalog: Arc<Catalog>,
     at: Micros,
 }
+
+/// What nodes call a workspace's settings and catalog when they tell each other of a change.
+const WORKSPACE: &str = "workspace";
 
 /// How long a workspace's settings are trusted on a node that did not change them itself.
 const TRUSTED: Duration = Duration::from_secs(2);
@@ -78,17 +83,45 @@ impl App {
         let standard = Arc::new(objects::standard_catalog());
         let rules = Arc::new(objects::rule_book());
         let hasher = Hasher::default();
-        Ok(Arc::new(Self {
-            identity: Identity::new(db.clone(), clock.clone(), keys, lifetimes, hasher.clone()),
+        let bus = Bus::connect(&config.redis.url, &config.redis.prefix, Uuid::from_u128(rand::random()))
+            .await
+            .map_err(|e| StartError(format!("redis.url (REDIS_URL): cannot connect: {e}")))?;
+        let app = Arc::new(Self {
+            identity: Identity::new(db.clone(), bus.clone(), clock.clone(), keys, lifetimes, hasher.clone()),
             workspaces: Workspaces { db: db.clone(), clock: clock.clone(), rules: rules.clone(), standard: standard.clone(), hasher },
             fields: Fields { db: db.clone(), standard: standard.clone() },
             known: Cache::new(1_000),
             config,
             db,
+            bus,
             clock,
             standard,
             rules,
-        }))
+        });
+        let listener = Arc::downgrade(&app);
+        let listening = app.bus.listen(move |heard| match listener.upgrade() {
+            Some(app) => {
+                app.hear(&heard);
+                true
+            }
+            None => false,
+        });
+        listening.await.map_err(|e| StartError(format!("redis.url (REDIS_URL): cannot listen: {e}")))?;
+        Ok(app)
+    }
+
+    /// Another node changed something: what is remembered of it is not true any more.
+    fn hear(&self, heard: &Heard) {
+        match heard {
+            Heard::Changed { topic, id } if topic == WORKSPACE => {
+                self.known.remove(id);
+            }
+            Heard::Changed { id, .. } => self.identity.forget(*id),
+            Heard::Anything => {
+                self.known.clear();
+                self.identity.forget_all();
+            }
+        }
     }
 
     /// A workspace's settings and catalog, as of now or a moment ago.
@@ -112,9 +145,10 @@ impl App {
         Ok(known)
     }
 
-    /// Forgets what is remembered of a workspace, because it was changed.
-    pub fn forget_workspace(&self, id: Uuid) {
+    /// Forgets what is remembered of a workspace, here and on the other nodes, because it was changed.
+    pub async fn forget_workspace(&self, id: Uuid) {
         self.known.remove(&id);
+        self.bus.tell(WORKSPACE, id).await;
     }
 
     /// The context of a caller's request.
@@ -159,10 +193,15 @@ pub async fn migrate_down(db: &Db, steps: u32) -> Result<(), StartError> {
 }
 
 async fn check_migrated(db: &Db) -> Result<(), StartError> {
-    let behind =
-        || StartError("The database's schema is not up to date. Run `kith migrate` with DATABASE_MIGRATE_URL as its owner first.".into());
-    let applied = applied_migrations(db).await.map_err(|_| behind())?;
-    if applied < Migrator::migrations().len() { Err(behind()) } else { Ok(()) }
+    if is_migrated(db).await {
+        return Ok(());
+    }
+    Err(StartError("The database's schema is not up to date. Run `kith migrate` with DATABASE_MIGRATE_URL as its owner first.".into()))
+}
+
+/// Whether the database has taken all steps that this version knows.
+pub async fn is_migrated(db: &Db) -> bool {
+    applied_migrations(db).await.is_ok_and(|applied| applied >= Migrator::migrations().len())
 }
 
 /// How many steps the database has taken.

@@ -16,6 +16,7 @@ pub const DEFAULTS: &str = include_str!("../kith.default.toml");
 pub struct Config {
     pub server: Server,
     pub database: Database,
+    pub redis: Redis,
     pub auth: Auth,
     pub limits: Limits,
     pub log: Log,
@@ -39,6 +40,13 @@ pub struct Database {
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+pub struct Redis {
+    pub url: String,
+    pub prefix: String,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Auth {
     pub access_token_minutes: u64,
     pub refresh_token_days: u64,
@@ -53,7 +61,7 @@ pub struct Limits {
     pub depth: usize,
     pub nodes: usize,
     pub query_seconds: u64,
-    pub schema_cache: usize,
+    pub schema_cache_mib: u32,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -107,6 +115,14 @@ impl Config {
                 "database.url (DATABASE_URL): the scheme `{scheme}` is not right: expected postgres://… or sqlite://…, or nothing for the embedded database."
             )));
         }
+        let url = &self.redis.url;
+        let known = ["redis:", "rediss:", "redis+unix:", "unix:"].iter().any(|scheme| url.starts_with(scheme));
+        if !url.is_empty() && !known {
+            let scheme = url.split(':').next().unwrap_or_default();
+            return Err(Wrong(format!(
+                "redis.url (REDIS_URL): the scheme `{scheme}` is not right: expected redis://…, rediss://… or redis+unix://…, or nothing."
+            )));
+        }
         if !(1..=1_000).contains(&self.database.max_connections) {
             return Err(Wrong(format!(
                 "database.max_connections (DATABASE_MAX_CONNECTIONS): {} is not right: expected 1 to 1000.",
@@ -132,12 +148,15 @@ const VARIABLES: &[(&str, &str, &str)] = &[
     ("DATABASE_URL", "database", "url"),
     ("DATABASE_MIGRATE_URL", "database", "migrate_url"),
     ("DATABASE_MAX_CONNECTIONS", "database", "max_connections"),
+    ("REDIS_URL", "redis", "url"),
+    ("KITH_REDIS_PREFIX", "redis", "prefix"),
     ("KITH_ACCESS_TOKEN_MINUTES", "auth", "access_token_minutes"),
     ("KITH_REFRESH_TOKEN_DAYS", "auth", "refresh_token_days"),
     ("KITH_JWT_PRIVATE_KEY", "auth", "jwt_private_key"),
     ("KITH_OPEN_WORKSPACE_CREATION", "auth", "open_workspace_creation"),
     ("KITH_BODY_BYTES", "limits", "body_bytes"),
     ("KITH_QUERY_SECONDS", "limits", "query_seconds"),
+    ("KITH_SCHEMA_CACHE_MIB", "limits", "schema_cache_mib"),
     ("KITH_LOG_FORMAT", "log", "format"),
     ("KITH_LOG", "log", "filter"),
 ];

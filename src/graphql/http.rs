@@ -3,6 +3,7 @@
 mod body;
 mod explorer;
 mod handlers;
+mod health;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,7 +27,7 @@ pub struct Server {
 
 impl Server {
     pub fn new(app: Arc<App>) -> Self {
-        let schemas = Arc::new(Schemas::new(&app.standard, app.config.limits.schema_cache));
+        let schemas = Arc::new(Schemas::new(&app.standard, app.config.limits.schema_cache_mib));
         Self { app, schemas }
     }
 }
@@ -38,10 +39,11 @@ pub fn router(server: Server) -> Router {
     Router::new()
         .route("/graphql", get(handlers::get).post(handlers::post))
         .route("/schema.graphql", get(handlers::sdl))
-        .route("/healthz", get(handlers::healthz))
-        .route("/readyz", get(handlers::readyz))
+        .route("/healthz", get(health::healthz))
+        .route("/readyz", get(health::readyz))
         .merge(explorer::routes())
         .layer(RequestBodyLimitLayer::new(limit))
+        .layer(axum::middleware::map_response(handlers::too_large_as_json))
         .layer(cors)
         .layer(PropagateRequestIdLayer::new(request_id.clone()))
         .layer(SetRequestIdLayer::new(request_id, MakeRequestUuid))

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use async_graphql::{EmptySubscription, MergedObject, Schema};
+use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
@@ -31,6 +32,8 @@ pub type Api = Schema<Query, Mutation, EmptySubscription>;
 /// A schema, ready to be asked.
 pub struct WorkspaceSchema {
     pub api: Api,
+    /// How many fields and relations its objects have.
+    fields: u64,
     sdl: std::sync::OnceLock<(String, String)>,
 }
 
@@ -48,7 +51,8 @@ impl WorkspaceSchema {
         .data(Arc::new(roots))
         .disable_suggestions()
         .finish();
-        Self { api, sdl: std::sync::OnceLock::new() }
+        let fields: usize = catalog.objects().map(|object| object.all_fields().count() + object.relations.len()).sum();
+        Self { api, fields: u64::try_from(fields).unwrap_or(u64::MAX), sdl: std::sync::OnceLock::new() }
     }
 
     /// The schema in GraphQL's own language, and its hash.
@@ -65,12 +69,28 @@ impl WorkspaceSchema {
 /// The schemas in use.
 pub struct Schemas {
     standard: Arc<WorkspaceSchema>,
-    own: Cache<(Uuid, i64), Arc<WorkspaceSchema>>,
+    own: Cache<(Uuid, i64), Arc<WorkspaceSchema>, Weight>,
+}
+
+/// How many bytes a schema takes, about: measured on 50 objects of 40 fields with everything derived.
+#[derive(Clone)]
+struct Weight;
+
+const BYTES_OF_A_FIELD: u64 = 6_800;
+
+impl Weighter<(Uuid, i64), Arc<WorkspaceSchema>> for Weight {
+    fn weight(&self, _: &(Uuid, i64), schema: &Arc<WorkspaceSchema>) -> u64 {
+        schema.fields * BYTES_OF_A_FIELD
+    }
 }
 
 impl Schemas {
-    pub fn new(standard: &Arc<Catalog>, capacity: usize) -> Self {
-        Self { standard: Arc::new(WorkspaceSchema::build(standard)), own: Cache::new(capacity) }
+    /// Keeps as many schemas of workspaces with own fields as fit into so much memory.
+    pub fn new(standard: &Arc<Catalog>, mebibytes: u32) -> Self {
+        let bytes = u64::from(mebibytes) << 20;
+        let standard = Arc::new(WorkspaceSchema::build(standard));
+        let fitting = usize::try_from(bytes / (standard.fields * BYTES_OF_A_FIELD).max(1)).unwrap_or(usize::MAX);
+        Self { own: Cache::with_weighter(fitting.clamp(1, 100_000), bytes, Weight), standard }
     }
 
     pub fn standard(&self) -> &Arc<WorkspaceSchema> {

@@ -1,5 +1,6 @@
 //! What knows no CRM: the database, the clock, text.
 
+pub mod bus;
 pub mod clock;
 pub mod db;
 pub mod text;

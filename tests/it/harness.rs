@@ -49,20 +49,31 @@ impl Server {
     pub async fn on_sqlite() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}/kith.db", folder.path().display());
-        Self::start(folder, url).await
+        Self::start(folder, url, String::new()).await
     }
 
     pub async fn on_postgres() -> Self {
-        let url = postgres_database().await;
-        Self::start(tempfile::tempdir().unwrap(), url).await
+        Self::start(tempfile::tempdir().unwrap(), postgres_database().await, redis()).await
     }
 
-    async fn start(folder: tempfile::TempDir, url: String) -> Self {
+    /// Another node of the same installation: same database, same signing key, same Redis.
+    pub async fn second_node(&self) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        for file in std::fs::read_dir(&self.app.config.server.data_dir).unwrap() {
+            let file = file.unwrap();
+            std::fs::copy(file.path(), folder.path().join(file.file_name())).unwrap();
+        }
+        Self::start(folder, self.app.config.database.url.clone(), self.app.config.redis.url.clone()).await
+    }
+
+    async fn start(folder: tempfile::TempDir, url: String, redis: String) -> Self {
         let clock = Clock::fixed_at(BEGIN);
         let mut config = Config::load(None, |_| None).unwrap();
         config.server.data_dir = folder.path().to_owned();
         config.database.url = url;
         config.database.max_connections = 8;
+        config.redis.url = redis;
+        config.redis.prefix = url::Url::parse(&config.database.url).unwrap().path().to_owned();
         let app = App::start(config, clock.clone()).await.unwrap();
         let router = router(HttpServer::new(app.clone()));
         Self { app, clock, router, _folder: folder }
@@ -187,6 +198,11 @@ pub fn capital(one: &str) -> String {
 /// Every text under a key named `name`, in order.
 pub fn names(list: &Value) -> Vec<String> {
     list.as_array().unwrap().iter().map(|node| node["name"].as_str().unwrap_or_default().to_owned()).collect()
+}
+
+/// PostgreSQL's tests run with Redis, SQLite's without.
+fn redis() -> String {
+    std::env::var("KITH_TEST_REDIS").expect("KITH_TEST_REDIS names no server: run the tests with ./test")
 }
 
 const TEMPLATE: &str = "kith_template";

@@ -47,7 +47,7 @@ impl Identity {
         model.revoked_at = Set(Some(ctx.now()));
         let key = model.update(&tx).await?;
         tx.commit().await?;
-        self.good.remove(&id);
+        self.ended(id).await;
         Ok(Some(key))
     }
 

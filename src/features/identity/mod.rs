@@ -19,6 +19,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use crate::error::{Error, Result};
+use crate::infra::bus::Bus;
 use crate::infra::clock::Clock;
 use crate::infra::db::Db;
 use crate::platform::{Actor, ActorKind};
@@ -57,6 +58,7 @@ struct Known {
 /// The service behind sign-in and API keys.
 pub struct Identity {
     db: Db,
+    bus: Bus,
     clock: Clock,
     keys: SigningKeys,
     lifetimes: Lifetimes,
@@ -71,8 +73,8 @@ pub struct Identity {
 const RECHECK: Duration = Duration::from_secs(10);
 
 impl Identity {
-    pub fn new(db: Db, clock: Clock, keys: SigningKeys, lifetimes: Lifetimes, hasher: Hasher) -> Self {
-        Self { db, clock, keys, lifetimes, good: Cache::new(10_000), callers: Cache::new(10_000), hasher }
+    pub fn new(db: Db, bus: Bus, clock: Clock, keys: SigningKeys, lifetimes: Lifetimes, hasher: Hasher) -> Self {
+        Self { db, bus, clock, keys, lifetimes, good: Cache::new(10_000), callers: Cache::new(10_000), hasher }
     }
 
     /// Who the bearer of a credential is.
@@ -107,6 +109,21 @@ impl Identity {
             session: Some(claims.session),
         };
         Ok(Known { id: claims.session, expires_at: Micros(claims.exp * 1_000_000), caller })
+    }
+
+    /// A session or key is not good any more, or may not be: it is looked at again.
+    pub fn forget(&self, id: Uuid) {
+        self.good.remove(&id);
+    }
+
+    pub fn forget_all(&self) {
+        self.good.clear();
+    }
+
+    /// A session or key was ended here: the other nodes are told.
+    async fn ended(&self, id: Uuid) {
+        self.forget(id);
+        self.bus.tell("credential", id).await;
     }
 
     fn is_fresh(&self, id: Uuid) -> bool {

@@ -114,7 +114,7 @@ impl Identity {
             // Whoever knows the session but not its latest secret has an old token, or guesses.
             revoke(&tx, &found, now, "REUSED").await?;
             tx.commit().await?;
-            self.good.remove(&id);
+            self.ended(id).await;
             return Err(refused());
         }
         let fresh = new_secret();
@@ -146,7 +146,7 @@ impl Identity {
             revoke(&tx, &found, self.clock.now(), "SIGNED_OUT").await?;
         }
         tx.commit().await?;
-        self.good.remove(&id);
+        self.ended(id).await;
         Ok(())
     }
 

@@ -30,7 +30,7 @@ pub async fn post(State(server): State<Server>, headers: HeaderMap, request: Res
                 _ => rejected.into_response().status(),
             };
             let message = match status {
-                StatusCode::PAYLOAD_TOO_LARGE => "The request is larger than this server accepts.",
+                StatusCode::PAYLOAD_TOO_LARGE => TOO_LARGE,
                 StatusCode::UNSUPPORTED_MEDIA_TYPE => "Send the request as application/json.",
                 _ => "The request is not a GraphQL request as JSON: `{ \"query\": …, \"variables\": … }`.",
             };
@@ -40,6 +40,17 @@ pub async fn post(State(server): State<Server>, headers: HeaderMap, request: Res
 }
 
 /// `GET /graphql?query=…&variables=…`, for queries only.
+/// The layer that bounds bodies refuses a long one by its announced length, in plain text.
+pub async fn too_large_as_json(response: Response) -> Response {
+    let is_json = response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/"));
+    if response.status() != StatusCode::PAYLOAD_TOO_LARGE || is_json {
+        return response;
+    }
+    refusal(StatusCode::PAYLOAD_TOO_LARGE, &Error::bad_request(TOO_LARGE))
+}
+
+const TOO_LARGE: &str = "The request is larger than this server accepts.";
+
 pub async fn get(State(server): State<Server>, headers: HeaderMap, Query(parameters): Query<GetParameters>) -> Response {
     let Some(query) = parameters.query else {
         return refusal(StatusCode::BAD_REQUEST, &Error::bad_request("The parameter `query` is missing. Open `/` for the explorer."));
@@ -225,20 +236,4 @@ pub async fn sdl(State(server): State<Server>, headers: HeaderMap) -> Response {
         (header::CACHE_CONTROL, "private, no-cache".to_owned()),
     ];
     (headers, sdl.clone()).into_response()
-}
-
-/// Alive: the process answers.
-pub async fn healthz() -> &'static str {
-    "ok\n"
-}
-
-/// Ready: the database answers.
-pub async fn readyz(State(server): State<Server>) -> Response {
-    match server.app.db.ping().await {
-        Ok(()) => (StatusCode::OK, "ready\n").into_response(),
-        Err(error) => {
-            tracing::warn!("not ready: {error}");
-            (StatusCode::SERVICE_UNAVAILABLE, "database: not reachable\n").into_response()
-        }
-    }
 }

@@ -275,7 +275,7 @@ async fn payload(request: &Request, id: Option<Uuid>, errors: Vec<UserError>) ->
     let signed = request.signed().map_err(|e| field_error(&e))?;
     let mut field = None;
     if let Some(id) = id {
-        request.app.forget_workspace(signed.ctx.workspace);
+        request.app.forget_workspace(signed.ctx.workspace).await;
         let known = request.app.workspace(signed.ctx.workspace).await.map_err(|e| field_error(&e))?;
         let of = |source: &Source| matches!(source, Source::Custom { id: own } if *own == id);
         field = known.catalog.objects().find_map(|object| {

@@ -133,7 +133,7 @@ impl WorkspaceMutation {
             locale: input.locale,
         };
         let (workspace, errors) = split(request.app.workspaces.update(&signed.ctx, change).await)?;
-        request.app.forget_workspace(signed.ctx.workspace);
+        request.app.forget_workspace(signed.ctx.workspace).await;
         Ok(UpdateWorkspacePayload { workspace: workspace.map(Workspace::from), user_errors: views(errors) })
     }
 

@@ -9,33 +9,38 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use sqlx::pool::PoolConnection;
-use sqlx::{AssertSqlSafe, Connection, Database, Executor, Pool};
+use sqlx::{AssertSqlSafe, Connection, Executor, Pool};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::deadline::{Deadline, Watched};
 
 /// How long a request waits for a connection.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-pub(super) struct Home<DB: Database> {
+pub(super) struct Home<DB: Watched> {
     pool: Pool<DB>,
-    idle: Mutex<Vec<PoolConnection<DB>>>,
+    idle: Mutex<Vec<(PoolConnection<DB>, Deadline)>>,
+    /// How long a statement may run.
+    timeout: Duration,
     /// As many as the pool has connections: whoever has one finds one idle, or may open one.
     permits: Arc<Semaphore>,
 }
 
 /// A connection in a transaction.
-pub(super) struct Lease<DB: Database> {
+pub(super) struct Lease<DB: Watched> {
     connection: Option<PoolConnection<DB>>,
+    deadline: Deadline,
     home: Arc<Home<DB>>,
     _permit: OwnedSemaphorePermit,
 }
 
-impl<DB: Database> Home<DB>
+impl<DB: Watched> Home<DB>
 where
     for<'c> &'c mut DB::Connection: Executor<'c, Database = DB>,
 {
-    pub fn new(pool: Pool<DB>) -> Arc<Self> {
+    pub fn new(pool: Pool<DB>, timeout: Duration) -> Arc<Self> {
         let size = usize::try_from(pool.options().get_max_connections()).unwrap_or(1);
-        Arc::new(Self { pool, idle: Mutex::default(), permits: Arc::new(Semaphore::new(size)) })
+        Arc::new(Self { pool, idle: Mutex::default(), timeout, permits: Arc::new(Semaphore::new(size)) })
     }
 
     pub fn pool(&self) -> &Pool<DB> {
@@ -47,12 +52,17 @@ where
         let waiting = tokio::time::timeout(PATIENCE, self.permits.clone().acquire_owned()).await;
         let permit = waiting.map_err(|_| sqlx::Error::PoolTimedOut)?.map_err(|_| sqlx::Error::PoolClosed)?;
         loop {
-            let (mut connection, fresh) = match self.take_idle() {
-                Some(idle) => (idle, false),
-                None => (self.pool.acquire().await?, true),
+            let (mut connection, deadline, fresh) = match self.take_idle() {
+                Some((idle, deadline)) => (idle, deadline, false),
+                None => {
+                    let (mut connection, deadline) = (self.pool.acquire().await?, Deadline::new(self.timeout));
+                    DB::watch(&mut connection, &deadline).await?;
+                    (connection, deadline, true)
+                }
             };
+            deadline.start();
             match sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut *connection).await {
-                Ok(_) => return Ok(Lease { connection: Some(connection), home: self.clone(), _permit: permit }),
+                Ok(_) => return Ok(Lease { connection: Some(connection), deadline, home: self.clone(), _permit: permit }),
                 Err(error) => {
                     connection.close_on_drop();
                     if fresh {
@@ -63,7 +73,7 @@ where
         }
     }
 
-    fn take_idle(&self) -> Option<PoolConnection<DB>> {
+    fn take_idle(&self) -> Option<(PoolConnection<DB>, Deadline)> {
         if self.pool.is_closed() {
             return None;
         }
@@ -72,7 +82,7 @@ where
 
     pub async fn close(&self) {
         let idle = std::mem::take(&mut *self.idle.lock().unwrap_or_else(PoisonError::into_inner));
-        for connection in idle {
+        for (connection, _) in idle {
             // What cannot be closed politely is gone already.
             let _ = connection.detach().close().await;
         }
@@ -80,11 +90,13 @@ where
     }
 }
 
-impl<DB: Database> Lease<DB>
+impl<DB: Watched> Lease<DB>
 where
     for<'c> &'c mut DB::Connection: Executor<'c, Database = DB>,
 {
+    /// The connection, for one statement: its time begins now.
     pub fn connection(&mut self) -> Result<&mut DB::Connection, sqlx::Error> {
+        self.deadline.start();
         self.connection.as_deref_mut().ok_or(sqlx::Error::WorkerCrashed)
     }
 
@@ -92,13 +104,13 @@ where
     pub async fn end(mut self, sql: &'static str) -> Result<(), sqlx::Error> {
         sqlx::raw_sql(sql).execute(self.connection()?).await?;
         if let Some(connection) = self.connection.take() {
-            self.home.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+            self.home.idle.lock().unwrap_or_else(PoisonError::into_inner).push((connection, self.deadline.clone()));
         }
         Ok(())
     }
 }
 
-impl<DB: Database> Drop for Lease<DB> {
+impl<DB: Watched> Drop for Lease<DB> {
     /// Not ended: nobody knows what the connection is doing. The database rolls back when it closes.
     fn drop(&mut self) {
         if let Some(mut connection) = self.connection.take() {

@@ -5,6 +5,7 @@
 //! share one round trip. SeaORM's entities and hand-made SQL run in the same transaction, because
 //! a `Tx` is also a SeaORM connection.
 
+mod deadline;
 mod lease;
 mod pool;
 mod row;

@@ -51,7 +51,7 @@ impl Db {
         let pools = if settings.url.starts_with("sqlite:") {
             Self::open_sqlite(settings).await?
         } else {
-            Pools::Postgres(Home::new(Self::open_postgres(settings).await?))
+            Pools::Postgres(Home::new(Self::open_postgres(settings).await?, settings.statement_timeout))
         };
         Ok(Self { pools, statements: Arc::default() })
     }
@@ -95,7 +95,8 @@ impl Db {
         let write = pool(1).connect_with(options.clone()).await?;
         // More readers than this only cost memory: each has a cache of its own.
         let read = pool(settings.max_connections.clamp(2, 8)).connect_with(options).await?;
-        Ok(Pools::Sqlite { write: Home::new(write), read: Home::new(read) })
+        let timeout = settings.statement_timeout;
+        Ok(Pools::Sqlite { write: Home::new(write, timeout), read: Home::new(read, timeout) })
     }
 
     /// The URL of an embedded database in a folder, which is made if it is not there.

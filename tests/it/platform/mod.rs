@@ -2,4 +2,5 @@
 
 mod changelog;
 mod migrations;
+mod nodes;
 mod tenancy;

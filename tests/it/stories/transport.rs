@@ -97,8 +97,25 @@ async fn a_fault_is_an_id_and_nothing_else() {
     let id = error["extensions"]["faultId"].as_str().unwrap();
     assert_eq!(error["message"], format!("Something went wrong on the server. Its log has the details under {id}."));
     let (status, _, body) = server.send(Request::get("/readyz").body(Body::empty()).unwrap()).await;
-    assert_eq!((status, body.as_str()), (StatusCode::SERVICE_UNAVAILABLE, "database: not reachable\n"));
+    let told: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!((status, &told["ready"], &told["database"]), (StatusCode::SERVICE_UNAVAILABLE, &json!(false), &json!("not reachable")));
     let (status, ..) = server.send(Request::get("/healthz").body(Body::empty()).unwrap()).await;
     assert_eq!(status, StatusCode::OK);
     let _: Value = answer;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_statement_that_takes_too_long_is_ended_on_either_database() {
+    use kith::infra::db::{Db, DbSettings, Mode, Scope, is_timeout};
+    let postgres = Server::on_postgres().await.app.config.database.url.clone();
+    let count = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000000000) SELECT count(*) FROM n";
+    for url in ["sqlite::memory:".to_owned(), postgres] {
+        let settings = DbSettings { url, max_connections: 2, statement_timeout: std::time::Duration::from_millis(100) };
+        let db = Db::connect(&settings).await.unwrap();
+        for _ in 0..2 {
+            let tx = db.begin(&Scope::default(), Mode::Read).await.unwrap();
+            assert!(tx.fetch_all("SELECT 1", Vec::new()).await.is_ok());
+            assert!(is_timeout(&tx.fetch_all(count, Vec::new()).await.unwrap_err()));
+        }
+    }
 }

@@ -1,0 +1,41 @@
+//! Alive, and ready: what those ask who start, watch and balance servers.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+
+use super::Server;
+use crate::app;
+
+/// Alive: the process answers.
+pub async fn healthz() -> &'static str {
+    "ok\n"
+}
+
+/// Whether requests can be served: each part is really asked. Without Redis a node serves on, only
+/// later to hear of the others, so its absence is told but takes nobody out of service.
+pub async fn readyz(State(server): State<Server>) -> Response {
+    let app = &server.app;
+    let database = match app.db.ping().await {
+        Ok(()) => "ok",
+        Err(error) => {
+            tracing::warn!("not ready: {error}");
+            "not reachable"
+        }
+    };
+    let migrations = if database == "ok" && app::is_migrated(&app.db).await { "ok" } else { "not up to date" };
+    let redis = match app.bus.ping().await {
+        None => "not configured",
+        Some(Ok(())) => "ok",
+        Some(Err(error)) => {
+            tracing::warn!("Redis does not answer: {error}");
+            "not reachable"
+        }
+    };
+    let ready = database == "ok" && migrations == "ok";
+    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let body = json!({ "ready": ready, "database": database, "migrations": migrations, "redis": redis });
+    (status, Json(body)).into_response()
+}

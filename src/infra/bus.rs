@@ -1,0 +1,177 @@
+//! What the nodes of one installation tell each other: "look again", and nothing more.
+//!
+//! With Redis the word travels by its publish/subscribe; without it there is one node, or the others
+//! find out when what they remember runs out. A word can be lost with the connection, so whoever
+//! connects again forgets everything.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use redis::aio::{ConnectionManager, ConnectionManagerConfig, PubSub};
+use redis::{AsyncCommands as _, Client, RedisError};
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
+use uuid::Uuid;
+
+/// How long a word to the others may hold up whoever says it.
+const PATIENCE: Duration = Duration::from_millis(500);
+/// How long to wait before connecting again.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// What came from another node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// Something changed: what kind of thing, and which.
+    Changed { topic: String, id: Uuid },
+    /// Words may have been missed.
+    Anything,
+}
+
+/// The way to the other nodes; there may be none.
+#[derive(Clone, Default)]
+pub struct Bus {
+    redis: Option<Arc<Redis>>,
+}
+
+struct Redis {
+    client: Client,
+    publisher: ConnectionManager,
+    /// Tells this node's own words from those of others.
+    node: Uuid,
+    channel: String,
+    heard: watch::Sender<u64>,
+    listener: OnceLock<AbortHandle>,
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        if let Some(listener) = self.listener.get() {
+            listener.abort();
+        }
+    }
+}
+
+impl Bus {
+    /// Connects; an empty URL means that there is nobody to talk to. Installations that share a
+    /// Redis differ by their prefix.
+    pub async fn connect(url: &str, prefix: &str, node: Uuid) -> Result<Self, RedisError> {
+        if url.is_empty() {
+            return Ok(Self::default());
+        }
+        let client = Client::open(url)?;
+        let config = ConnectionManagerConfig::new()
+            .set_connection_timeout(Some(Duration::from_secs(3)))
+            .set_response_timeout(Some(PATIENCE))
+            .set_number_of_retries(1);
+        let publisher = client.get_connection_manager_with_config(config).await?;
+        let (heard, _) = watch::channel(0);
+        Ok(Self {
+            redis: Some(Arc::new(Redis {
+                client,
+                publisher,
+                node,
+                channel: format!("{prefix}:look-again"),
+                heard,
+                listener: OnceLock::new(),
+            })),
+        })
+    }
+
+    /// Tells the other nodes that something changed. They would find out later anyway, so that it
+    /// could not be told is no error of the caller's.
+    pub async fn tell(&self, topic: &str, id: Uuid) {
+        let Some(redis) = &self.redis else { return };
+        let word = format!("{} {topic} {id}", redis.node);
+        let told: Result<(), RedisError> = redis.publisher.clone().publish(&redis.channel, word).await;
+        if let Err(error) = told {
+            tracing::warn!("the other nodes were not told of {topic} {id}: {error}");
+        }
+    }
+
+    /// Hands on what others tell, until `on` says that nobody listens any more. Returns when it
+    /// listens, so that from then on nothing is missed unnoticed.
+    pub async fn listen(&self, on: impl Fn(Heard) -> bool + Send + Sync + 'static) -> Result<(), RedisError> {
+        let Some(redis) = &self.redis else { return Ok(()) };
+        let mut subscription = Some(subscribe(&redis.client, &redis.channel).await?);
+        let (client, channel, node, heard) = (redis.client.clone(), redis.channel.clone(), redis.node, redis.heard.clone());
+        let task = tokio::spawn(async move {
+            loop {
+                let attended = match subscription.take() {
+                    Some(subscription) => attend(subscription, node, &heard, &on).await,
+                    None => match subscribe(&client, &channel).await {
+                        Ok(fresh) => {
+                            subscription = Some(fresh);
+                            if !on(Heard::Anything) {
+                                return;
+                            }
+                            continue;
+                        }
+                        Err(error) => Err(error),
+                    },
+                };
+                match attended {
+                    Ok(()) => return,
+                    Err(error) => tracing::warn!("lost the word of the other nodes: {error}"),
+                }
+                tokio::time::sleep(PAUSE).await;
+            }
+        });
+        let _ = redis.listener.set(task.abort_handle());
+        Ok(())
+    }
+
+    /// Counts what was heard so far; for those who wait for a word.
+    pub fn heard(&self) -> Option<watch::Receiver<u64>> {
+        self.redis.as_ref().map(|redis| redis.heard.subscribe())
+    }
+
+    /// Whether Redis answers; none where there is none.
+    pub async fn ping(&self) -> Option<Result<(), RedisError>> {
+        let redis = self.redis.as_ref()?;
+        let mut connection = redis.publisher.clone();
+        Some(redis::cmd("PING").query_async::<()>(&mut connection).await)
+    }
+}
+
+async fn subscribe(client: &Client, channel: &str) -> Result<PubSub, RedisError> {
+    let mut subscription = client.get_async_pubsub().await?;
+    subscription.subscribe(channel).await?;
+    Ok(subscription)
+}
+
+/// Listens on one connection; ends well only when nobody wants to hear more.
+async fn attend(mut subscription: PubSub, node: Uuid, heard: &watch::Sender<u64>, on: &impl Fn(Heard) -> bool) -> Result<(), RedisError> {
+    let mut words = subscription.on_message();
+    while let Some(word) = words.next().await {
+        let text: String = word.get_payload()?;
+        let Some(change) = parse(&text, node) else { continue };
+        if !on(change) {
+            return Ok(());
+        }
+        heard.send_modify(|count| *count += 1);
+    }
+    Err(std::io::Error::from(std::io::ErrorKind::ConnectionAborted).into())
+}
+
+fn parse(text: &str, node: Uuid) -> Option<Heard> {
+    let mut parts = text.split(' ');
+    let (from, topic, id) = (parts.next()?, parts.next()?, parts.next()?);
+    if from == node.to_string() {
+        return None;
+    }
+    Some(Heard::Changed { topic: topic.to_owned(), id: id.parse().ok()? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_does_not_listen_to_itself() {
+        let (me, other, id) = (Uuid::from_u128(1), Uuid::from_u128(2), Uuid::from_u128(3));
+        assert_eq!(parse(&format!("{me} workspace {id}"), me), None);
+        assert_eq!(parse(&format!("{other} workspace {id}"), me), Some(Heard::Changed { topic: "workspace".into(), id }));
+        assert_eq!(parse("nonsense", me), None);
+    }
+}
