@@ -36,10 +36,11 @@ fn ctx() -> Ctx {
         actor: Actor::SYSTEM,
         member: None,
         user: None,
-        access: Access::Admin,
+        access: Access::System,
         cause: Cause::Request,
         clock: Clock::default(),
         request_id: None,
+        hidden: Default::default(),
     }
 }
 

@@ -12,6 +12,7 @@ use uuid::Uuid;
 use crate::catalog::Catalog;
 use crate::config::Config;
 use crate::error::{Error, Result};
+use crate::features::access::{self, AccessControl};
 use crate::features::fields::{self, Fields};
 use crate::features::identity::{Caller, Hasher, Identity, Lifetimes, SigningKeys};
 use crate::features::workspaces::Workspaces;
@@ -19,7 +20,8 @@ use crate::infra::bus::{Bus, Heard};
 use crate::infra::clock::Clock;
 use crate::infra::db::{Backend, Db, DbSettings, Mode, Scope};
 use crate::objects;
-use crate::platform::{Access, Cause, Ctx};
+use crate::platform::access::Policy;
+use crate::platform::{Access, Cause, Ctx, Hidden};
 use crate::records::write::RuleBook;
 
 pub struct App {
@@ -29,10 +31,13 @@ pub struct App {
     pub clock: Clock,
     pub identity: Identity,
     pub workspaces: Workspaces,
+    pub access: AccessControl,
     pub fields: Fields,
     pub standard: Arc<Catalog>,
     pub rules: Arc<RuleBook>,
     known: Cache<Uuid, Arc<Known>>,
+    /// What callers may see and do, by workspace and member or key; as of when.
+    policies: Cache<(Uuid, Uuid), (Micros, Arc<Policy>)>,
 }
 
 /// What is remembered of a workspace between requests.
@@ -47,6 +52,8 @@ pub struct Known {
 
 /// What nodes call a workspace's settings and catalog when they tell each other of a change.
 const WORKSPACE: &str = "workspace";
+/// And who may see and do what in it.
+const ACCESS: &str = "access";
 
 /// How long a workspace's settings are trusted on a node that did not change them itself.
 const TRUSTED: Duration = Duration::from_secs(2);
@@ -88,9 +95,11 @@ impl App {
             .map_err(|e| StartError(format!("redis.url (REDIS_URL): cannot connect: {e}")))?;
         let app = Arc::new(Self {
             identity: Identity::new(db.clone(), bus.clone(), clock.clone(), keys, lifetimes, hasher.clone()),
+            access: AccessControl { db: db.clone(), clock: clock.clone(), hasher: hasher.clone() },
             workspaces: Workspaces { db: db.clone(), clock: clock.clone(), rules: rules.clone(), standard: standard.clone(), hasher },
             fields: Fields { db: db.clone(), standard: standard.clone() },
             known: Cache::new(1_000),
+            policies: Cache::new(10_000),
             config,
             db,
             bus,
@@ -116,9 +125,11 @@ impl App {
             Heard::Changed { topic, id } if topic == WORKSPACE => {
                 self.known.remove(id);
             }
+            Heard::Changed { topic, id } if topic == ACCESS => self.policies.retain(|(workspace, _), _| workspace != id),
             Heard::Changed { id, .. } => self.identity.forget(*id),
             Heard::Anything => {
                 self.known.clear();
+                self.policies.clear();
                 self.identity.forget_all();
             }
         }
@@ -151,9 +162,32 @@ impl App {
         self.bus.tell(WORKSPACE, id).await;
     }
 
+    /// Forgets what is remembered of everybody's rights, here and on the other nodes, because roles,
+    /// teams or shares were changed.
+    pub async fn forget_access(&self, workspace: Uuid) {
+        self.policies.retain(|(of, _), _| *of != workspace);
+        self.bus.tell(ACCESS, workspace).await;
+    }
+
+    /// What a caller may see and do, as of now or a moment ago.
+    async fn policy(&self, caller: &Caller, catalog: &Catalog) -> Result<Arc<Policy>> {
+        let Some(holder) = caller.actor.id else { return Ok(Arc::default()) };
+        let (key, now) = ((caller.workspace, holder), self.clock.now());
+        let trusted = i64::try_from(TRUSTED.as_micros()).unwrap_or(0);
+        if let Some((_, policy)) = self.policies.get(&key).filter(|(at, _)| now.0 - at.0 < trusted) {
+            return Ok(policy);
+        }
+        let tx = self.db.begin(&Scope::workspace(caller.workspace), Mode::Read).await?;
+        let policy = Arc::new(access::policy(&tx, caller.workspace, catalog, holder, caller.member).await?);
+        tx.commit().await?;
+        self.policies.insert(key, (now, policy.clone()));
+        Ok(policy)
+    }
+
     /// The context of a caller's request.
     pub async fn ctx(&self, caller: &Caller, cause: Cause, request_id: Option<String>) -> Result<(Ctx, Arc<Known>)> {
         let known = self.workspace(caller.workspace).await?;
+        let policy = self.policy(caller, &known.catalog).await?;
         let ctx = Ctx {
             workspace: caller.workspace,
             time_zone: known.time_zone,
@@ -161,10 +195,11 @@ impl App {
             actor: caller.actor,
             member: caller.member,
             user: caller.user,
-            access: Access::Admin,
+            access: Access::Caller(policy),
             cause,
             clock: self.clock.clone(),
             request_id,
+            hidden: Hidden::default(),
         };
         Ok((ctx, known))
     }

@@ -12,6 +12,7 @@ use uuid::Uuid;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Code {
     Unauthenticated,
+    Forbidden,
     BadRequest,
     Timeout,
 }
@@ -20,6 +21,7 @@ impl Code {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Unauthenticated => "UNAUTHENTICATED",
+            Self::Forbidden => "FORBIDDEN",
             Self::BadRequest => "BAD_REQUEST",
             Self::Timeout => "TIMEOUT",
         }
@@ -58,6 +60,11 @@ impl Error {
 
     pub fn bad_request(message: impl Into<String>) -> Self {
         Self::refuse(Code::BadRequest, message)
+    }
+
+    /// The caller's roles do not allow it.
+    pub fn forbidden(message: impl Into<String>) -> Self {
+        Self::refuse(Code::Forbidden, message)
     }
 
     pub fn unauthenticated(message: impl Into<String>) -> Self {

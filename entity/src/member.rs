@@ -26,6 +26,9 @@ pub struct Model {
     pub time_zone: Option<String>,
     #[sea_orm(column_type = "Text", nullable)]
     pub job_title: Option<String>,
+    pub manager_id: Option<Uuid>,
+    /// The person that a portal user is.
+    pub person_id: Option<Uuid>,
     /// Counts the writes of stored fields, from 1.
     pub version: i64,
     pub created_at: Micros,

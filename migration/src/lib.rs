@@ -10,6 +10,8 @@ mod ddl;
 mod m20261122_000001_platform;
 mod m20261122_000002_records;
 mod m20261122_000003_sales_core;
+mod m20261122_000004_access;
+mod policies;
 
 pub use sea_orm_migration::prelude::{MigratorTrait, SchemaManager};
 
@@ -22,6 +24,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000001_platform::Migration),
             Box::new(m20261122_000002_records::Migration),
             Box::new(m20261122_000003_sales_core::Migration),
+            Box::new(m20261122_000004_access::Migration),
         ]
     }
 }

@@ -20,6 +20,7 @@ CREATE TABLE record (
     workspace_id UUID NOT NULL,
     id UUID NOT NULL,
     object TEXT NOT NULL,
+    owner_id UUID,
     merged_into UUID,
     deleted_at BIGINT,
     created_at BIGINT NOT NULL,
@@ -28,6 +29,7 @@ CREATE TABLE record (
     FOREIGN KEY (workspace_id, merged_into) REFERENCES record (workspace_id, id)
 );
 CREATE INDEX record_object ON record (workspace_id, object, id);
+CREATE INDEX record_owner_id ON record (workspace_id, owner_id, id);
 "#;
 
 const RECORD_KEY: &str = r#"

@@ -31,6 +31,8 @@ CREATE TABLE member (
     user_id UUID,
     time_zone TEXT,
     job_title TEXT,
+    manager_id UUID,
+    person_id UUID,
     version BIGINT NOT NULL,
     created_at BIGINT NOT NULL,
     created_by_kind TEXT NOT NULL,
@@ -46,8 +48,12 @@ CREATE TABLE member (
     PRIMARY KEY (workspace_id, id),
     FOREIGN KEY (workspace_id, id) REFERENCES record (workspace_id, id),
     FOREIGN KEY (workspace_id, owner_id) REFERENCES member (workspace_id, id),
+    FOREIGN KEY (workspace_id, manager_id) REFERENCES member (workspace_id, id),
+    FOREIGN KEY (workspace_id, person_id) REFERENCES record (workspace_id, id),
     FOREIGN KEY (user_id) REFERENCES user_account (id)
 );
+CREATE INDEX member_manager_id ON member (workspace_id, manager_id, id);
+CREATE INDEX member_person_id ON member (workspace_id, person_id, id);
 CREATE INDEX member_name_fold ON member (workspace_id, name_fold, name, id);
 CREATE INDEX member_owner_id ON member (workspace_id, owner_id, id);
 CREATE INDEX member_created_at ON member (workspace_id, created_at, id);

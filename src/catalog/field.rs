@@ -101,6 +101,8 @@ pub struct Field {
     pub fold_column: Option<String>,
     /// The types of the object that have it; empty means all.
     pub only: &'static [&'static str],
+    /// The field that it is a part of.
+    pub derived_from: Option<&'static str>,
     pub archived: bool,
     pub settings: Settings,
 }
@@ -124,6 +126,7 @@ impl Field {
             indexed: false,
             fold_column: None,
             only: &[],
+            derived_from: None,
             archived: false,
             settings: Settings::default(),
         }
@@ -150,6 +153,18 @@ impl Field {
     #[must_use]
     pub fn indexed(mut self) -> Self {
         self.indexed = true;
+        self
+    }
+
+    /// The field as permissions name it.
+    pub fn access_name(&self) -> String {
+        if self.is_custom() { format!("custom.{}", self.name) } else { self.name.clone() }
+    }
+
+    /// It tells what the other field tells: whoever may not see that does not see this.
+    #[must_use]
+    pub fn derived_from(mut self, field: &'static str) -> Self {
+        self.derived_from = Some(field);
         self
     }
 

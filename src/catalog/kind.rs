@@ -231,6 +231,11 @@ impl Kind {
         matches!(self, Self::MultiSelect | Self::Domains | Self::Emails | Self::Phones | Self::ExternalIds)
     }
 
+    /// Whether a mask leaves something of the value; what is no text is masked as a whole.
+    pub const fn masked(self) -> bool {
+        matches!(self, Self::Text | Self::LongText | Self::Email | Self::Phone)
+    }
+
     /// Whether the value is compared without regard to case and accents.
     pub const fn folds(self) -> bool {
         matches!(self, Self::Text | Self::LongText | Self::Email | Self::Url)

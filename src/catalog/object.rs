@@ -137,6 +137,9 @@ pub struct Object {
     pub custom: IndexMap<String, Field>,
     pub relations: IndexMap<String, Relation>,
     pub variants: Option<Variants>,
+    /// The kind of the links that its records follow: whoever may see what a note is about may see
+    /// the note.
+    pub follows: Option<&'static str>,
     /// The entity's columns, in its order, with nullability.
     pub columns: Vec<(String, bool)>,
 }
@@ -159,6 +162,7 @@ impl Object {
             custom: IndexMap::new(),
             relations: IndexMap::new(),
             variants: None,
+            follows: None,
             columns,
         }
     }
@@ -194,6 +198,15 @@ impl Object {
     #[must_use]
     pub fn variants(mut self, field: &'static str, types: &'static [Variant]) -> Self {
         self.variants = Some(Variants { field, types });
+        self
+    }
+
+    /// Its records are visible to whoever sees what they are linked to by this relation.
+    #[must_use]
+    pub fn follows(mut self, relation: &str) -> Self {
+        if let Some(Via::Link { kind, .. }) = self.relations.get(relation).map(|relation| &relation.via) {
+            self.follows = Some(kind);
+        }
         self
     }
 

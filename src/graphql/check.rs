@@ -12,7 +12,7 @@ use crate::config::Limits;
 use crate::error::{Code, Error, Result};
 
 /// What anybody may ask.
-const OPEN: [&str; 5] = ["__typename", "signIn", "refreshSession", "signOut", "createWorkspace"];
+const OPEN: [&str; 6] = ["__typename", "signIn", "refreshSession", "signOut", "createWorkspace", "acceptInvitation"];
 
 /// Refuses a document that is too large, too deep, or not for strangers.
 pub fn check(document: &ExecutableDocument, limits: &Limits, anonymous: bool) -> Result<()> {

@@ -13,9 +13,9 @@ use super::types::{Mutation, Of, Verb};
 use crate::error::{Error, Result, UserError, UserErrorCode};
 use crate::infra::db::{Mode, Tx};
 use crate::objects::stage;
-use crate::records::query;
 use crate::records::selection::{Merged, Selection, collect};
 use crate::records::write::{Conflict, ErrorPolicy, OnConflict, Outcome, Rejected, Unit, Written};
+use crate::records::{self, query};
 
 /// How often a write is tried when the database asks for it (deadlock, two creations at once).
 const TRIES: usize = 3;
@@ -64,6 +64,7 @@ impl Call<'_> {
 
     async fn single(&self, unit: &mut Unit<'_>, tx: &Tx, verb: Verb, validate_only: bool) -> Result<(String, bool)> {
         let outcome = self.outcome(unit, verb).await?;
+        unit.lower().await?;
         let removed = matches!(verb, Verb::Delete | Verb::Purge);
         let mut out = String::new();
         let fields = collect(&[self.selection], |_| true);
@@ -99,6 +100,7 @@ impl Call<'_> {
 
     async fn move_stage(&self, unit: &mut Unit<'_>, id: Uuid) -> Outcome {
         let after = if self.argument("after").is_null() { None } else { Some(self.id("after")?) };
+        unit.require("stage", id, records::access::Verb::Update).await?;
         stage::move_stage(unit, id, after).await?;
         Ok(Written { id })
     }
@@ -119,6 +121,7 @@ impl Call<'_> {
                 Err(Rejected::User { errors, .. }) => Err(errors),
             }
         };
+        unit.lower().await?;
         let failed = outcomes.as_ref().is_ok_and(|outcomes| outcomes.iter().any(Result::is_err));
         let keep = outcomes.is_ok() && (policy == ErrorPolicy::SkipFailed || !failed);
         let outcomes = outcomes.map(|outcomes| if keep { outcomes } else { outcomes.into_iter().map(rolled_back).collect() });

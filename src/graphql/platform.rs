@@ -1,5 +1,6 @@
 //! What is the same in every workspace, written with async-graphql's macros.
 
+mod access;
 mod describe;
 mod fields;
 mod identity;
@@ -9,11 +10,11 @@ mod workspace;
 use async_graphql::MergedObject;
 
 #[derive(MergedObject, Default)]
-pub struct PlatformQueryParts(workspace::WorkspaceQuery, identity::IdentityQuery, describe::DescribeQuery);
+pub struct PlatformQueryParts(workspace::WorkspaceQuery, identity::IdentityQuery, access::AccessQuery, describe::DescribeQuery);
 
 pub use PlatformQueryParts as PlatformQuery;
 
 #[derive(MergedObject, Default)]
-pub struct PlatformMutationParts(identity::IdentityMutation, workspace::WorkspaceMutation, fields::FieldMutation);
+pub struct PlatformMutationParts(identity::IdentityMutation, workspace::WorkspaceMutation, access::AccessMutation, fields::FieldMutation);
 
 pub use PlatformMutationParts as PlatformMutation;

@@ -1,9 +1,13 @@
 //! Who is asking, in which workspace, why and when: the first argument of every operation.
 
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
 use chrono_tz::Tz;
 use entity::Micros;
 use uuid::Uuid;
 
+use super::access::Access;
 use crate::infra::clock::Clock;
 use crate::infra::db::Scope;
 
@@ -34,13 +38,6 @@ pub struct Actor {
 
 impl Actor {
     pub const SYSTEM: Self = Self { kind: ActorKind::System, id: None };
-}
-
-/// What the caller may see and do. There is one role so far, the administrator, who may do
-/// everything in the workspace; predicates on rows and fields take their place here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Access {
-    Admin,
 }
 
 /// Why a write happens.
@@ -83,6 +80,22 @@ pub struct Ctx {
     pub cause: Cause,
     pub clock: Clock,
     pub request_id: Option<String>,
+    /// What was asked for and not shown.
+    pub hidden: Hidden,
+}
+
+/// Fields that a request asked for and that its caller may not see (whole), as `Deal.amount`.
+#[derive(Clone, Debug, Default)]
+pub struct Hidden(Arc<Mutex<BTreeSet<String>>>);
+
+impl Hidden {
+    pub fn note(&self, type_name: &str, field: &str) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(format!("{type_name}.{field}"));
+    }
+
+    pub fn list(&self) -> Vec<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+    }
 }
 
 impl Ctx {
@@ -90,7 +103,14 @@ impl Ctx {
         self.clock.now()
     }
 
+    /// For whom a transaction of this caller runs.
     pub fn scope(&self) -> Scope {
-        Scope { workspace: Some(self.workspace), user: self.user, sign_in_email: None }
+        Scope { workspace: Some(self.workspace), user: self.user, rows: self.access.rows(), ..Scope::default() }
+    }
+
+    /// For the server's own doing on behalf of this caller, who was found to have the right: every
+    /// row of the workspace.
+    pub fn system_scope(&self) -> Scope {
+        Scope { user: self.user, ..Scope::workspace(self.workspace) }
     }
 }

@@ -1,6 +1,8 @@
 //! What keeps it safe: who is calling, for which workspace, and what is remembered of every write.
 
+pub mod access;
 pub mod changelog;
 mod ctx;
 
-pub use ctx::{Access, Actor, ActorKind, Cause, Ctx};
+pub use access::Access;
+pub use ctx::{Actor, ActorKind, Cause, Ctx, Hidden};

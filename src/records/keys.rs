@@ -20,6 +20,13 @@ pub struct Key {
     pub field: String,
 }
 
+impl Key {
+    /// The field as permissions name it.
+    pub fn access_name(&self) -> String {
+        if self.name.starts_with("custom.") { format!("custom.{}", self.field) } else { self.field.clone() }
+    }
+}
+
 /// The name of a unique field in a key: of a list, its singular.
 pub fn key_argument(field: &Field) -> &str {
     if field.kind.is_list() { field.name.strip_suffix('s').unwrap_or(&field.name) } else { &field.name }

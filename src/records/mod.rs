@@ -4,6 +4,7 @@
 //! Reading ([`mod@read`]): selection, plan, one statement, shape. Writing ([`mod@write`]): input, rules,
 //! statement, change log, commit. Both are driven by the [`crate::catalog`]; no object has code here.
 
+pub mod access;
 pub mod keys;
 pub mod read;
 pub mod selection;

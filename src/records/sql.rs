@@ -1,5 +1,6 @@
 //! SQL text under construction, and the few places where the two databases differ.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use sea_orm::Value;
@@ -13,17 +14,29 @@ pub struct Sql {
     pub backend: Backend,
     pub values: Vec<Value>,
     aliases: usize,
+    /// Ids that were bound once and stand in several places.
+    ids: HashMap<Uuid, String>,
 }
 
 impl Sql {
     pub fn new(backend: Backend, workspace: Uuid) -> Self {
-        Self { backend, values: vec![workspace.into()], aliases: 0 }
+        Self { backend, values: vec![workspace.into()], aliases: 0, ids: HashMap::new() }
     }
 
     /// Takes a value and returns its place in the text.
     pub fn bind(&mut self, value: impl Into<Value>) -> String {
         self.values.push(value.into());
         format!("${}", self.values.len())
+    }
+
+    /// Takes an id that may stand in many places of the statement, once.
+    pub fn bind_once(&mut self, id: Uuid) -> String {
+        if let Some(place) = self.ids.get(&id) {
+            return place.clone();
+        }
+        let place = self.bind(id);
+        self.ids.insert(id, place.clone());
+        place
     }
 
     /// A name for one more table in this statement.

@@ -97,6 +97,30 @@ impl Server {
         Actor { server: self, credential: Some(tokens.access), workspace: made.workspace }
     }
 
+    /// Somebody who was invited by `admin` as a built-in role and signed in.
+    pub async fn member(&self, admin: &Actor<'_>, name: &str, role: &str) -> Actor<'_> {
+        self.member_with(admin, name, role, json!({})).await
+    }
+
+    pub async fn member_with(&self, admin: &Actor<'_>, name: &str, role: &str, more: Value) -> Actor<'_> {
+        let role = admin.role(role).await;
+        let email = format!("{}.{}@test.example", name.to_lowercase(), admin.workspace.simple());
+        let mut input = json!({ "name": name, "email": email, "roles": [role] });
+        input.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let invite = "mutation($input: InviteMemberInput!) { inviteMember(input: $input) { token userErrors { path message } } }";
+        let invited = admin.ask_with(invite, json!({ "input": input })).await["inviteMember"].take();
+        assert_eq!(invited["userErrors"], json!([]));
+        let accept = "mutation($input: AcceptInvitationInput!) { acceptInvitation(input: $input) { session { accessToken } userErrors { path message } } }";
+        let input = json!({ "token": invited["token"], "password": "correct horse" });
+        let accepted = self.anonymous().ask_with(accept, json!({ "input": input })).await["acceptInvitation"].take();
+        assert_eq!(accepted["userErrors"], json!([]));
+        Actor {
+            server: self,
+            credential: Some(accepted["session"]["accessToken"].as_str().unwrap().to_owned()),
+            workspace: admin.workspace,
+        }
+    }
+
     pub fn anonymous(&self) -> Actor<'_> {
         Actor { server: self, credential: None, workspace: uuid::Uuid::nil() }
     }
@@ -135,6 +159,18 @@ impl Actor<'_> {
         }
         let (_, _, body) = self.server.send(request.body(Body::from(body)).unwrap()).await;
         serde_json::from_str(&body).unwrap_or_else(|e| panic!("{e}: {body}"))
+    }
+
+    /// The id of a built-in role.
+    pub async fn role(&self, built_in: &str) -> String {
+        let roles = self.ask("{ roles { id builtIn } }").await["roles"].take();
+        let found = roles.as_array().unwrap().iter().find(|role| role["builtIn"] == built_in);
+        found.unwrap()["id"].as_str().unwrap().to_owned()
+    }
+
+    /// The actor's own member.
+    pub async fn id(&self) -> String {
+        self.ask("{ viewer { member { id } } }").await["viewer"]["member"]["id"].as_str().unwrap().to_owned()
     }
 
     /// Sends a document that must succeed and returns its data.

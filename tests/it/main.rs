@@ -13,6 +13,7 @@
 
 mod harness;
 
+mod access;
 mod coverage;
 mod platform;
 mod records;

@@ -106,10 +106,11 @@ fn context(made: Made, now: Micros) -> Ctx {
         actor: Actor::SYSTEM,
         member: None,
         user: None,
-        access: Access::Admin,
+        access: Access::System,
         cause: Cause::Demo,
         clock: Clock::fixed_at(now.0),
         request_id: None,
+        hidden: Default::default(),
     }
 }
 

@@ -14,8 +14,10 @@ use uuid::Uuid;
 
 use crate::catalog::{Catalog, Field, Kind, Object, Privacy, Settings};
 use crate::error::{Error, Result, UserError, UserErrorCode};
+use crate::features::access;
 use crate::infra::db::{Db, Mode, Tx};
 use crate::platform::Ctx;
+use crate::platform::access::Setting;
 use crate::records::value;
 use crate::records::write::Rejected;
 
@@ -44,7 +46,8 @@ impl Fields {
     /// Adds a field; returns it and the new catalog version.
     pub async fn create(&self, ctx: &Ctx, catalog: &Catalog, new: NewField) -> Result<(Uuid, i64), Rejected> {
         let object = catalog.find(&new.object).ok_or_else(|| invalid(&["object"], "There is no such object."))?;
-        let tx = self.db.begin(&ctx.scope(), Mode::Write).await?;
+        access::require(ctx, Setting::DataModel)?;
+        let tx = self.db.begin(&ctx.system_scope(), Mode::Write).await?;
         let version = next_version(&tx, ctx).await?;
         let row = new.row(ctx)?;
         let field = to_field(&row)?;
@@ -80,7 +83,8 @@ impl Fields {
 
     /// Changes what can change of a field.
     pub async fn update(&self, ctx: &Ctx, id: Uuid, change: Change) -> Result<i64, Rejected> {
-        let tx = self.db.begin(&ctx.scope(), Mode::Write).await?;
+        access::require(ctx, Setting::DataModel)?;
+        let tx = self.db.begin(&ctx.system_scope(), Mode::Write).await?;
         let version = next_version(&tx, ctx).await?;
         let row = find(&tx, ctx, id).await?;
         let old = to_field(&row)?;
@@ -121,7 +125,8 @@ impl Fields {
 
     /// Archives a field, or brings it back: its values stay, it can no longer be written.
     pub async fn archive(&self, ctx: &Ctx, id: Uuid, archived: bool) -> Result<i64, Rejected> {
-        let tx = self.db.begin(&ctx.scope(), Mode::Write).await?;
+        access::require(ctx, Setting::DataModel)?;
+        let tx = self.db.begin(&ctx.system_scope(), Mode::Write).await?;
         let version = next_version(&tx, ctx).await?;
         let mut model = find(&tx, ctx, id).await?.into_active_model();
         model.archived_at = Set(archived.then(|| ctx.now()));

@@ -5,9 +5,12 @@ use sea_orm::{ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, Into
 use uuid::Uuid;
 
 use super::{Caller, Identity, Known, digest, new_secret, refused, same};
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::features::access;
 use crate::infra::db::{Mode, Scope};
+use crate::platform::access::Setting;
 use crate::platform::{Actor, ActorKind, Ctx};
+use crate::records::write::Rejected;
 
 pub(super) const PREFIX: &str = "kith_key_";
 
@@ -18,7 +21,15 @@ pub struct NewApiKey {
 }
 
 impl Identity {
-    pub async fn create_api_key(&self, ctx: &Ctx, name: &str, expires_at: Option<Micros>) -> Result<NewApiKey> {
+    /// Makes a key with these roles, or the usual one.
+    pub async fn create_api_key(
+        &self,
+        ctx: &Ctx,
+        name: &str,
+        expires_at: Option<Micros>,
+        roles: Option<Vec<Uuid>>,
+    ) -> Result<NewApiKey, Rejected> {
+        access::require(ctx, Setting::ApiKeys)?;
         let (id, secret) = (self.clock.new_id(), new_secret());
         let shown = format!("{PREFIX}{}_{}_{secret}", ctx.workspace.simple(), id.simple());
         let key = api_key::Model {
@@ -33,14 +44,16 @@ impl Identity {
             last_used_at: None,
             revoked_at: None,
         };
-        let tx = self.db.begin(&ctx.scope(), Mode::Write).await?;
-        api_key::Entity::insert(key.clone().into_active_model()).exec_without_returning(&tx).await?;
+        let tx = self.db.begin(&ctx.system_scope(), Mode::Write).await?;
+        api_key::Entity::insert(key.clone().into_active_model()).exec_without_returning(&tx).await.map_err(Error::from)?;
+        access::give_to_key(&tx, ctx, id, roles).await?;
         tx.commit().await?;
         Ok(NewApiKey { key, secret: shown })
     }
 
     /// Ends a key; false if there is none.
     pub async fn revoke_api_key(&self, ctx: &Ctx, id: Uuid) -> Result<Option<api_key::Model>> {
+        access::require(ctx, Setting::ApiKeys)?;
         let tx = self.db.begin(&ctx.scope(), Mode::Write).await?;
         let Some(found) = api_key::Entity::find_by_id((ctx.workspace, id)).one(&tx).await? else { return Ok(None) };
         let mut model = found.into_active_model();
@@ -51,7 +64,17 @@ impl Identity {
         Ok(Some(key))
     }
 
+    /// The key that the caller used, if it was one.
+    pub async fn own_key(&self, ctx: &Ctx) -> Result<Option<api_key::Model>> {
+        let Some(id) = ctx.actor.id.filter(|_| ctx.actor.kind == ActorKind::ApiKey) else { return Ok(None) };
+        let tx = self.db.begin(&ctx.scope(), Mode::Read).await?;
+        let key = api_key::Entity::find_by_id((ctx.workspace, id)).one(&tx).await?;
+        tx.commit().await?;
+        Ok(key)
+    }
+
     pub async fn api_keys(&self, ctx: &Ctx) -> Result<Vec<api_key::Model>> {
+        access::require(ctx, Setting::ApiKeys)?;
         let tx = self.db.begin(&ctx.scope(), Mode::Read).await?;
         let keys = api_key::Entity::find()
             .filter(api_key::Column::WorkspaceId.eq(ctx.workspace))

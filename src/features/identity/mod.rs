@@ -141,13 +141,13 @@ fn refused() -> Error {
 }
 
 /// What is kept of a secret.
-fn digest(secret: &str) -> String {
+pub fn digest(secret: &str) -> String {
     use sha2::Digest as _;
     hex::encode(sha2::Sha256::digest(secret.as_bytes()))
 }
 
 /// 256 random bits as text.
-fn new_secret() -> String {
+pub fn new_secret() -> String {
     use base64::Engine as _;
     let bytes: [u8; 32] = rand::random();
     base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes)

@@ -4,16 +4,17 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use chrono_tz::Tz;
-use entity::{log_head, membership, user_account, workspace};
+use entity::{log_head, member_role, membership, user_account, workspace};
 use sea_orm::{ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter};
 use serde_json::json;
 use uuid::Uuid;
 
 use crate::catalog::Catalog;
 use crate::error::{Error, Result, UserError, UserErrorCode};
-use crate::features::identity;
+use crate::features::{access, identity};
 use crate::infra::clock::Clock;
 use crate::infra::db::{Db, Mode, Scope, Tx};
+use crate::platform::access::Setting;
 use crate::platform::{Access, Actor, Cause, Ctx};
 use crate::records::value;
 use crate::records::write::{Rejected, RuleBook, Unit};
@@ -55,7 +56,7 @@ impl Workspaces {
         let (new, time_zone) = check(new)?;
         let (workspace, member) = (self.clock.new_id(), self.clock.new_id());
         let (user, to_keep) = self.user(&new).await?;
-        let scope = Scope { workspace: Some(workspace), user: Some(user), sign_in_email: Some(new.admin_email.clone()) };
+        let scope = Scope { user: Some(user), sign_in_email: Some(new.admin_email.clone()), ..Scope::workspace(workspace) };
         let tx = self.db.begin(&scope, Mode::Write).await?;
         let now = self.clock.now();
         if let Some(row) = to_keep {
@@ -79,10 +80,11 @@ impl Workspaces {
             actor: Actor::SYSTEM,
             member: None,
             user: Some(user),
-            access: Access::Admin,
+            access: Access::System,
             cause: Cause::SetUp,
             clock: self.clock.clone(),
             request_id: None,
+            hidden: Default::default(),
         };
         let mut unit = Unit::new(&ctx, &self.standard, &tx, &self.rules);
         unit.create_within("member", json!({ "id": member, "name": new.admin_name, "email": new.admin_email, "status": "ACTIVE" })).await?;
@@ -91,6 +93,8 @@ impl Workspaces {
             unit.create_within("stage", json!({ "name": name, "probability": probability, "pipeline": { "id": pipeline } })).await?;
         }
         set_user(&tx, workspace, member, user).await?;
+        let owner = access::seed(&tx, &self.clock, workspace, now).await?;
+        insert::<member_role::Entity, _>(&tx, member_role::Model { workspace_id: workspace, holder_id: member, role_id: owner }).await?;
         insert::<membership::Entity, _>(
             &tx,
             membership::Model { user_id: user, workspace_id: workspace, member_id: member, created_at: now },
@@ -133,6 +137,7 @@ impl Workspaces {
 
     /// Changes a workspace's settings; absent ones are left alone.
     pub async fn update(&self, ctx: &Ctx, change: Change) -> Result<workspace::Model, Rejected> {
+        access::require(ctx, Setting::Workspace)?;
         let tx = self.db.begin(&ctx.scope(), Mode::Write).await?;
         let found = workspace::Entity::find_by_id(ctx.workspace)
             .one(&tx)

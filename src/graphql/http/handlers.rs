@@ -111,6 +111,10 @@ async fn answer(server: &Server, headers: &HeaderMap, mut request: async_graphql
         }
     };
     name_codes(&mut response);
+    let hidden = state.signed_or_none().map(|signed| signed.ctx.hidden.list()).unwrap_or_default();
+    if !hidden.is_empty() {
+        response.extensions.insert("hidden".into(), Value::from(hidden));
+    }
     tracing::info!(
         request = id.as_deref().unwrap_or_default(),
         operation = operation.as_deref().unwrap_or_default(),

@@ -3,13 +3,16 @@
 use async_graphql::{Context, Enum, ID, InputObject, Object, Result, SimpleObject};
 use entity::api_key;
 
+use super::access::{Role, SettingName, held_roles};
 use super::values::{DateTime, UserErrorView, views};
+use super::workspace::split;
 use crate::error::{UserError, UserErrorCode};
 use crate::features::identity::{Caller, SignedIn, Tokens};
 use crate::graphql::errors::field_error;
 use crate::graphql::records::MemberRef;
 use crate::graphql::request;
 use crate::platform::Cause;
+use crate::platform::access::Setting;
 
 #[derive(Default)]
 pub struct IdentityQuery;
@@ -40,8 +43,19 @@ impl Viewer {
         }
         let request = request::of(ctx);
         let signed = request.signed().map_err(|e| field_error(&e))?;
-        let keys = request.app.identity.api_keys(&signed.ctx).await.map_err(|e| field_error(&e))?;
-        Ok(keys.into_iter().find(|key| Some(key.id) == self.0.actor.id).map(ApiKey::from))
+        let key = request.app.identity.own_key(&signed.ctx).await.map_err(|e| field_error(&e))?;
+        Ok(key.map(ApiKey::from))
+    }
+
+    /// The caller's roles.
+    async fn roles(&self, ctx: &Context<'_>) -> Result<Vec<Role>> {
+        held_roles(ctx).await
+    }
+
+    /// What the caller's roles allow besides records.
+    async fn settings(&self, ctx: &Context<'_>) -> Result<Vec<SettingName>> {
+        let signed = request::of(ctx).signed().map_err(|e| field_error(&e))?;
+        Ok(Setting::EVERY.into_iter().filter(|setting| signed.ctx.access.may(*setting)).map(SettingName::from).collect())
     }
 }
 
@@ -192,6 +206,8 @@ pub struct CreateApiKeyInput {
     name: String,
     /// When it should stop working; without it, never.
     expires_at: Option<DateTime>,
+    /// What the program may see and do; absent: the role `INTEGRATION`.
+    roles: Option<Vec<ID>>,
 }
 
 /// What came of making an API key.
@@ -313,8 +329,17 @@ impl IdentityMutation {
             Some(Some(at)) if at > signed.ctx.now() => Some(at),
             Some(_) => return Ok(refuse("expiresAt", "Expected a time in the future, as RFC 3339.")),
         };
-        let made = request.app.identity.create_api_key(&signed.ctx, &input.name, expires_at).await.map_err(|e| field_error(&e))?;
-        Ok(CreateApiKeyPayload { api_key: Some(made.key.into()), secret: Some(made.secret), user_errors: Vec::new() })
+        let roles = match input.roles.map(|roles| roles.iter().map(|id| id.parse()).collect::<Result<Vec<_>, _>>()) {
+            None => None,
+            Some(Ok(roles)) => Some(roles),
+            Some(Err(_)) => return Ok(refuse("roles", "An id is a UUID.")),
+        };
+        let made = request.app.identity.create_api_key(&signed.ctx, &input.name, expires_at, roles).await;
+        let (made, errors) = split(made)?;
+        Ok(match made {
+            Some(made) => CreateApiKeyPayload { api_key: Some(made.key.into()), secret: Some(made.secret), user_errors: Vec::new() },
+            None => CreateApiKeyPayload { user_errors: views(errors), ..Default::default() },
+        })
     }
 
     /// Ends an API key at once.
@@ -340,7 +365,7 @@ fn wrong_sign_in() -> UserErrorView {
 }
 
 /// The rest of the answer is given to who just signed in.
-async fn adopt(request: &request::Request, tokens: Tokens) -> Result<Session> {
+pub async fn adopt(request: &request::Request, tokens: Tokens) -> Result<Session> {
     let caller = request.app.identity.authenticate(&tokens.access).await.map_err(|e| field_error(&e))?;
     let (ctx, known) = request.app.ctx(&caller, Cause::Request, None).await.map_err(|e| field_error(&e))?;
     request.adopt(request::Signed { caller, ctx, known });

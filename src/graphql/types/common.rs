@@ -377,6 +377,18 @@ fn objects(types: &mut Types<'_>) {
         ],
     );
     types.object(
+        "RecordAccess",
+        "What the caller may do with a record.",
+        [
+            plain("canRead", "Boolean!", "Always true: what one may not see is not there."),
+            plain("canUpdate", "Boolean!", "Whether the caller may change it."),
+            plain("canDelete", "Boolean!", "Whether the caller may delete, restore and purge it."),
+            plain("hidden", "[String!]!", "Fields that the caller does not see; they are null."),
+            plain("masked", "[String!]!", "Fields of which the caller sees just enough to recognise them."),
+            plain("readOnly", "[String!]!", "Fields that the caller's roles do not let them write."),
+        ],
+    );
+    types.object(
         "UserError",
         "Something about an input that its sender can mend.",
         [

@@ -84,6 +84,7 @@ pub fn common_fields() -> Vec<MetaField> {
         plain("updatedBy", "Actor!", "Who last wrote it."),
         plain("owner", "Member", "The member who is responsible for it."),
         plain("customFields", "JSON!", "The custom fields, untyped, by API name; typed they are under `custom`."),
+        plain("viewerAccess", "RecordAccess!", "What the caller may do with it."),
     ]
 }
 

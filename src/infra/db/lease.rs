@@ -31,7 +31,7 @@ pub(super) struct Lease<DB: Watched> {
     connection: Option<PoolConnection<DB>>,
     deadline: Deadline,
     home: Arc<Home<DB>>,
-    _permit: OwnedSemaphorePermit,
+    permit: Option<OwnedSemaphorePermit>,
 }
 
 impl<DB: Watched> Home<DB>
@@ -50,9 +50,9 @@ where
     /// Begins a transaction with these statements, in one round trip.
     pub async fn begin(self: &Arc<Self>, sql: &str) -> Result<Lease<DB>, sqlx::Error> {
         let waiting = tokio::time::timeout(PATIENCE, self.permits.clone().acquire_owned()).await;
-        let permit = waiting.map_err(|_| sqlx::Error::PoolTimedOut)?.map_err(|_| sqlx::Error::PoolClosed)?;
+        let mut permit = Some(waiting.map_err(|_| sqlx::Error::PoolTimedOut)?.map_err(|_| sqlx::Error::PoolClosed)?);
         loop {
-            let (mut connection, deadline, fresh) = match self.take_idle() {
+            let (connection, deadline, fresh) = match self.take_idle() {
                 Some((idle, deadline)) => (idle, deadline, false),
                 None => {
                     let (mut connection, deadline) = (self.pool.acquire().await?, Deadline::new(self.timeout));
@@ -60,15 +60,12 @@ where
                     (connection, deadline, true)
                 }
             };
-            deadline.start();
-            match sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut *connection).await {
-                Ok(_) => return Ok(Lease { connection: Some(connection), deadline, home: self.clone(), _permit: permit }),
-                Err(error) => {
-                    connection.close_on_drop();
-                    if fresh {
-                        return Err(error);
-                    }
-                }
+            // A lease from the start: whoever is dropped while it begins leaves nothing begun behind.
+            let mut lease = Lease { connection: Some(connection), deadline, home: self.clone(), permit: permit.take() };
+            match sqlx::raw_sql(AssertSqlSafe(sql)).execute(lease.connection()?).await {
+                Ok(_) => return Ok(lease),
+                Err(error) if fresh => return Err(error),
+                Err(_) => permit = lease.permit.take(),
             }
         }
     }

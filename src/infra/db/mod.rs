@@ -15,7 +15,7 @@ mod tx;
 pub use pool::{Db, DbSettings, Unfit};
 pub use row::Row;
 pub use sea_orm::Value;
-pub use tx::{Mode, Scope, Tx};
+pub use tx::{Mode, Rows, Scope, Tx, Within};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Backend {

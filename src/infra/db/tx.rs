@@ -24,11 +24,34 @@ pub struct Scope {
     pub user: Option<Uuid>,
     /// Set while somebody signs in and it is not known yet who it is.
     pub sign_in_email: Option<String>,
+    /// The digest of an invitation's token, while somebody accepts it.
+    pub invitation: Option<String>,
+    pub rows: Rows,
+}
+
+/// Which rows of the workspace a transaction sees.
+#[derive(Clone, Debug, Default)]
+pub enum Rows {
+    /// None: what is not said is not seen.
+    #[default]
+    None,
+    All,
+    Within(Arc<Within>),
+}
+
+/// What PostgreSQL's row policies are told of a caller who does not see everything.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Within {
+    /// By object, how far reading and writing reach, as JSON.
+    pub rights: String,
+    pub member: Option<Uuid>,
+    pub person: Option<Uuid>,
+    pub grantees: Vec<Uuid>,
 }
 
 impl Scope {
     pub fn workspace(id: Uuid) -> Self {
-        Self { workspace: Some(id), ..Self::default() }
+        Self { workspace: Some(id), rows: Rows::All, ..Self::default() }
     }
 
     fn settings(&self) -> String {
@@ -46,6 +69,23 @@ impl Scope {
         if let Some(email) = &self.sign_in_email {
             set("kith.sign_in_email", email);
         }
+        if let Some(digest) = &self.invitation {
+            set("kith.invitation", digest);
+        }
+        match &self.rows {
+            Rows::None => {}
+            Rows::All => set("kith.access", "ALL"),
+            Rows::Within(within) => {
+                set("kith.rights", &within.rights);
+                for (name, id) in [("kith.member", within.member), ("kith.person", within.person)] {
+                    if let Some(id) = id {
+                        set(name, &id.to_string());
+                    }
+                }
+                let grantees: Vec<String> = within.grantees.iter().map(Uuid::to_string).collect();
+                set("kith.grantees", &format!("{{{}}}", grantees.join(",")));
+            }
+        }
         sql
     }
 }
@@ -61,6 +101,8 @@ pub enum Mode {
 pub struct Tx {
     inner: Mutex<Inner>,
     backend: Backend,
+    /// Whether its caller does not see every row.
+    is_bounded: bool,
     statements: AtomicUsize,
     /// Of all transactions together.
     total: Arc<AtomicUsize>,
@@ -90,7 +132,8 @@ impl Tx {
                 (Inner::Sqlite(tx), Backend::Sqlite)
             }
         };
-        Ok(Self { inner: Mutex::new(inner), backend, statements: AtomicUsize::new(0), total })
+        let is_bounded = matches!(scope.rows, Rows::Within(_));
+        Ok(Self { inner: Mutex::new(inner), backend, is_bounded, statements: AtomicUsize::new(0), total })
     }
 
     pub fn backend(&self) -> Backend {
@@ -119,6 +162,15 @@ impl Tx {
 
     pub async fn fetch_optional(&self, sql: &str, values: Vec<Value>) -> Result<Option<Row>, sqlx::Error> {
         Ok(self.fetch_all(sql, values).await?.into_iter().next())
+    }
+
+    /// From now on the transaction sees every row of its workspace, or again what its caller sees;
+    /// for what a rule must know, or do, beyond the caller's own right.
+    pub async fn see_all(&self, all: bool) -> Result<(), sqlx::Error> {
+        if self.backend == Backend::Postgres && self.is_bounded {
+            self.run("SELECT set_config('kith.access', $1, true)", vec![if all { "ALL" } else { "" }.into()]).await?;
+        }
+        Ok(())
     }
 
     /// Runs a statement and tells how many rows it touched.

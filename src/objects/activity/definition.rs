@@ -83,4 +83,5 @@ pub fn definition() -> Object {
         .field(Field::column("message_id", Kind::Text, "Message-ID", "The header of that name (RFC 5322).").max_length(998).only(&["EMAIL"]))
         .relation(Relation::one("assignee", "member", "assignee_id", "Assignee", "The member who is to do it."))
         .relation(Relation::links("links", Target::Any, "activity_link", true, "About", "The records it is about, of any object."))
+        .follows("links")
 }

@@ -50,6 +50,7 @@ pub fn definition() -> Object {
                 "The first of `domains`, lower case and without `www.`: companies are found by it.",
             )
             .read_only()
+            .derived_from("domains")
             .normalised()
             .searchable(),
         )

@@ -8,8 +8,11 @@ static STATUS: EnumType = EnumType {
     values: &[("INVITED", "Has no sign-in yet."), ("ACTIVE", "Works here."), ("SUSPENDED", "May not sign in.")],
 };
 
-static KIND: EnumType =
-    EnumType { name: "MemberKind", help: "What a member is.", values: &[("HUMAN", "A human."), ("SERVICE", "A program.")] };
+static KIND: EnumType = EnumType {
+    name: "MemberKind",
+    help: "What a member is.",
+    values: &[("HUMAN", "A human who works here."), ("SERVICE", "A program."), ("PORTAL", "A customer or partner who signs in.")],
+};
 
 pub fn definition() -> Object {
     Object::standard::<entity::member::Entity>(
@@ -28,6 +31,9 @@ pub fn definition() -> Object {
     .field(Field::column("kind", Kind::Enum(&KIND), "Kind", "A human or a program.").default("HUMAN"))
     .field(Field::column("time_zone", Kind::TimeZone, "Time zone", "Where their working day is.").personal())
     .field(Field::column("job_title", Kind::Text, "Job title", "What they do.").max_length(255))
+    .relation(Relation::one("manager", "member", "manager_id", "Manager", "Their superior, who sees what they see where a role says so."))
+    .relation(Relation::children("directReports", "member", "manager_id", "Direct reports", "The members whose manager they are."))
+    .relation(Relation::one("person", "person", "person_id", "Person", "Who a portal user is: what is linked to that person is theirs."))
     .relation(Relation::children("ownedDeals", "deal", "owner_id", "Owned deals", "The deals they are responsible for."))
     .relation(Relation::children("ownedCompanies", "company", "owner_id", "Owned companies", "The companies they are responsible for."))
     .relation(Relation::children("assignedActivities", "activity", "assignee_id", "Assigned activities", "What they are to do."))

@@ -1,9 +1,11 @@
-//! What is always true of a member: nobody removes themselves.
+//! What is always true of a member: nobody removes themselves, an owner stays, managers form no cycle.
 
 use async_trait::async_trait;
 use uuid::Uuid;
 
+use super::reach;
 use crate::error::{Result, UserError, UserErrorCode};
+use crate::objects::tree;
 use crate::records::write::{Draft, Loaded, Rules, Unit};
 
 pub struct MemberRules;
@@ -15,6 +17,13 @@ impl Rules for MemberRules {
             draft.refuse(UserErrorCode::RuleRefused, &["status"], "You cannot suspend yourself.");
         } else if !draft.is_new && draft.changed("status") && draft.text("status") != Some("ACTIVE") && is_last(unit, draft.id).await? {
             draft.refuse(UserErrorCode::RuleRefused, &["status"], LAST);
+        }
+        tree::refuse_cycle(unit, draft, "manager", "Nobody manages themselves, directly or through others.").await
+    }
+
+    async fn after_save(&self, unit: &mut Unit<'_>, draft: &Draft) -> Result<()> {
+        if draft.changed("manager") {
+            reach::rebuild(unit.tx, unit.ctx.workspace).await?;
         }
         Ok(())
     }
@@ -31,11 +40,14 @@ impl Rules for MemberRules {
     }
 }
 
-const LAST: &str = "This is the last member who can sign in; the workspace would be locked.";
+const LAST: &str = "This is the last owner who can sign in; the workspace would be locked.";
 
-/// Whether nobody else can sign in to the workspace.
+/// Whether no other owner can sign in to the workspace.
 async fn is_last(unit: &Unit<'_>, id: Uuid) -> Result<bool> {
-    let sql = "SELECT id, status FROM member WHERE workspace_id = $1 AND user_id IS NOT NULL AND deleted_at IS NULL";
+    let sql = "SELECT m.id, m.status FROM member m \
+               JOIN member_role h ON h.workspace_id = m.workspace_id AND h.holder_id = m.id \
+               JOIN role r ON r.workspace_id = m.workspace_id AND r.id = h.role_id AND r.built_in = 'OWNER' \
+               WHERE m.workspace_id = $1 AND m.user_id IS NOT NULL AND m.deleted_at IS NULL";
     let rows = unit.tx.fetch_all(sql, vec![unit.ctx.workspace.into()]).await?;
     let (mut own, mut others) = (false, false);
     for row in rows {

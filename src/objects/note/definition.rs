@@ -9,4 +9,5 @@ pub fn definition() -> Object {
         .field(Field::column("body", Kind::LongText, "Body", "The text, as Markdown.").searchable())
         .field(Field::column("pinned", Kind::Boolean, "Pinned", "Whether it stays on top.").default(false))
         .relation(Relation::links("links", Target::Any, "note_link", true, "About", "The records it is about, of any object."))
+        .follows("links")
 }

@@ -61,6 +61,7 @@ pub fn definition() -> Object {
         )
         .field(
             Field::column("email", Kind::Email, "Primary e-mail", "The primary one of `emails`, normalised. Derived.")
+                .derived_from("emails")
                 .personal()
                 .read_only()
                 .normalised()
@@ -78,6 +79,7 @@ pub fn definition() -> Object {
         )
         .field(
             Field::column("phone", Kind::Phone, "Primary phone", "The primary one of `phones`, as E.164. Derived.")
+                .derived_from("phones")
                 .personal()
                 .read_only()
                 .searchable(),

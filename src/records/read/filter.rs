@@ -13,6 +13,7 @@ use uuid::Uuid;
 use super::node::Planner;
 use crate::catalog::{Field, Kind, Object, Relation, Target, Via};
 use crate::error::{Error, Result};
+use crate::records::access;
 use crate::records::sql::{Sql, all_of, any_of};
 
 mod leaf;
@@ -59,6 +60,7 @@ impl Planner<'_> {
     }
 
     fn member_filter(&mut self, object: &Object, alias: &str, name: &str, condition: &Json, negated: bool) -> Result<String> {
+        self.check_sight(object, name)?;
         if let Some(field) = object.find_field(name) {
             return self.field_filter(object, field, alias, condition, negated);
         }
@@ -73,6 +75,7 @@ impl Planner<'_> {
         for (name, condition) in condition.as_object().unwrap_or(&empty) {
             let field = object.custom.get(name);
             let field = field.ok_or_else(|| Error::bad_request(format!("{} has no custom field `{name}`.", object.type_name)))?;
+            self.check_sight(object, &field.access_name())?;
             if !condition.is_null() {
                 parts.push(self.field_filter(object, field, alias, condition, negated).map_err(|e| e.within(name))?);
             }
@@ -88,6 +91,7 @@ impl Planner<'_> {
             let name = one["field"].as_str().unwrap_or_default();
             let field = object.custom.get(name);
             let field = field.ok_or_else(|| Error::bad_request(format!("{} has no custom field `{name}`.", object.type_name)))?;
+            self.check_sight(object, &field.access_name())?;
             let operator = one["operator"].as_str().unwrap_or_default();
             let mut typed = Map::new();
             typed.insert(operator.to_owned(), one["value"].clone());
@@ -123,8 +127,9 @@ impl Planner<'_> {
     }
 
     fn exists(&mut self, target: &Object, other: &str, link: &str, filter: &str) -> String {
+        let reached = self.reached(target, other).map(|reached| format!(" AND {reached}")).unwrap_or_default();
         format!(
-            "EXISTS (SELECT 1 FROM {} {other} WHERE {other}.workspace_id = $1 AND {link} AND {other}.deleted_at IS NULL AND {filter})",
+            "EXISTS (SELECT 1 FROM {} {other} WHERE {other}.workspace_id = $1 AND {link} AND {other}.deleted_at IS NULL{reached} AND {filter})",
             target.table
         )
     }
@@ -176,6 +181,18 @@ impl Planner<'_> {
 
     /// Tables and condition that lead from the record `alias` to the related `other`.
     pub fn related_from(&mut self, relation: &Relation, target: Option<&Object>, alias: &str, other: &str) -> (String, String) {
+        let (from, link) = self.leads_to(relation, target, alias, other);
+        let reached = match target {
+            // What a visible record is linked to by what they follow is visible.
+            Some(target) if follows(relation, target) && self.ctx.access.object(&target.name).read.by_owner() => None,
+            Some(target) => self.reached(target, other),
+            None => access::reached_any(&mut self.sql, self.ctx, self.catalog, other),
+        };
+        let link = reached.map_or(link.clone(), |reached| format!("{link} AND {reached}"));
+        (from, link)
+    }
+
+    fn leads_to(&mut self, relation: &Relation, target: Option<&Object>, alias: &str, other: &str) -> (String, String) {
         let table = target.map_or("record", |object| &object.table);
         match &relation.via {
             Via::Children(column) => (format!("{table} {other}"), format!("{other}.workspace_id = $1 AND {other}.{column} = {alias}.id")),
@@ -243,6 +260,11 @@ impl Planner<'_> {
         let id = id.ok_or_else(|| Error::bad_request("An id is a UUID."))?;
         Ok(self.sql.bind(id))
     }
+}
+
+/// Whether a relation leads from a record to what follows it: from a deal to its notes.
+fn follows(relation: &Relation, target: &Object) -> bool {
+    matches!(&relation.via, Via::Link { kind, from: false } if target.follows == Some(kind))
 }
 
 fn is_empty(filter: &Json) -> bool {

@@ -16,6 +16,7 @@ mod node;
 mod order;
 pub mod page;
 pub mod plan;
+mod rights;
 pub mod shape;
 
 pub use lists::connection_type;

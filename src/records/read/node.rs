@@ -9,6 +9,8 @@ use crate::catalog::{Catalog, Field, Kind, Object, Relation, Source, Store, Targ
 use crate::error::{Error, Result};
 use crate::infra::db::Backend;
 use crate::platform::Ctx;
+use crate::platform::access::Sight;
+use crate::records::access::{self, Verb};
 use crate::records::selection::{Merged, Selection, collect};
 use crate::records::sql::{CHUNK, Sql};
 
@@ -46,17 +48,14 @@ impl Scope {
     }
 
     /// Joins the record whose id `column` holds, once.
-    pub fn join(&mut self, sql: &mut Sql, target: &Object, column: &str) -> String {
-        if let Some(alias) = self.joined.get(column) {
-            return alias.clone();
-        }
-        let alias = sql.alias();
+    fn join(&mut self, target: &Object, column: &str, alias: &str, reached: Option<&str>) {
         self.joins.push(format!(
-            " LEFT JOIN {} {alias} ON {alias}.workspace_id = $1 AND {alias}.id = {column} AND {alias}.deleted_at IS NULL",
-            target.table
+            " LEFT JOIN {} {alias} ON {alias}.workspace_id = $1 AND {alias}.id = {column} AND {alias}.deleted_at IS NULL{}{}",
+            target.table,
+            if reached.is_some() { " AND " } else { "" },
+            reached.unwrap_or_default()
         ));
-        self.joined.insert(column.to_owned(), alias.clone());
-        alias
+        self.joined.insert(column.to_owned(), alias.to_owned());
     }
 
     pub fn check_joins(&self) -> Result<()> {
@@ -87,6 +86,46 @@ impl<'a> Planner<'a> {
 }
 
 impl Planner<'_> {
+    /// The condition under which the caller reaches a record; none where every record is reached.
+    pub fn reached(&mut self, object: &Object, alias: &str) -> Option<String> {
+        access::reached(&mut self.sql, self.ctx, self.catalog, object, alias, Verb::Read)
+    }
+
+    /// Refuses what would tell of a field that the caller does not see whole.
+    pub fn check_sight(&self, object: &Object, name: &str) -> Result<()> {
+        if self.ctx.access.object(&object.name).field(name).sight == Sight::Full {
+            return Ok(());
+        }
+        Err(Error::forbidden(format!("You may not see {}.{name}, so records cannot be found or sorted by it.", object.type_name)))
+    }
+
+    /// Joins the record whose id `column` holds, once.
+    pub fn join(&mut self, scope: &mut Scope, target: &Object, column: &str) -> String {
+        if let Some(alias) = scope.joined.get(column) {
+            return alias.clone();
+        }
+        let alias = self.sql.alias();
+        let reached = self.reached(target, &alias);
+        scope.join(target, column, &alias, reached.as_deref());
+        alias
+    }
+
+    /// What stands in the place of a field that the caller does not see whole; none where they do.
+    fn veiled(&self, scope: &mut Scope, alias: &str, object: &Object, field: &Field) -> Option<Out> {
+        let name = field.access_name();
+        let sight = self.ctx.access.object(&object.name).field(&name).sight;
+        if sight == Sight::Full {
+            return None;
+        }
+        self.ctx.hidden.note(&object.type_name, &name);
+        Some(match sight {
+            Sight::Masked if field.kind.masked() => {
+                Out::Masked { slot: scope.slot(self.sql.field(alias, field), Store::Text), kind: field.kind }
+            }
+            _ => Out::Literal(if field.kind.is_list() { "[]" } else { "null" }.into()),
+        })
+    }
+
     /// A record of a known object in the table `alias`.
     pub fn object(
         &mut self,
@@ -144,15 +183,28 @@ impl Planner<'_> {
                 self.scalar(scope, alias, field)
             }
             "customFields" => {
-                let kinds = object.custom.values().filter(|field| !field.archived).map(|field| (field.name.clone(), field.kind)).collect();
+                let access = self.ctx.access.object(&object.name);
+                let mut kinds = Vec::new();
+                for field in object.custom.values().filter(|field| !field.archived) {
+                    let name = field.access_name();
+                    if access.field(&name).sight == Sight::Full {
+                        kinds.push((field.name.clone(), field.kind));
+                    } else {
+                        self.ctx.hidden.note(&object.type_name, &name);
+                    }
+                }
                 Out::CustomFields { slot: scope.slot(format!("{alias}.custom"), Store::Json), kinds }
             }
             "custom" => self.custom(scope, alias, object, merged)?,
+            "viewerAccess" => self.rights(scope, alias, object, merged),
             "createdBy" => self.actor(scope, alias, "created_by", merged)?,
             "updatedBy" => self.actor(scope, alias, "updated_by", merged)?,
             "tags" => self.plain_list(scope, alias, &object.relations["tags"], merged)?,
             name => match (object.find_field(name), object.relations.get(name)) {
-                (Some(field), _) => self.field(scope, alias, field, merged)?,
+                (Some(field), _) => match self.veiled(scope, alias, object, field) {
+                    Some(out) => out,
+                    None => self.field(scope, alias, field, merged)?,
+                },
                 (None, Some(relation)) => self.relation(scope, alias, object, relation, merged)?,
                 (None, None) => return Err(Error::bad_request(format!("{type_name} has no field `{name}`."))),
             },
@@ -170,7 +222,10 @@ impl Planner<'_> {
                         .custom
                         .get(name)
                         .ok_or_else(|| Error::bad_request(format!("{} has no custom field `{name}`.", object.type_name)))?;
-                    self.field(scope, alias, field, &part)?
+                    match self.veiled(scope, alias, object, field) {
+                        Some(out) => out,
+                        None => self.field(scope, alias, field, &part)?,
+                    }
                 }
             };
             fields.push((part.key.to_owned(), out));
@@ -248,6 +303,10 @@ impl Planner<'_> {
 
     fn relation(&mut self, scope: &mut Scope, alias: &str, object: &Object, relation: &Relation, merged: &Merged<'_>) -> Result<Out> {
         match (&relation.via, &relation.target) {
+            (Via::Column(_), _) if self.ctx.access.object(&object.name).field(&relation.name).sight != Sight::Full => {
+                self.ctx.hidden.note(&object.type_name, &relation.name);
+                Ok(Out::Literal("null".into()))
+            }
             (Via::Column(column), Target::Object(target)) => {
                 let target = self.catalog.object(target).clone();
                 self.joined(scope, &format!("{alias}.{column}"), &target, merged)
@@ -259,7 +318,7 @@ impl Planner<'_> {
 
     /// A to-one relation: the other record's columns stand flat in the row.
     fn joined(&mut self, scope: &mut Scope, column: &str, target: &Object, merged: &Merged<'_>) -> Result<Out> {
-        let joined = scope.join(&mut self.sql, target, column);
+        let joined = self.join(scope, target, column);
         let mut shape = self.object(scope, &joined, target, None, &merged.children)?;
         shape.present = Some(scope.slot(format!("{joined}.id"), Store::Uuid));
         Ok(Out::Node(NodeShape::Object(shape)))
@@ -280,8 +339,9 @@ impl Planner<'_> {
             let name = if self.sql.is_postgres() { format!("{name}::text") } else { name };
             let row = inner.row_as_json(&self.sql);
             let row = self.sql.json_array(&[name, row]);
+            let reached = self.reached(&object, &alias).map(|reached| format!(" AND {reached}")).unwrap_or_default();
             cases.push_str(&format!(
-                " WHEN '{}' THEN (SELECT {row} FROM {} {alias}{} WHERE {alias}.workspace_id = $1 AND {alias}.id = {spine}.id AND {alias}.deleted_at IS NULL)",
+                " WHEN '{}' THEN (SELECT {row} FROM {} {alias}{} WHERE {alias}.workspace_id = $1 AND {alias}.id = {spine}.id AND {alias}.deleted_at IS NULL{reached})",
                 object.name,
                 object.table,
                 inner.joins.concat()

@@ -61,6 +61,7 @@ impl Planner<'_> {
                 if field.is_none() {
                     return Err(Error::bad_request(format!("{} has no custom field `{custom}`.", object.type_name)));
                 }
+                self.check_sight(object, &format!("custom.{custom}"))?;
                 let (descending, nulls_first) = direction(value.as_str().unwrap_or("ASC"));
                 self.order_field(field, scope, alias, descending, nulls_first, &format!("{path}.{custom}"), keys);
             }
@@ -70,7 +71,8 @@ impl Planner<'_> {
             && let (Some(column), Target::Object(target)) = (relation.to_one(), &relation.target)
         {
             let target = self.catalog.object(target).clone();
-            let joined = scope.join(&mut self.sql, &target, &format!("{alias}.{column}"));
+            self.check_sight(object, name)?;
+            let joined = self.join(scope, &target, &format!("{alias}.{column}"));
             return self.order_element(&target, scope, &joined, value, &path, keys);
         }
         let (descending, nulls_first) = direction(value.as_str().unwrap_or("ASC"));
@@ -83,6 +85,7 @@ impl Planner<'_> {
         if field.is_none() {
             return Err(Error::bad_request(format!("{} cannot be ordered by `{name}`.", object.type_name)));
         }
+        self.check_sight(object, name)?;
         self.order_field(field, scope, alias, descending, nulls_first, &path, keys);
         Ok(())
     }

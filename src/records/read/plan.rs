@@ -146,6 +146,7 @@ pub async fn filtered_ids(
     if let (Some(variant), Some(variants)) = (variant, &object.variants) {
         conditions.push(format!("{alias}.{} = '{}'", variants.field, variant.value));
     }
+    conditions.extend(planner.reached(object, &alias));
     conditions.push(planner.filter(object, &alias, filter, false)?);
     let sql = format!("SELECT {alias}.id FROM {} {alias} WHERE {} ORDER BY {alias}.id LIMIT {limit}", object.table, all_of(&conditions));
     let rows = tx.fetch_all(&sql, planner.sql.values).await?;
@@ -171,6 +172,7 @@ impl Planner<'_> {
         if let (Some(variant), Some(variants)) = (variant, &object.variants) {
             conditions.push(format!("{alias}.{} = '{}'", variants.field, variant.value));
         }
+        conditions.extend(self.reached(object, &alias));
         match (Self::argument(merged, "id"), Self::argument(merged, "key")) {
             (id, Json::Null) if !id.is_null() => conditions.push(format!("{alias}.id = {}", self.bind_id(id).map_err(|e| e.within("id"))?)),
             (Json::Null, key) if !key.is_null() => conditions.push(self.key_condition(object, &alias, key).map_err(|e| e.within("key"))?),
@@ -183,6 +185,7 @@ impl Planner<'_> {
 
     fn key_condition(&mut self, object: &Object, alias: &str, input: &Json) -> Result<String> {
         let key = keys::from_input(object, input)?;
+        self.check_sight(object, &key.access_name())?;
         let (name, value) = (self.sql.bind(key.name), self.sql.bind(key.value));
         Ok(format!(
             "{alias}.id = (SELECT k.record_id FROM record_key k WHERE k.workspace_id = $1 AND k.object = '{}' AND k.key = {name} AND k.value = {value})",
@@ -227,6 +230,7 @@ impl Planner<'_> {
         if let (Some(variant), Some(variants)) = (variant, &object.variants) {
             conditions.push(format!("{alias}.{} = '{}'", variants.field, variant.value));
         }
+        conditions.extend(self.reached(object, &alias));
         let filter = self.filter(object, &alias, Self::argument(merged, "filter"), false).map_err(|e| e.within("filter"))?;
         if filter != "TRUE" {
             conditions.push(filter);

@@ -68,6 +68,11 @@ pub enum Out {
         slot: usize,
         kind: Kind,
     },
+    /// Enough of a text to recognise it.
+    Masked {
+        slot: usize,
+        kind: Kind,
+    },
     Id {
         slot: usize,
     },
@@ -174,6 +179,10 @@ impl Shaper {
                 write_text(&format!("{}{suffix}", cell.text().unwrap_or_default()), out);
             }
             Out::Scalar { slot, kind } => value::write(&row.cell(*slot, kind.store())?, *kind, out),
+            Out::Masked { slot, kind } => match row.cell(*slot, Store::Text)?.text() {
+                Some(text) => write_text(&value::mask(&text, *kind), out),
+                None => out.push_str("null"),
+            },
             Out::Money { amount, currency, parts } => {
                 let (amount, currency) = (row.cell(*amount, Store::Int)?, row.cell(*currency, Store::Text)?);
                 value::write_money(&amount, &currency, parts, out)?;

@@ -6,10 +6,12 @@
 
 mod contact;
 mod decimal;
+mod mask;
 mod parse;
 mod write;
 
 pub use contact::email;
 pub use decimal::{format_decimal, parse_decimal};
+pub use mask::mask;
 pub use parse::{Invalid, date, parse};
 pub(in crate::records) use write::{write, write_custom, write_money, write_options, write_picks};

@@ -32,6 +32,7 @@ impl Unit<'_> {
             return Err(Error::bad_request(format!("At most {MOST_ITEMS} records can be created at once.")).within("inputs"));
         }
         let empty = Map::new();
+        self.elevate().await?;
         let mut outcomes = Vec::with_capacity(inputs.len());
         for input in inputs {
             let mark = self.savepoint(policy).await?;
@@ -48,6 +49,7 @@ impl Unit<'_> {
         input: &Map<String, Json>,
         policy: ErrorPolicy,
     ) -> Result<Vec<Outcome>> {
+        self.elevate().await?;
         let mut outcomes = Vec::with_capacity(ids.len());
         for id in ids {
             let mark = self.savepoint(policy).await?;
@@ -58,6 +60,7 @@ impl Unit<'_> {
     }
 
     pub async fn delete_many(&mut self, object: &Object, ids: &[Uuid], policy: ErrorPolicy) -> Result<Vec<Outcome>> {
+        self.elevate().await?;
         let mut outcomes = Vec::with_capacity(ids.len());
         for id in ids {
             let mark = self.savepoint(policy).await?;

@@ -7,6 +7,7 @@ use serde_json::{Map, Value as Json, json};
 use uuid::Uuid;
 
 use super::references::not_found;
+use super::verbs::By;
 use super::{Draft, Rejected, Unit, verbs};
 use crate::catalog::{Catalog, Object, Relation, Target, Via};
 use crate::error::{UserError, UserErrorCode};
@@ -52,7 +53,7 @@ impl Unit<'_> {
                         return Err(UserError::new(UserErrorCode::InvalidValue, &[&edit.inverse], message).within(&path).into());
                     }
                     input.extend(parent);
-                    Box::pin(verbs::create(self, &target, None, &input, path)).await?;
+                    Box::pin(verbs::create(self, &target, None, &input, By::Caller, path)).await?;
                 }
                 "connect" => {
                     let id = Box::pin(self.resolve(&target, &edit.item, path.clone())).await?;

@@ -8,20 +8,28 @@ use uuid::Uuid;
 use super::children;
 use super::links::{self, LinkEdit};
 use super::references::{Unchecked, not_found};
+use super::verbs::By;
 use super::{Draft, Rejected, Unit, verbs};
 use crate::catalog::{Field, Kind, Object, Relation, Target, Via};
 use crate::error::{Error, Result, UserError, UserErrorCode};
+use crate::platform::access::Sight;
 use crate::records::{keys, value};
 
 impl Unit<'_> {
     /// Puts an input into a draft. What is wrong with it is collected in the draft.
-    pub(super) async fn apply(&mut self, draft: &mut Draft, input: &Map<String, Json>) -> Result<(), Rejected> {
+    pub(super) async fn apply(&mut self, draft: &mut Draft, input: &Map<String, Json>, by: By) -> Result<(), Rejected> {
         let object = draft.object.clone();
+        let access = self.ctx.access.object(&object.name).clone();
+        let locked = |name: &str| by == By::Caller && !access.field(name).write;
         for (name, value) in input {
+            if locked(name) {
+                draft.refuse(UserErrorCode::NotWritable, &[name], format!("Your roles do not let you write {}.{name}.", object.type_name));
+                continue;
+            }
             match name.as_str() {
                 "id" => {}
-                "custom" => apply_custom(draft, &object, value),
-                "customFields" => apply_untyped(draft, &object, value),
+                "custom" => apply_custom(draft, &object, value, &locked),
+                "customFields" => apply_untyped(draft, &object, value, &locked),
                 name => match (object.fields.get(name), object.relations.get(name)) {
                     (Some(field), _) => apply_field(draft, field, value, false, &[name]),
                     (None, Some(relation)) => self.apply_relation(draft, relation, value).await?,
@@ -109,7 +117,7 @@ impl Unit<'_> {
             "create" => {
                 let empty = Map::new();
                 let input = value.as_object().unwrap_or(&empty);
-                let created = Box::pin(verbs::create(self, target, None, input, at)).await?;
+                let created = Box::pin(verbs::create(self, target, None, input, By::Caller, at)).await?;
                 Ok(created.id)
             }
             "key" => self
@@ -123,21 +131,22 @@ impl Unit<'_> {
             _ => {
                 let id = value.as_str().and_then(|id| Uuid::parse_str(id).ok());
                 let id = id.ok_or_else(|| UserError::new(UserErrorCode::InvalidValue, &[], "An id is a UUID.").within(&at))?;
-                match self.look_up(&target.name, id).await? {
-                    Some(_) => Ok(id),
-                    None => Err(not_found(target, &at).into()),
-                }
+                if self.reaches(target, id).await? { Ok(id) } else { Err(not_found(target, &at).into()) }
             }
         }
     }
 
     /// The record that a natural key belongs to.
-    pub async fn by_key(&self, object: &Object, input: &Json) -> Result<Option<Uuid>> {
+    pub async fn by_key(&mut self, object: &Object, input: &Json) -> Result<Option<Uuid>> {
         let key = keys::from_input(object, input)?;
+        let name = key.access_name();
         let sql = "SELECT record_id FROM record_key WHERE workspace_id = $1 AND object = $2 AND key = $3 AND value = $4";
         let values = vec![self.ctx.workspace.into(), object.name.clone().into(), key.name.into(), key.value.into()];
         let row = self.tx.fetch_optional(sql, values).await?;
-        Ok(row.map(|row| row.uuid(0)).transpose()?.flatten())
+        let Some(id) = row.map(|row| row.uuid(0)).transpose()?.flatten() else { return Ok(None) };
+        // Whoever may not see the record or the field does not find it by that.
+        let told = self.ctx.access.object(&object.name).field(&name).sight == Sight::Full;
+        Ok(if told && self.reaches(object, id).await? { Some(id) } else { None })
     }
 
     /// Carries out the link edits of a saved draft.
@@ -177,10 +186,10 @@ impl Unit<'_> {
         let sql = "SELECT object FROM record WHERE workspace_id = $1 AND id = $2";
         let row = self.tx.fetch_optional(sql, vec![self.ctx.workspace.into(), id.into()]).await?.ok_or_else(refuse)?;
         let object = row.text(0)?.unwrap_or_default().to_owned();
-        if self.catalog.find(&object).is_none() || self.look_up(&object, id).await?.is_none() {
-            return Err(refuse().into());
+        match self.catalog.find(&object).cloned() {
+            Some(object) if self.reaches(&object, id).await? => Ok(id),
+            _ => Err(refuse().into()),
         }
-        Ok(id)
     }
 }
 
@@ -225,24 +234,27 @@ fn apply_field(draft: &mut Draft, field: &Field, input: &Json, custom: bool, pat
     }
 }
 
-fn apply_custom(draft: &mut Draft, object: &Object, input: &Json) {
+fn apply_custom(draft: &mut Draft, object: &Object, input: &Json, locked: &dyn Fn(&str) -> bool) {
     for (name, value) in input.as_object().into_iter().flatten() {
-        apply_custom_field(draft, object, name, value, &["custom", name]);
+        apply_custom_field(draft, object, (name, value), &["custom", name], locked);
     }
 }
 
 /// `customFields: [{ field: "arr", value: "10" }]`
-fn apply_untyped(draft: &mut Draft, object: &Object, input: &Json) {
+fn apply_untyped(draft: &mut Draft, object: &Object, input: &Json, locked: &dyn Fn(&str) -> bool) {
     let single = std::slice::from_ref(input);
     for (index, item) in input.as_array().map_or(single, Vec::as_slice).iter().enumerate() {
         let index = index.to_string();
         let name = item["field"].as_str().unwrap_or_default();
-        apply_custom_field(draft, object, name, &item["value"], &["customFields", &index, "value"]);
+        apply_custom_field(draft, object, (name, &item["value"]), &["customFields", &index, "value"], locked);
     }
 }
 
-fn apply_custom_field(draft: &mut Draft, object: &Object, name: &str, value: &Json, path: &[&str]) {
+fn apply_custom_field(draft: &mut Draft, object: &Object, (name, value): (&str, &Json), path: &[&str], locked: &dyn Fn(&str) -> bool) {
     match object.custom.get(name) {
+        Some(field) if locked(&field.access_name()) => {
+            draft.refuse(UserErrorCode::NotWritable, path, format!("Your roles do not let you write {}.custom.{name}.", object.type_name));
+        }
         Some(field) if field.archived => draft.refuse(UserErrorCode::NotWritable, path, format!("{} is archived.", field.label)),
         Some(field) => apply_field(draft, field, value, true, path),
         None => draft.refuse(UserErrorCode::InvalidValue, path, format!("{} has no custom field of that name.", object.type_name)),

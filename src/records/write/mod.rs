@@ -126,17 +126,38 @@ pub struct Unit<'a> {
     pub tx: &'a Tx,
     rules: &'a RuleBook,
     changes: Vec<Change>,
+    /// Whether the database was told to let every row through.
+    elevated: bool,
     /// Records that rules looked at, so that a bulk of a thousand looks once.
     seen: HashMap<(String, Uuid), Option<Arc<Loaded>>>,
 }
 
 impl<'a> Unit<'a> {
     pub fn new(ctx: &'a Ctx, catalog: &'a Catalog, tx: &'a Tx, rules: &'a RuleBook) -> Self {
-        Self { ctx, catalog, tx, rules, changes: Vec::new(), seen: HashMap::new() }
+        Self { ctx, catalog, tx, rules, changes: Vec::new(), elevated: false, seen: HashMap::new() }
     }
 
     fn rules_of(&self, object: &Object) -> Option<Arc<dyn Rules>> {
         self.rules.get(object.name.as_str()).cloned()
+    }
+
+    /// What the caller asked for was found to be their right; what follows from it (rules, keys, a
+    /// new owner) may touch rows that they do not see.
+    async fn elevate(&mut self) -> Result<()> {
+        if !self.elevated {
+            self.tx.see_all(true).await?;
+            self.elevated = true;
+        }
+        Ok(())
+    }
+
+    /// From now on the transaction sees what its caller sees: for what is read back.
+    pub async fn lower(&mut self) -> Result<()> {
+        if self.elevated {
+            self.tx.see_all(false).await?;
+            self.elevated = false;
+        }
+        Ok(())
     }
 
     /// How many changes there are so far: a mark to go back to.

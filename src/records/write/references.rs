@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::{Draft, Unit};
 use crate::catalog::Object;
 use crate::error::{Result, UserError, UserErrorCode};
+use crate::records::access::{self, Verb};
 use crate::records::sql::Sql;
 
 /// A reference by id that was taken from the input as it is.
@@ -23,10 +24,12 @@ impl Unit<'_> {
     pub(super) fn settle_known(&self, draft: &mut Draft) {
         let unchecked = std::mem::take(&mut draft.unchecked);
         for reference in unchecked {
+            // A rule sees every record, its caller perhaps not.
+            let sees_all = self.ctx.access.object(&reference.target).read.is_all();
             match self.seen.get(&(reference.target.clone(), reference.id)) {
-                Some(Some(_)) => {}
+                Some(Some(_)) if sees_all => {}
                 Some(None) => draft.errors.push(not_found(self.catalog.object(&reference.target), &reference.path)),
-                None => draft.unchecked.push(reference),
+                _ => draft.unchecked.push(reference),
             }
         }
     }
@@ -55,9 +58,27 @@ impl Unit<'_> {
     }
 
     fn find_by_id(&self, reference: &Unchecked, column: &str, sql: &mut Sql) -> String {
-        let table = &self.catalog.object(&reference.target).table;
+        let target = self.catalog.object(&reference.target);
         let id = sql.bind(Value::from(reference.id));
-        format!("SELECT {column} FROM {table} t WHERE t.workspace_id = $1 AND t.id = {id} AND t.deleted_at IS NULL")
+        let reached = access::reached(sql, self.ctx, self.catalog, target, "t", Verb::Read);
+        let reached = reached.map(|reached| format!(" AND {reached}")).unwrap_or_default();
+        format!("SELECT {column} FROM {} t WHERE t.workspace_id = $1 AND t.id = {id} AND t.deleted_at IS NULL{reached}", target.table)
+    }
+
+    /// Whether the caller sees the record, which is there.
+    pub async fn sees(&mut self, object: &str, id: Uuid) -> Result<bool> {
+        let object = self.catalog.object(object).clone();
+        self.reaches(&object, id).await
+    }
+
+    /// Whether the caller sees the record.
+    pub(super) async fn reaches(&mut self, object: &Object, id: Uuid) -> Result<bool> {
+        if self.ctx.access.object(&object.name).read.is_all() {
+            return Ok(self.look_up(&object.name, id).await?.is_some());
+        }
+        let mut sql = Sql::new(self.tx.backend(), self.ctx.workspace);
+        let text = self.find_by_id(&Unchecked { target: object.name.clone(), id, path: Vec::new() }, "t.id", &mut sql);
+        Ok(self.tx.fetch_optional(&text, sql.values).await?.is_some())
     }
 }
 

@@ -8,10 +8,12 @@ use super::{Draft, Outcome, Rejected, Unit, Written};
 use crate::catalog::{Object, Target, Variant, Via};
 use crate::error::{UserError, UserErrorCode};
 use crate::platform::changelog::ChangeKind;
+use crate::records::access::Verb;
 
 impl Unit<'_> {
     pub async fn delete(&mut self, object: &Object, variant: Option<&'static Variant>, id: Uuid) -> Outcome {
-        let loaded = self.get_for_update(object, variant, id, false).await?;
+        let loaded = self.get_for_update(object, variant, id, false, Some(Verb::Delete)).await?;
+        self.elevate().await?;
         if let Some(rules) = self.rules_of(object) {
             let errors = rules.before_delete(self, &loaded).await?;
             if !errors.is_empty() {
@@ -28,7 +30,8 @@ impl Unit<'_> {
 
     /// Brings a deleted record back, with its links and keys.
     pub async fn restore(&mut self, object: &Object, variant: Option<&'static Variant>, id: Uuid) -> Outcome {
-        let loaded = self.get_for_update(object, variant, id, true).await?;
+        let loaded = self.get_for_update(object, variant, id, true, Some(Verb::Delete)).await?;
+        self.elevate().await?;
         let was_deleted = loaded.deleted;
         let mut draft = self.draft_of(object, loaded, Vec::new());
         if was_deleted {
@@ -44,7 +47,8 @@ impl Unit<'_> {
 
     /// Removes a record for good. What points at it is unlinked; where that cannot be, it is refused.
     pub async fn purge(&mut self, object: &Object, variant: Option<&'static Variant>, id: Uuid) -> Outcome {
-        let loaded = self.get_for_update(object, variant, id, true).await?;
+        let loaded = self.get_for_update(object, variant, id, true, Some(Verb::Delete)).await?;
+        self.elevate().await?;
         if let Some(rules) = self.rules_of(object) {
             let errors = rules.before_delete(self, &loaded).await?;
             if !errors.is_empty() {
@@ -98,7 +102,7 @@ impl Unit<'_> {
             let sql = format!("SELECT id FROM {} WHERE workspace_id = $1 AND {column} = $2{which}", target.table);
             for row in self.tx.fetch_all(&sql, vec![self.ctx.workspace.into(), id.into()]).await? {
                 let Some(child) = row.uuid(0)? else { continue };
-                let loaded = self.get_for_update(&target, None, child, true).await?;
+                let loaded = self.get_for_update(&target, None, child, true, None).await?;
                 let draft = self.draft_of(&target, loaded, Vec::new());
                 match kind {
                     ChangeKind::Purged => {
@@ -150,7 +154,7 @@ impl Unit<'_> {
                 }
                 for row in rows {
                     let Some(pointing) = row.uuid(0)? else { continue };
-                    let loaded = self.get_for_update(other, None, pointing, true).await?;
+                    let loaded = self.get_for_update(other, None, pointing, true, None).await?;
                     let mut draft = self.draft_of(other, loaded, Vec::new());
                     draft.set(&relation.name, Json::Null);
                     self.write_change(&draft).await?;

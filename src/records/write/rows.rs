@@ -73,8 +73,9 @@ impl Unit<'_> {
         let object = &draft.object;
         match part {
             Part::Spine => {
-                let (name, now) = (sql.bind(object.name.clone()), sql.bind(self.ctx.now().0));
-                format!("INSERT INTO record (workspace_id, id, object, created_at) VALUES ($1, {id}, {name}, {now})")
+                let (name, owner) = (sql.bind(object.name.clone()), sql.bind(draft.reference("owner")));
+                let now = sql.bind(self.ctx.now().0);
+                format!("INSERT INTO record (workspace_id, id, object, owner_id, created_at) VALUES ($1, {id}, {name}, {owner}, {now})")
             }
             Part::Record => {
                 let mut columns = state::values(object, &draft.now, None);
@@ -142,6 +143,10 @@ impl Unit<'_> {
         let mut columns = state::values(&draft.object, &draft.now, Some(&changed));
         columns.extend(self.stamps(draft.version + 1, false));
         self.update_columns(draft, columns).await?;
+        if draft.changed("owner") {
+            let spine = "UPDATE record SET owner_id = $1 WHERE workspace_id = $2 AND id = $3";
+            self.tx.run(spine, vec![draft.reference("owner").into(), self.ctx.workspace.into(), draft.id.into()]).await?;
+        }
         let (old, new) = (draft.keys(&draft.before), draft.keys(&draft.now));
         self.release(draft, &old.iter().filter(|key| !new.contains(key)).collect::<Vec<_>>()).await?;
         let claim: Vec<Key> = new.into_iter().filter(|key| !old.contains(key)).collect();

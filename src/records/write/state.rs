@@ -4,12 +4,13 @@ use sea_orm::Value;
 use serde_json::{Map, Value as Json, json};
 use uuid::Uuid;
 
-use crate::catalog::{Field, Kind, Object, Store, Via};
+use crate::catalog::{Catalog, Field, Kind, Object, Store, Via};
 use crate::error::Result;
 use crate::infra::db::{Backend, Row, Tx};
 use crate::infra::text::fold;
 use crate::platform::Ctx;
-use crate::records::sql::quoted;
+use crate::records::access::{self, Verb};
+use crate::records::sql::{Sql, all_of, quoted};
 
 /// Stored values by API name: fields, to-one relations (the other's id), and `custom`.
 pub type State = Map<String, Json>;
@@ -86,6 +87,38 @@ pub async fn load(tx: &Tx, ctx: &Ctx, object: &Object, ids: &[Uuid], lock: bool)
     let marks: Vec<String> = (0..ids.len()).map(|index| format!("${}", index + 2)).collect();
     let parameters = ids.iter().map(|id| Value::from(*id)).collect();
     load_where(tx, ctx, object, &format!("id IN ({})", marks.join(", ")), parameters, lock).await
+}
+
+/// Reads a record that the caller reaches, and whether what they want to do with it is their right.
+/// No verb: the server's own doing.
+pub async fn load_reached(
+    tx: &Tx,
+    ctx: &Ctx,
+    catalog: &Catalog,
+    object: &Object,
+    id: Uuid,
+    verb: Option<Verb>,
+) -> Result<Option<(Loaded, bool)>> {
+    let mut sql = Sql::new(tx.backend(), ctx.workspace);
+    let mark = sql.bind(id);
+    let mut reach = |verb: Verb| access::reached(&mut sql, ctx, catalog, object, &object.table, verb);
+    let (read, right) = match verb {
+        None => (None, None),
+        Some(verb) => (reach(Verb::Read), reach(verb)),
+    };
+    let is = format!("id = {mark}");
+    let both: Vec<String> = [Some(is.clone()), read.clone(), right.clone()].into_iter().flatten().collect();
+    let parameters = sql.values.split_off(1);
+    let found = load_where(tx, ctx, object, &all_of(&both), parameters.clone(), true).await?.into_iter().next();
+    if found.is_some() || right.is_none() {
+        return Ok(found.map(|found| (found, true)));
+    }
+    // Not to be changed; whether it may be seen is another question.
+    let seen: Vec<String> = [Some(is), read].into_iter().flatten().collect();
+    // Every parameter must stand somewhere in the statement.
+    let unused = format!("({} OR TRUE)", right.unwrap_or_default());
+    let condition = format!("{} AND {unused}", all_of(&seen));
+    Ok(load_where(tx, ctx, object, &condition, parameters, false).await?.into_iter().next().map(|found| (found, false)))
 }
 
 /// Reads the records that a condition finds; its own parameters begin with `$2`.

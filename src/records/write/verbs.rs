@@ -9,9 +9,19 @@ use super::draft::Draft;
 use super::state::{self, Loaded};
 use super::{Conflict, Outcome, Rejected, Unit, Written, input};
 use crate::catalog::{Object, Variant};
-use crate::error::{Result, UserError, UserErrorCode};
+use crate::error::{Error, Result, UserError, UserErrorCode};
 use crate::infra::db::Backend;
+use crate::platform::access::Sight;
 use crate::platform::changelog::{Change, ChangeKind};
+use crate::records::access::Verb;
+
+/// Whose right a write stands on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum By {
+    Caller,
+    /// A rule's own doing, which follows from what the caller had the right to.
+    Server,
+}
 
 /// What to do when the record has changed since the caller read it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,14 +37,23 @@ pub(super) async fn create(
     object: &Object,
     variant: Option<&'static Variant>,
     input: &Map<String, Json>,
+    by: By,
     path: Vec<String>,
 ) -> Outcome {
+    if by == By::Caller && !unit.ctx.access.object(&object.name).create {
+        let message = format!("Your roles do not allow you to create {}.", object.plural_label.to_lowercase());
+        return Err(Error::forbidden(message).into());
+    }
     let given = match input.get("id") {
         None | Some(Json::Null) => None,
         Some(id) => Some(id.as_str().and_then(|id| Uuid::parse_str(id).ok()).ok_or_else(|| {
             UserError::new(UserErrorCode::InvalidValue, &["id"], "An id is a UUID, version 7 if possible.").within(&path)
         })?),
     };
+    if given.is_some() {
+        // Whether the id is free does not depend on what the caller sees.
+        unit.elevate().await?;
+    }
     if let Some(id) = given
         && let Some(done) = unit.created_before(object, variant, id, &path).await?
     {
@@ -60,7 +79,7 @@ pub(super) async fn create(
     if let Some(member) = unit.ctx.member.filter(|_| object.name != "member") {
         draft.set("owner", member.to_string());
     }
-    unit.apply(&mut draft, input).await?;
+    unit.apply(&mut draft, input, by).await?;
     input::apply_defaults(&mut draft);
     unit.save(draft).await
 }
@@ -75,9 +94,9 @@ pub(super) async fn update(
     expected: Option<(i64, OnConflict)>,
     path: Vec<String>,
 ) -> Outcome {
-    let loaded = unit.get_for_update(object, variant, id, false).await.map_err(|rejected| rejected.within(&path))?;
+    let loaded = unit.get_for_update(object, variant, id, false, Some(Verb::Update)).await.map_err(|rejected| rejected.within(&path))?;
     let mut draft = unit.draft_of(object, loaded, path);
-    unit.apply(&mut draft, input).await?;
+    unit.apply(&mut draft, input, By::Caller).await?;
     if let Some((expected, on_conflict)) = expected.filter(|(expected, _)| *expected != draft.version) {
         unit.check_conflict(&draft, expected, on_conflict).await?;
     }
@@ -86,7 +105,7 @@ pub(super) async fn update(
 
 impl Unit<'_> {
     pub async fn create(&mut self, object: &Object, variant: Option<&'static Variant>, input: &Map<String, Json>) -> Outcome {
-        create(self, object, variant, input, Vec::new()).await
+        create(self, object, variant, input, By::Caller, Vec::new()).await
     }
 
     pub async fn update(
@@ -107,7 +126,7 @@ impl Unit<'_> {
             None => {
                 let mut input = input.clone();
                 add_key(&mut input, key);
-                create(self, object, variant, &input, Vec::new()).await
+                create(self, object, variant, &input, By::Caller, Vec::new()).await
             }
         }
     }
@@ -123,7 +142,9 @@ impl Unit<'_> {
         let sql = "SELECT object FROM record WHERE workspace_id = $1 AND id = $2";
         let Some(row) = self.tx.fetch_optional(sql, vec![self.ctx.workspace.into(), id.into()]).await? else { return Ok(None) };
         let of_object = row.text(0)? == Some(&object.name);
-        let same = of_object && self.look_up(&object.name, id).await?.is_some_and(|record| is_of(object, variant, &record));
+        let same = of_object
+            && self.reaches(object, id).await?
+            && self.look_up(&object.name, id).await?.is_some_and(|record| is_of(object, variant, &record));
         if same {
             Ok(Some(Written { id }))
         } else {
@@ -131,17 +152,33 @@ impl Unit<'_> {
         }
     }
 
+    /// A record that the caller may do this with; no verb: the server's own doing.
     pub(super) async fn get_for_update(
         &mut self,
         object: &Object,
         variant: Option<&'static Variant>,
         id: Uuid,
         deleted_too: bool,
+        verb: Option<Verb>,
     ) -> Result<Loaded, Rejected> {
-        let found = state::load(self.tx, self.ctx, object, &[id], true).await?.into_iter().next();
-        found.filter(|record| (deleted_too || !record.deleted) && is_of(object, variant, record)).ok_or_else(|| {
-            UserError::new(UserErrorCode::NotFound, &["id"], format!("There is no such {}.", object.label.to_lowercase())).into()
-        })
+        let found = state::load_reached(self.tx, self.ctx, self.catalog, object, id, verb).await?;
+        let found = found.filter(|(record, _)| (deleted_too || !record.deleted) && is_of(object, variant, record));
+        let label = object.label.to_lowercase();
+        match found {
+            Some((record, true)) => Ok(record),
+            Some(_) => {
+                let what = if verb == Some(Verb::Delete) { "delete" } else { "change" };
+                let message = format!("You may see this {label}, but not {what} it.");
+                Err(UserError::new(UserErrorCode::NotWritable, &["id"], message).into())
+            }
+            None => Err(UserError::new(UserErrorCode::NotFound, &["id"], format!("There is no such {label}.")).into()),
+        }
+    }
+
+    /// Refuses what the caller may not do with a record.
+    pub async fn require(&mut self, object: &str, id: Uuid, verb: Verb) -> Result<(), Rejected> {
+        let object = self.catalog.object(object).clone();
+        self.get_for_update(&object, None, id, false, Some(verb)).await.map(drop)
     }
 
     pub(super) fn draft_of(&self, object: &Object, loaded: Loaded, path: Vec<String>) -> Draft {
@@ -164,6 +201,7 @@ impl Unit<'_> {
     /// Judges and writes a draft.
     pub(super) async fn save(&mut self, mut draft: Draft) -> Outcome {
         let rules = self.rules_of(&draft.object);
+        self.elevate().await?;
         if let Some(rules) = &rules {
             rules.before_save(self, &mut draft).await?;
         }
@@ -204,7 +242,7 @@ impl Unit<'_> {
     /// Changes fields of another record from within a rule: the same door, without its rules.
     pub async fn set_fields(&mut self, object: &str, id: Uuid, fields: &[(&str, Json)]) -> Result<(), Rejected> {
         let object = self.catalog.object(object).clone();
-        let loaded = self.get_for_update(&object, None, id, false).await?;
+        let loaded = self.get_for_update(&object, None, id, false, None).await?;
         let mut draft = self.draft_of(&object, loaded, Vec::new());
         for (name, value) in fields {
             draft.set(name, value.clone());
@@ -219,7 +257,7 @@ impl Unit<'_> {
     pub async fn create_within(&mut self, object: &str, input: Json) -> Outcome {
         let object = self.catalog.object(object).clone();
         let Json::Object(input) = input else { return Err(UserError::new(UserErrorCode::InvalidValue, &[], "Expected an object.").into()) };
-        Box::pin(create(self, &object, None, &input, Vec::new())).await
+        Box::pin(create(self, &object, None, &input, By::Server, Vec::new())).await
     }
 
     pub(super) fn log(&mut self, draft: &Draft, kind: ChangeKind, version: i64, before: Map<String, Json>, after: Map<String, Json>) {
@@ -243,9 +281,9 @@ impl Unit<'_> {
             if !matches!(row.text(1)?, Some("UPDATED" | "CREATED")) {
                 continue;
             }
-            let after: Map<String, Json> =
-                row.text(0)?.map(serde_json::from_str).transpose().map_err(crate::error::Error::from)?.unwrap_or_default();
-            fields.extend(after.into_iter().map(|(name, _)| name));
+            let after: Map<String, Json> = row.text(0)?.map(serde_json::from_str).transpose().map_err(Error::from)?.unwrap_or_default();
+            let access = self.ctx.access.object(&draft.object.name);
+            fields.extend(after.into_iter().map(|(name, _)| name).filter(|name| access.field(name).sight == Sight::Full));
         }
         fields.sort();
         fields.dedup();

@@ -72,10 +72,11 @@ async fn every_operator_of_an_indexed_field_finds_an_index() {
         actor: Actor::SYSTEM,
         member: None,
         user: None,
-        access: Access::Admin,
+        access: Access::System,
         cause: Cause::Request,
         clock: server.clock.clone(),
         request_id: None,
+        hidden: Default::default(),
     };
     pretend_to_be_large(&server, &admin).await;
     let tx = server.app.db.begin(&Scope::workspace(admin.workspace), Mode::Read).await.unwrap();

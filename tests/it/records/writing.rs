@@ -402,7 +402,8 @@ on_both! {
 
     async fn the_last_member_who_can_sign_in_stays(server: &Server) {
         let admin = server.admin().await;
-        let secret = admin.ask("mutation { createApiKey(input: { name: \"k\" }) { secret } }").await["createApiKey"]["secret"].as_str().unwrap().to_owned();
+        let make = "mutation($role: ID!) { createApiKey(input: { name: \"k\", roles: [$role] }) { secret } }";
+        let secret = admin.ask_with(make, json!({ "role": admin.role("ADMIN").await })).await["createApiKey"]["secret"].as_str().unwrap().to_owned();
         let program = server.bearer(&secret);
         let id = admin.ask("{ viewer { member { id } } }").await["viewer"]["member"]["id"].as_str().unwrap().to_owned();
         for verb in ["delete", "purge"] {

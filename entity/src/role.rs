@@ -1,0 +1,30 @@
+//! A named set of permissions.
+
+use sea_orm::entity::prelude::*;
+
+use crate::Micros;
+
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "role")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub workspace_id: Uuid,
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: Uuid,
+    #[sea_orm(column_type = "Text")]
+    pub name: String,
+    #[sea_orm(column_type = "Text")]
+    pub description: String,
+    #[sea_orm(column_type = "Text", nullable)]
+    pub built_in: Option<String>,
+    pub restricts: bool,
+    #[sea_orm(column_type = "JsonBinary")]
+    pub permissions: Json,
+    pub created_at: Micros,
+    pub updated_at: Micros,
+}
+
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}

@@ -1,0 +1,32 @@
+//! Who may see and do what: roles, teams, shares, invitations.
+//!
+//! Roles are rows that a workspace edits; every workspace begins with seven. Whoever calls gets the
+//! sum of their roles as a [`Policy`], compiled here from the rows and carried by the `Ctx`; what it
+//! means for a record is decided in `records::access` and, once more, by PostgreSQL's policies.
+
+mod builtin;
+mod load;
+mod members;
+mod model;
+mod roles;
+mod shares;
+mod teams;
+
+use crate::features::identity::Hasher;
+use crate::infra::clock::Clock;
+use crate::infra::db::Db;
+
+pub use builtin::seed;
+pub use load::policy;
+pub use members::{Accepted, Invited};
+pub use model::{FieldSpec, ObjectSpec, Permissions, Scope};
+pub use roles::{RoleInput, give_to_key, require};
+pub use shares::NewShare;
+pub use teams::{TeamInput, TeamMember};
+
+/// The service behind roles, teams, shares and invitations.
+pub struct AccessControl {
+    pub db: Db,
+    pub clock: Clock,
+    pub hasher: Hasher,
+}

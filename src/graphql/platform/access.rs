@@ -1,0 +1,44 @@
+//! Roles, teams, shares, invitations.
+
+mod roles;
+mod shares;
+mod teams;
+
+use async_graphql::{ID, MergedObject, Result};
+use uuid::Uuid;
+
+use crate::error::{UserError, UserErrorCode};
+use crate::graphql::errors::field_error;
+use crate::graphql::request::{Request, Signed};
+
+#[derive(MergedObject, Default)]
+pub struct AccessQuery(roles::RoleQuery, teams::TeamQuery, shares::ShareQuery);
+
+#[derive(MergedObject, Default)]
+pub struct AccessMutation(roles::RoleMutation, teams::TeamMutation, shares::ShareMutation);
+
+pub use roles::{Role, SettingName, held_roles};
+
+fn signed(request: &Request) -> Result<&Signed> {
+    request.signed().map_err(|e| field_error(&e))
+}
+
+/// An id of an input, or what is wrong with it.
+fn id(given: &ID, path: &[&str]) -> Result<Uuid, UserError> {
+    given.parse().map_err(|_| UserError::new(UserErrorCode::InvalidValue, path, "An id is a UUID."))
+}
+
+fn ids(given: &[ID], name: &str) -> Result<Vec<Uuid>, UserError> {
+    given.iter().enumerate().map(|(index, one)| id(one, &[name, &index.to_string()])).collect()
+}
+
+/// Like `?`, for what the caller can mend.
+macro_rules! or_refuse {
+    ($payload:ident, $tried:expr) => {
+        match $tried {
+            Ok(done) => done,
+            Err(error) => return Ok($payload { user_errors: crate::graphql::platform::values::views(vec![error]), ..Default::default() }),
+        }
+    };
+}
+use or_refuse;

@@ -1,0 +1,182 @@
+//! Which rows a caller reaches, as SQL.
+//!
+//! One place makes the condition, and every way to a record carries it: lists, single records,
+//! hops of filters and orders, nested lists, counts, references, writes. On PostgreSQL the row
+//! policies say the same once more (migration/src/policies.rs); the two are tested against each
+//! other and against a model.
+//!
+//! The condition is an OR of tests that indexes serve: the owner is among known members, the id is
+//! among what was shared, the id is among what a portal user is linked to. What follows its links
+//! (notes, activities) is the exception: there the linked record's row is looked at.
+
+use crate::catalog::{Catalog, Object, Target, Via};
+use crate::platform::Ctx;
+use crate::platform::access::{ObjectAccess, Policy, Reach};
+use crate::records::sql::{Sql, any_of};
+
+/// What is to be done with the record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verb {
+    Read,
+    Update,
+    Delete,
+}
+
+impl Verb {
+    fn reach(self, access: &ObjectAccess) -> Reach {
+        match self {
+            Self::Read => access.read,
+            Self::Update => access.update,
+            Self::Delete => access.delete,
+        }
+    }
+}
+
+/// More owners than this are looked up in the database instead of being listed.
+const MOST_LISTED: usize = 64;
+
+/// The condition under which the caller reaches the record of `object` in `alias`; none where every
+/// record is reached.
+pub fn reached(sql: &mut Sql, ctx: &Ctx, catalog: &Catalog, object: &Object, alias: &str, verb: Verb) -> Option<String> {
+    let policy = ctx.access.policy()?;
+    let reach = verb.reach(policy.object(&object.name));
+    if reach.is_all() {
+        return None;
+    }
+    let mut options = ways(sql, policy, object, alias, verb, reach, ctx.now().0);
+    if let (Verb::Read, Some(kind), true) = (verb, object.follows, reach.by_owner()) {
+        let record = sql.alias();
+        let link = format!("f{record}");
+        let there = spine(sql, policy, catalog, &record, ctx.now().0);
+        options.push(format!(
+            "EXISTS (SELECT 1 FROM record_link {link} JOIN record {record} ON {record}.workspace_id = $1 AND {record}.id = {link}.to_id \
+             WHERE {link}.workspace_id = $1 AND {link}.from_id = {alias}.id AND {link}.kind = '{kind}' AND {record}.deleted_at IS NULL AND {there})"
+        ));
+    }
+    Some(any_of(&options))
+}
+
+/// The same for a record of any object, by its row in the spine.
+pub fn reached_any(sql: &mut Sql, ctx: &Ctx, catalog: &Catalog, alias: &str) -> Option<String> {
+    let policy = ctx.access.policy()?;
+    if catalog.objects().all(|object| policy.object(&object.name).read.is_all()) {
+        return None;
+    }
+    let (mut options, mut open) = (Vec::new(), Vec::new());
+    for object in catalog.objects() {
+        match reached(sql, ctx, catalog, object, alias, Verb::Read) {
+            None => open.push(format!("'{}'", object.name)),
+            Some(condition) if condition == "FALSE" => {}
+            Some(condition) => options.push(format!("({alias}.object = '{}' AND {condition})", object.name)),
+        }
+    }
+    options.extend(open_objects(alias, &open));
+    Some(any_of(&options))
+}
+
+fn open_objects(alias: &str, names: &[String]) -> Option<String> {
+    (!names.is_empty()).then(|| format!("{alias}.object IN ({})", names.join(", ")))
+}
+
+/// Whether a record is reached by itself, not by what it is linked to.
+fn spine(sql: &mut Sql, policy: &Policy, catalog: &Catalog, alias: &str, now: i64) -> String {
+    let (mut options, mut open) = (Vec::new(), Vec::new());
+    for object in catalog.objects() {
+        let reach = policy.object(&object.name).read;
+        if reach.is_all() {
+            open.push(format!("'{}'", object.name));
+        } else if !reach.is_none() {
+            let ways = ways(sql, policy, object, alias, Verb::Read, reach, now);
+            options.push(format!("({alias}.object = '{}' AND {})", object.name, any_of(&ways)));
+        }
+    }
+    options.extend(open_objects(alias, &open));
+    any_of(&options)
+}
+
+/// The ways to a record besides what it follows.
+fn ways(sql: &mut Sql, policy: &Policy, object: &Object, alias: &str, verb: Verb, reach: Reach, now: i64) -> Vec<String> {
+    let mut options = Vec::new();
+    if reach.is_none() {
+        return options;
+    }
+    options.extend(by_owner(sql, policy, alias, reach));
+    options.extend(by_grant(sql, policy, object, alias, verb, now));
+    if reach.includes(Reach::LINKED) {
+        options.extend(by_link(sql, policy, object, alias));
+    }
+    options
+}
+
+fn by_owner(sql: &mut Sql, policy: &Policy, alias: &str, reach: Reach) -> Option<String> {
+    let me = policy.member.filter(|_| reach.by_owner())?;
+    let (others, level) = if reach.includes(Reach::TEAM_TREE) {
+        (policy.tree.as_slice(), 2)
+    } else if reach.includes(Reach::TEAM) {
+        (policy.team.as_slice(), 1)
+    } else {
+        (&[][..], 0)
+    };
+    if others.len() >= MOST_LISTED {
+        let me = sql.bind_once(me);
+        let list = format!(
+            "SELECT {me} UNION ALL SELECT mr.owner_id FROM member_reach mr WHERE mr.workspace_id = $1 AND mr.viewer_id = {me} AND mr.level <= {level}"
+        );
+        return Some(in_select(sql, &format!("{alias}.owner_id"), &list));
+    }
+    // Lists of few different lengths, so that few different statements are prepared.
+    let mut owners = vec![me];
+    owners.extend_from_slice(others);
+    owners.resize(owners.len().next_power_of_two(), me);
+    let list: Vec<String> = owners.into_iter().map(|owner| sql.bind_once(owner)).collect();
+    Some(if list.len() == 1 { format!("{alias}.owner_id = {}", list[0]) } else { format!("{alias}.owner_id IN ({})", list.join(", ")) })
+}
+
+fn by_grant(sql: &mut Sql, policy: &Policy, object: &Object, alias: &str, verb: Verb, now: i64) -> Option<String> {
+    if !policy.shared.contains(&object.name) {
+        return None;
+    }
+    let grantees: Vec<String> = policy.grantees.iter().map(|grantee| sql.bind_once(*grantee)).collect();
+    let now = sql.bind(now);
+    let list = format!(
+        "SELECT g.record_id FROM record_grant g WHERE g.workspace_id = $1 AND g.grantee_id IN ({}) AND g.object = '{}' \
+         AND (g.expires_at IS NULL OR g.expires_at > {now}){}",
+        grantees.join(", "),
+        object.name,
+        if verb == Verb::Read { "" } else { " AND g.may_edit" }
+    );
+    Some(in_select(sql, &format!("{alias}.id"), &list))
+}
+
+/// What is linked to a portal user's own person, or to the companies of that person.
+fn by_link(sql: &mut Sql, policy: &Policy, object: &Object, alias: &str) -> Vec<String> {
+    let Some(person) = policy.person else { return Vec::new() };
+    let person = sql.bind_once(person);
+    let ends = format!(
+        "SELECT {person} UNION ALL SELECT pl.from_id FROM record_link pl \
+         WHERE pl.workspace_id = $1 AND pl.kind = 'company_person' AND pl.to_id = {person}"
+    );
+    if matches!(object.name.as_str(), "person" | "company") {
+        return vec![in_select(sql, &format!("{alias}.id"), &ends)];
+    }
+    let linked = format!(
+        "SELECT al.from_id FROM record_link al WHERE al.workspace_id = $1 AND al.to_id IN ({ends}) \
+         UNION SELECT al.to_id FROM record_link al WHERE al.workspace_id = $1 AND al.from_id IN ({ends})"
+    );
+    let mut options = vec![in_select(sql, &format!("{alias}.id"), &linked)];
+    let of_company = |target: &Target| *target == Target::Object("company".into());
+    for relation in object.relations.values().filter(|relation| of_company(&relation.target)) {
+        if let Via::Column(column) = &relation.via {
+            // The spine has no such column; the record's own table is asked by its id.
+            let rows = format!("SELECT cl.id FROM {} cl WHERE cl.workspace_id = $1 AND cl.{column} IN ({ends})", object.table);
+            options.push(in_select(sql, &format!("{alias}.id"), &rows));
+        }
+    }
+    options
+}
+
+/// Whether a value is in a list that does not depend on the row: PostgreSQL makes an array of it
+/// once, which an index can serve.
+fn in_select(sql: &Sql, value: &str, list: &str) -> String {
+    if sql.is_postgres() { format!("{value} = ANY (ARRAY({list}))") } else { format!("{value} IN ({list})") }
+}

@@ -1,0 +1,3 @@
+//! Who may see and do what.
+
+mod roles;
