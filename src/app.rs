@@ -178,7 +178,9 @@ impl App {
             return Ok(policy);
         }
         let tx = self.db.begin(&Scope::workspace(caller.workspace), Mode::Read).await?;
-        let policy = Arc::new(access::policy(&tx, caller.workspace, catalog, holder, caller.member).await?);
+        let mut policy = access::policy(&tx, caller.workspace, catalog, holder, caller.member).await?;
+        policy.left_to_database = !self.config.database.row_conditions;
+        let policy = Arc::new(policy);
         tx.commit().await?;
         self.policies.insert(key, (now, policy.clone()));
         Ok(policy)

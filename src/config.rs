@@ -36,6 +36,7 @@ pub struct Database {
     pub url: String,
     pub migrate_url: String,
     pub max_connections: u32,
+    pub row_conditions: bool,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -114,6 +115,9 @@ impl Config {
             return Err(Wrong(format!(
                 "database.url (DATABASE_URL): the scheme `{scheme}` is not right: expected postgres://… or sqlite://…, or nothing for the embedded database."
             )));
+        }
+        if !self.database.row_conditions && !url.starts_with("postgres") {
+            return Err(Wrong("database.row_conditions: false is not right: only PostgreSQL has policies that can do without.".into()));
         }
         let url = &self.redis.url;
         let known = ["redis:", "rediss:", "redis+unix:", "unix:"].iter().any(|scheme| url.starts_with(scheme));

@@ -196,6 +196,8 @@ pub struct Policy {
     /// Whose records the caller reaches by teams, and by the tree below, besides their own.
     pub team: Vec<Uuid>,
     pub tree: Vec<Uuid>,
+    /// Statements carry no row conditions: PostgreSQL's policies alone decide.
+    pub left_to_database: bool,
     /// Objects of which something was shared with the caller.
     pub shared: BTreeSet<String>,
     rows: OnceLock<Rows>,

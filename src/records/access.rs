@@ -38,7 +38,7 @@ const MOST_LISTED: usize = 64;
 /// The condition under which the caller reaches the record of `object` in `alias`; none where every
 /// record is reached.
 pub fn reached(sql: &mut Sql, ctx: &Ctx, catalog: &Catalog, object: &Object, alias: &str, verb: Verb) -> Option<String> {
-    let policy = ctx.access.policy()?;
+    let policy = ctx.access.policy().filter(|policy| !policy.left_to_database)?;
     let reach = verb.reach(policy.object(&object.name));
     if reach.is_all() {
         return None;
@@ -58,7 +58,7 @@ pub fn reached(sql: &mut Sql, ctx: &Ctx, catalog: &Catalog, object: &Object, ali
 
 /// The same for a record of any object, by its row in the spine.
 pub fn reached_any(sql: &mut Sql, ctx: &Ctx, catalog: &Catalog, alias: &str) -> Option<String> {
-    let policy = ctx.access.policy()?;
+    let policy = ctx.access.policy().filter(|policy| !policy.left_to_database)?;
     if catalog.objects().all(|object| policy.object(&object.name).read.is_all()) {
         return None;
     }

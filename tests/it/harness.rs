@@ -56,6 +56,12 @@ impl Server {
         Self::start(tempfile::tempdir().unwrap(), postgres_database().await, redis()).await
     }
 
+    /// A server whose statements carry no row conditions: the policies alone decide.
+    pub async fn on_policies_alone() -> Self {
+        let url = postgres_database().await;
+        Self::start_with(tempfile::tempdir().unwrap(), url, redis(), |config| config.database.row_conditions = false).await
+    }
+
     /// Another node of the same installation: same database, same signing key, same Redis.
     pub async fn second_node(&self) -> Self {
         let folder = tempfile::tempdir().unwrap();
@@ -67,6 +73,10 @@ impl Server {
     }
 
     async fn start(folder: tempfile::TempDir, url: String, redis: String) -> Self {
+        Self::start_with(folder, url, redis, |_| {}).await
+    }
+
+    async fn start_with(folder: tempfile::TempDir, url: String, redis: String, change: impl FnOnce(&mut Config)) -> Self {
         let clock = Clock::fixed_at(BEGIN);
         let mut config = Config::load(None, |_| None).unwrap();
         config.server.data_dir = folder.path().to_owned();
@@ -74,6 +84,7 @@ impl Server {
         config.database.max_connections = 8;
         config.redis.url = redis;
         config.redis.prefix = url::Url::parse(&config.database.url).unwrap().path().to_owned();
+        change(&mut config);
         let app = App::start(config, clock.clone()).await.unwrap();
         let router = router(HttpServer::new(app.clone()));
         Self { app, clock, router, _folder: folder }

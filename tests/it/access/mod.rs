@@ -1,3 +1,4 @@
 //! Who may see and do what.
 
+mod model;
 mod roles;
