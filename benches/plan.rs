@@ -40,6 +40,7 @@ fn ctx() -> Ctx {
         cause: Cause::Request,
         clock: Clock::default(),
         request_id: None,
+        origin: Default::default(),
         hidden: Default::default(),
     }
 }

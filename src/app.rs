@@ -21,7 +21,7 @@ use crate::infra::clock::Clock;
 use crate::infra::db::{Backend, Db, DbSettings, Mode, Scope};
 use crate::objects;
 use crate::platform::access::Policy;
-use crate::platform::{Access, Cause, Ctx, Hidden};
+use crate::platform::{Access, Cause, Ctx, Hidden, Origin};
 use crate::records::write::RuleBook;
 
 pub struct App {
@@ -201,6 +201,7 @@ impl App {
             cause,
             clock: self.clock.clone(),
             request_id,
+            origin: Origin::default(),
             hidden: Hidden::default(),
         };
         Ok((ctx, known))

@@ -28,6 +28,7 @@ pub struct Server {
     pub listen: std::net::SocketAddr,
     pub data_dir: PathBuf,
     pub cors_origins: Vec<String>,
+    pub client_address_header: String,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -149,6 +150,7 @@ const VARIABLES: &[(&str, &str, &str)] = &[
     ("KITH_LISTEN", "server", "listen"),
     ("KITH_DATA_DIR", "server", "data_dir"),
     ("KITH_CORS_ORIGINS", "server", "cors_origins"),
+    ("KITH_CLIENT_ADDRESS_HEADER", "server", "client_address_header"),
     ("DATABASE_URL", "database", "url"),
     ("DATABASE_MIGRATE_URL", "database", "migrate_url"),
     ("DATABASE_MAX_CONNECTIONS", "database", "max_connections"),

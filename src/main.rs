@@ -153,7 +153,8 @@ async fn serve(config: Config, with_demo: bool) -> Result<(), StartError> {
     let address = listener.local_addr().map_err(|e| StartError(e.to_string()))?;
     println!("{}", welcome(address, with_demo));
     let server = router(Server::new(app.clone()));
-    let served = axum::serve(listener, server).with_graceful_shutdown(asked_to_stop()).await;
+    let served =
+        axum::serve(listener, server.into_make_service_with_connect_info::<SocketAddr>()).with_graceful_shutdown(asked_to_stop()).await;
     app.db.close().await;
     served.map_err(|e| StartError(e.to_string()))
 }

@@ -8,6 +8,7 @@ mod micros;
 
 pub mod activity;
 pub mod api_key;
+pub mod audit_entry;
 pub mod change_log;
 pub mod company;
 pub mod deal;
@@ -30,6 +31,7 @@ pub mod record_link;
 pub mod role;
 pub mod search_entry;
 pub mod session;
+pub mod sign_in_attempt;
 pub mod stage;
 pub mod tag;
 pub mod team;

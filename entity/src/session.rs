@@ -21,6 +21,10 @@ pub struct Model {
     pub revoked_at: Option<Micros>,
     #[sea_orm(column_type = "Text", nullable)]
     pub revoked_because: Option<String>,
+    #[sea_orm(column_type = "Text", nullable)]
+    pub address: Option<String>,
+    #[sea_orm(column_type = "Text", nullable)]
+    pub user_agent: Option<String>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

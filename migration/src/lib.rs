@@ -11,6 +11,7 @@ mod m20261122_000001_platform;
 mod m20261122_000002_records;
 mod m20261122_000003_sales_core;
 mod m20261122_000004_access;
+mod m20261122_000005_audit;
 mod policies;
 
 pub use sea_orm_migration::prelude::{MigratorTrait, SchemaManager};
@@ -25,6 +26,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000002_records::Migration),
             Box::new(m20261122_000003_sales_core::Migration),
             Box::new(m20261122_000004_access::Migration),
+            Box::new(m20261122_000005_audit::Migration),
         ]
     }
 }

@@ -69,6 +69,8 @@ CREATE TABLE session (
     expires_at BIGINT NOT NULL,
     revoked_at BIGINT,
     revoked_because TEXT,
+    address TEXT,
+    user_agent TEXT,
     PRIMARY KEY (workspace_id, id),
     FOREIGN KEY (workspace_id) REFERENCES workspace (id),
     FOREIGN KEY (user_id) REFERENCES user_account (id)

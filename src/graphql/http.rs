@@ -4,6 +4,7 @@ mod body;
 mod explorer;
 mod handlers;
 mod health;
+mod origin;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -9,7 +9,7 @@ use crate::app::{App, Known};
 use crate::error::{Error, Result};
 use crate::features::identity::Caller;
 use crate::infra::db::{Mode, Tx};
-use crate::platform::Ctx;
+use crate::platform::{Ctx, Origin};
 
 /// A caller whose credential was good, in a workspace.
 pub struct Signed {
@@ -20,6 +20,7 @@ pub struct Signed {
 
 pub struct Request {
     pub app: Arc<App>,
+    pub origin: Origin,
     /// Empty: nobody said who they are (yet).
     signed: OnceLock<Signed>,
     /// All root fields of a query read this one snapshot, one after the other.
@@ -27,9 +28,9 @@ pub struct Request {
 }
 
 impl Request {
-    pub fn new(app: Arc<App>, signed: Option<Signed>) -> Self {
+    pub fn new(app: Arc<App>, origin: Origin, signed: Option<Signed>) -> Self {
         let signed = signed.map_or_else(OnceLock::new, OnceLock::from);
-        Self { app, signed, snapshot: Mutex::new(None) }
+        Self { app, origin, signed, snapshot: Mutex::new(None) }
     }
 
     pub fn signed(&self) -> Result<&Signed> {

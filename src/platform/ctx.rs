@@ -80,8 +80,16 @@ pub struct Ctx {
     pub cause: Cause,
     pub clock: Clock,
     pub request_id: Option<String>,
+    pub origin: Origin,
     /// What was asked for and not shown.
     pub hidden: Hidden,
+}
+
+/// Where a request came from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Origin {
+    pub address: Option<String>,
+    pub user_agent: Option<String>,
 }
 
 /// Fields that a request asked for and that its caller may not see (whole), as `Deal.amount`.

@@ -1,8 +1,9 @@
 //! What keeps it safe: who is calling, for which workspace, and what is remembered of every write.
 
 pub mod access;
+pub mod audit;
 pub mod changelog;
 mod ctx;
 
 pub use access::Access;
-pub use ctx::{Actor, ActorKind, Cause, Ctx, Hidden};
+pub use ctx::{Actor, ActorKind, Cause, Ctx, Hidden, Origin};

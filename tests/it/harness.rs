@@ -104,7 +104,7 @@ impl Server {
             admin_password: "correct horse".into(),
         };
         let made = self.app.workspaces.create(new).await.unwrap();
-        let tokens = self.app.identity.open_session(made.user, made.workspace, made.member).await.unwrap();
+        let tokens = self.app.identity.open_session(made.user, made.workspace, made.member, &Default::default()).await.unwrap();
         Actor { server: self, credential: Some(tokens.access), workspace: made.workspace }
     }
 

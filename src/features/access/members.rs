@@ -10,15 +10,15 @@ use sea_orm::{ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, Into
 use serde_json::{Map, json};
 use uuid::Uuid;
 
-use super::roles::{assign, built_in, log, refused, require};
+use super::roles::{assign, audit, built_in, refused, require};
 use super::{AccessControl, builtin};
 use crate::catalog::Catalog;
 use crate::error::{Error, Result, UserError, UserErrorCode};
 use crate::features::identity::{check_strength, digest, new_secret};
 use crate::infra::db::{Mode, Scope};
-use crate::platform::Ctx;
 use crate::platform::access::Setting;
-use crate::platform::changelog::ChangeKind;
+use crate::platform::audit::{self, Action, Event};
+use crate::platform::{Ctx, Origin};
 use crate::records::value;
 use crate::records::write::{Rejected, RuleBook, Unit};
 
@@ -75,7 +75,6 @@ impl AccessControl {
                 unit.create_within("member", input.into()).await?.id
             }
         };
-        unit.finish().await?;
         let roles = match roles {
             Some(roles) => roles,
             None => vec![built_in(&tx, ctx.workspace, builtin::REP).await?],
@@ -102,13 +101,14 @@ impl AccessControl {
             revoked_at: None,
         };
         invitation::Entity::insert(row.into_active_model()).exec_without_returning(&tx).await.map_err(Error::from)?;
-        log(&tx, ctx, id, ChangeKind::Updated, json!({}), json!({ "invited": true })).await?;
+        unit.finish().await?;
+        audit(&tx, ctx, Action::InvitationSent, id, json!({ "roles": roles })).await?;
         tx.commit().await?;
         Ok(Invited { member: id, token, expires_at })
     }
 
     /// Accepts an invitation. A user who has a password already proves it; somebody new sets one.
-    pub async fn accept(&self, token: &str, name: Option<&str>, password: &str) -> Result<Accepted, Rejected> {
+    pub async fn accept(&self, token: &str, name: Option<&str>, password: &str, origin: &Origin) -> Result<Accepted, Rejected> {
         let void = || refused("The invitation is not good (any more). Ask for a new one.");
         let digest = digest(token);
         let tx = self.db.begin(&Scope { invitation: Some(digest.clone()), ..Scope::default() }, Mode::Read).await?;
@@ -138,6 +138,7 @@ impl AccessControl {
         model.update(&tx).await.map_err(Error::from)?;
         let row = membership::Model { user_id: user, workspace_id: found.workspace_id, member_id: id, created_at: now };
         membership::Entity::insert(row.into_active_model()).exec_without_returning(&tx).await.map_err(Error::from)?;
+        audit::append(&tx, &Event::sign_in(found.workspace_id, Some(id), Action::InvitationAccepted, origin, now)).await?;
         tx.commit().await?;
         Ok(Accepted { workspace: found.workspace_id, user, member: id })
     }

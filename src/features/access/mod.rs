@@ -20,7 +20,7 @@ pub use builtin::seed;
 pub use load::policy;
 pub use members::{Accepted, Invited};
 pub use model::{FieldSpec, ObjectSpec, Permissions, Scope};
-pub use roles::{RoleInput, give_to_key, require};
+pub use roles::{RoleInput, audit, give_to_key, require};
 pub use shares::NewShare;
 pub use teams::{TeamInput, TeamMember};
 

@@ -13,7 +13,7 @@ use crate::error::{Error, Result, UserError, UserErrorCode};
 use crate::infra::db::{Mode, Tx};
 use crate::platform::Ctx;
 use crate::platform::access::Setting;
-use crate::platform::changelog::{self, ChangeKind};
+use crate::platform::audit::{self, Action, Event};
 use crate::records::write::Rejected;
 
 /// A role as it is given; what is absent stays as it was.
@@ -61,7 +61,7 @@ impl AccessControl {
             updated_at: ctx.now(),
         };
         role::Entity::insert(row.clone().into_active_model()).exec_without_returning(&tx).await.map_err(Error::from)?;
-        log(&tx, ctx, row.id, ChangeKind::Created, json!({}), described(&row)).await?;
+        audit(&tx, ctx, Action::RoleChanged, row.id, json!({ "created": described(&row) })).await?;
         tx.commit().await?;
         Ok(row)
     }
@@ -92,7 +92,7 @@ impl AccessControl {
         }
         model.updated_at = Set(ctx.now());
         let row = model.update(&tx).await.map_err(Error::from)?;
-        log(&tx, ctx, row.id, ChangeKind::Updated, before, described(&row)).await?;
+        audit(&tx, ctx, Action::RoleChanged, row.id, json!({ "before": before, "after": described(&row) })).await?;
         tx.commit().await?;
         Ok(row)
     }
@@ -108,7 +108,7 @@ impl AccessControl {
         let sql = "DELETE FROM member_role WHERE workspace_id = $1 AND role_id = $2";
         tx.run(sql, vec![ctx.workspace.into(), id.into()]).await?;
         tx.run("DELETE FROM role WHERE workspace_id = $1 AND id = $2", vec![ctx.workspace.into(), id.into()]).await?;
-        log(&tx, ctx, id, ChangeKind::Purged, described(&found), json!({})).await?;
+        audit(&tx, ctx, Action::RoleChanged, id, json!({ "deleted": described(&found) })).await?;
         tx.commit().await?;
         Ok(id)
     }
@@ -152,7 +152,7 @@ pub(super) async fn assign(tx: &Tx, ctx: &Ctx, holder: Uuid, roles: &[Uuid]) -> 
         let row = member_role::Model { workspace_id: ctx.workspace, holder_id: holder, role_id: *role };
         member_role::Entity::insert(row.into_active_model()).exec_without_returning(tx).await.map_err(Error::from)?;
     }
-    log(tx, ctx, holder, ChangeKind::Updated, json!({ "roles": held }), json!({ "roles": roles })).await?;
+    audit(tx, ctx, Action::RolesGiven, holder, json!({ "before": held, "after": roles })).await?;
     Ok(())
 }
 
@@ -220,18 +220,9 @@ pub(super) fn name_of(text: &str) -> Result<String, UserError> {
     Ok(text.to_owned())
 }
 
-/// A change of permissions stands in the change log like every other write.
-pub(super) async fn log(
-    tx: &Tx,
-    ctx: &Ctx,
-    record: Uuid,
-    kind: ChangeKind,
-    before: serde_json::Value,
-    after: serde_json::Value,
-) -> Result<()> {
-    let change = changelog::Change { object: "access".into(), record, kind, version: 1, before, after };
-    changelog::append(tx, ctx, &[change]).await?;
-    Ok(())
+/// A change of permissions stands in the audit, in the same transaction.
+pub async fn audit(tx: &Tx, ctx: &Ctx, action: Action, subject: Uuid, detail: serde_json::Value) -> Result<()> {
+    audit::append(tx, &Event::of(ctx, action, Some(subject), detail)).await
 }
 
 /// Gives a new key its roles: those that were chosen, among those that the caller has or may give;

@@ -6,13 +6,13 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::AccessControl;
-use super::roles::log;
+use super::roles::audit;
 use crate::catalog::Catalog;
 use crate::error::{Error, Result, UserError, UserErrorCode};
 use crate::infra::db::{Mode, Tx};
 use crate::platform::Ctx;
 use crate::platform::access::Setting;
-use crate::platform::changelog::ChangeKind;
+use crate::platform::audit::Action;
 use crate::records::access::Verb;
 use crate::records::write::{Rejected, RuleBook, Unit};
 
@@ -68,7 +68,7 @@ impl AccessControl {
         };
         let after = json!({ "grantee": row.grantee_id, "mayEdit": row.may_edit, "expiresAt": row.expires_at, "reason": row.reason });
         record_grant::Entity::insert(row.into_active_model()).exec_without_returning(&tx).await.map_err(Error::from)?;
-        log(&tx, ctx, new.record, ChangeKind::Linked, json!({}), json!({ "share": after })).await?;
+        audit(&tx, ctx, Action::RecordShared, new.record, after).await?;
         tx.commit().await?;
         Ok(id)
     }
@@ -81,8 +81,7 @@ impl AccessControl {
         // A share of a record that the caller does not see is not there.
         self.shareable(ctx, catalog, rules, &tx, found.record_id, found.may_edit).await.map_err(|_| missing())?;
         tx.run("DELETE FROM record_grant WHERE workspace_id = $1 AND id = $2", vec![ctx.workspace.into(), id.into()]).await?;
-        let before = json!({ "share": { "grantee": found.grantee_id } });
-        log(&tx, ctx, found.record_id, ChangeKind::Unlinked, before, json!({})).await?;
+        audit(&tx, ctx, Action::RecordUnshared, found.record_id, json!({ "grantee": found.grantee_id })).await?;
         tx.commit().await?;
         Ok(id)
     }

@@ -6,13 +6,13 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::AccessControl;
-use super::roles::{log, name_of, refused, require};
+use super::roles::{audit, name_of, refused, require};
 use crate::error::{Error, Result, UserError, UserErrorCode};
 use crate::infra::db::{Mode, Tx};
 use crate::objects::member::reach;
 use crate::platform::Ctx;
 use crate::platform::access::Setting;
-use crate::platform::changelog::ChangeKind;
+use crate::platform::audit::Action;
 use crate::records::write::Rejected;
 
 /// The deepest tree of teams.
@@ -94,7 +94,7 @@ impl AccessControl {
             set_members(&tx, ctx, id, members).await?;
         }
         reach::rebuild(&tx, ctx.workspace).await?;
-        log(&tx, ctx, id, if new { ChangeKind::Created } else { ChangeKind::Updated }, before, after).await?;
+        audit(&tx, ctx, Action::TeamChanged, id, json!({ "before": before, "after": after })).await?;
         tx.commit().await?;
         Ok(())
     }
@@ -111,7 +111,7 @@ impl AccessControl {
         tx.run("DELETE FROM team_member WHERE workspace_id = $1 AND team_id = $2", by_id()).await?;
         tx.run("DELETE FROM team WHERE workspace_id = $1 AND id = $2", by_id()).await?;
         reach::rebuild(&tx, ctx.workspace).await?;
-        log(&tx, ctx, id, ChangeKind::Purged, json!({ "name": found.name }), json!({})).await?;
+        audit(&tx, ctx, Action::TeamChanged, id, json!({ "deleted": found.name })).await?;
         tx.commit().await?;
         Ok(id)
     }

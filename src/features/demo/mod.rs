@@ -110,6 +110,7 @@ fn context(made: Made, now: Micros) -> Ctx {
         cause: Cause::Demo,
         clock: Clock::fixed_at(now.0),
         request_id: None,
+        origin: Default::default(),
         hidden: Default::default(),
     }
 }

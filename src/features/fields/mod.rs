@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use entity::{field_definition, workspace};
 use sea_orm::{ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder};
+use serde_json::json;
 use uuid::Uuid;
 
 use crate::catalog::{Catalog, Field, Kind, Object, Privacy, Settings};
@@ -18,6 +19,7 @@ use crate::features::access;
 use crate::infra::db::{Db, Mode, Tx};
 use crate::platform::Ctx;
 use crate::platform::access::Setting;
+use crate::platform::audit::Action;
 use crate::records::value;
 use crate::records::write::Rejected;
 
@@ -76,7 +78,9 @@ impl Fields {
             );
         }
         let id = row.id;
+        let detail = json!({ "created": { "object": row.object, "name": row.name, "kind": row.kind } });
         field_definition::Entity::insert(row.into_active_model()).exec_without_returning(&tx).await.map_err(Error::from)?;
+        access::audit(&tx, ctx, Action::DataModelChanged, id, detail).await?;
         tx.commit().await?;
         Ok((id, version))
     }
@@ -119,6 +123,8 @@ impl Fields {
         model.updated_at = Set(ctx.now());
         let changed = model.update(&tx).await.map_err(Error::from)?;
         check_settings(&to_field(&changed)?)?;
+        let detail = json!({ "updated": { "name": changed.name, "settings": changed.settings } });
+        access::audit(&tx, ctx, Action::DataModelChanged, id, detail).await?;
         tx.commit().await?;
         Ok(version)
     }
@@ -131,6 +137,7 @@ impl Fields {
         let mut model = find(&tx, ctx, id).await?.into_active_model();
         model.archived_at = Set(archived.then(|| ctx.now()));
         model.update(&tx).await.map_err(Error::from)?;
+        access::audit(&tx, ctx, Action::DataModelChanged, id, json!({ "archived": archived })).await?;
         tx.commit().await?;
         Ok(version)
     }

@@ -2,6 +2,7 @@
 
 use entity::{Micros, api_key};
 use sea_orm::{ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder};
+use serde_json::json;
 use uuid::Uuid;
 
 use super::{Caller, Identity, Known, digest, new_secret, refused, same};
@@ -9,6 +10,7 @@ use crate::error::{Error, Result};
 use crate::features::access;
 use crate::infra::db::{Mode, Scope};
 use crate::platform::access::Setting;
+use crate::platform::audit::Action;
 use crate::platform::{Actor, ActorKind, Ctx};
 use crate::records::write::Rejected;
 
@@ -47,6 +49,7 @@ impl Identity {
         let tx = self.db.begin(&ctx.system_scope(), Mode::Write).await?;
         api_key::Entity::insert(key.clone().into_active_model()).exec_without_returning(&tx).await.map_err(Error::from)?;
         access::give_to_key(&tx, ctx, id, roles).await?;
+        access::audit(&tx, ctx, Action::KeyCreated, id, json!({ "name": key.name, "expiresAt": expires_at })).await?;
         tx.commit().await?;
         Ok(NewApiKey { key, secret: shown })
     }
@@ -59,6 +62,7 @@ impl Identity {
         let mut model = found.into_active_model();
         model.revoked_at = Set(Some(ctx.now()));
         let key = model.update(&tx).await?;
+        access::audit(&tx, ctx, Action::KeyRevoked, id, json!({ "name": key.name })).await?;
         tx.commit().await?;
         self.ended(id).await;
         Ok(Some(key))

@@ -7,6 +7,7 @@
 //! behalf from the first statement on.
 
 mod api_keys;
+mod guard;
 mod password;
 mod sessions;
 mod tokens;

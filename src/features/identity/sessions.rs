@@ -6,8 +6,10 @@ use uuid::Uuid;
 
 use super::tokens::Claims;
 use super::{Identity, digest, new_secret, refused, same};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::infra::db::{Mode, Scope, Tx};
+use crate::platform::audit::{self, Action, Event};
+use crate::platform::{Ctx, Origin};
 
 const REFRESH_PREFIX: &str = "kith_refresh";
 
@@ -29,30 +31,50 @@ pub enum SignedIn {
     ChooseWorkspace(Vec<(Uuid, String)>),
     /// Wrong address or password, or no place to go; it is not told which.
     Refused,
+    /// Too many failures; for so many seconds nothing is tried.
+    Wait(i64),
 }
 
 impl Identity {
-    pub async fn sign_in(&self, email: &str, password: &str, wanted: Option<Uuid>) -> Result<SignedIn> {
+    pub async fn sign_in(&self, email: &str, password: &str, wanted: Option<Uuid>, origin: &Origin) -> Result<SignedIn> {
         let email = email.trim().to_lowercase();
+        let wait = self.must_wait(&email, origin).await?;
+        if wait > 0 {
+            return Ok(SignedIn::Wait(wait));
+        }
         let scope = Scope { sign_in_email: Some(email.clone()), ..Scope::default() };
         let tx = self.db.begin(&scope, Mode::Read).await?;
-        let user = user_account::Entity::find().filter(user_account::Column::Email.eq(email)).one(&tx).await?;
+        let user = user_account::Entity::find().filter(user_account::Column::Email.eq(email.clone())).one(&tx).await?;
         tx.commit().await?;
         let kept = user.as_ref().and_then(|user| user.password_hash.clone());
         if !self.hasher.verify(password.to_owned(), kept).await? {
+            self.note_failure(&email, origin).await?;
+            self.audit_failure(user.map(|user| user.id), origin).await?;
             return Ok(SignedIn::Refused);
         }
         let Some(user) = user else { return Ok(SignedIn::Refused) };
+        self.forget_failures(&email, origin).await?;
         let places = self.places(user.id).await?;
         match (places.as_slice(), wanted) {
-            ([only], None) => self.open_session(user.id, only.0, only.2).await.map(SignedIn::Session),
+            ([only], None) => self.open_session(user.id, only.0, only.2, origin).await.map(SignedIn::Session),
             (places, Some(wanted)) => match places.iter().find(|(workspace, ..)| *workspace == wanted) {
-                Some((workspace, _, member)) => self.open_session(user.id, *workspace, *member).await.map(SignedIn::Session),
+                Some((workspace, _, member)) => self.open_session(user.id, *workspace, *member, origin).await.map(SignedIn::Session),
                 None => Ok(SignedIn::Refused),
             },
             ([], None) => Ok(SignedIn::Refused),
             (places, None) => Ok(SignedIn::ChooseWorkspace(places.iter().map(|(id, name, _)| (*id, name.clone())).collect())),
         }
+    }
+
+    /// A wrong password stands in the audit of every workspace that the user belongs to.
+    async fn audit_failure(&self, user: Option<Uuid>, origin: &Origin) -> Result<()> {
+        let Some(user) = user else { return Ok(()) };
+        for (workspace, _, member) in self.places(user).await? {
+            let tx = self.db.begin(&Scope::workspace(workspace), Mode::Write).await?;
+            audit::append(&tx, &Event::sign_in(workspace, Some(member), Action::SignInFailed, origin, self.clock.now())).await?;
+            tx.commit().await?;
+        }
+        Ok(())
     }
 
     /// The workspaces where a user is an active member: id, name, member.
@@ -74,7 +96,7 @@ impl Identity {
         Ok(places)
     }
 
-    pub async fn open_session(&self, user: Uuid, workspace: Uuid, member: Uuid) -> Result<Tokens> {
+    pub async fn open_session(&self, user: Uuid, workspace: Uuid, member: Uuid, origin: &Origin) -> Result<Tokens> {
         let (id, secret, now) = (self.clock.new_id(), new_secret(), self.clock.now());
         let tx = self.db.begin(&Scope::workspace(workspace), Mode::Write).await?;
         let model = session::Model {
@@ -88,8 +110,11 @@ impl Identity {
             expires_at: later(now, self.lifetimes.refresh_token),
             revoked_at: None,
             revoked_because: None,
+            address: origin.address.clone(),
+            user_agent: origin.user_agent.clone(),
         };
         session::Entity::insert(model.into_active_model()).exec_without_returning(&tx).await?;
+        audit::append(&tx, &Event::sign_in(workspace, Some(member), Action::SignIn, origin, now)).await?;
         tx.commit().await?;
         self.issue(user, workspace, member, id, &secret)
     }
@@ -103,7 +128,7 @@ impl Identity {
     }
 
     /// Exchanges a refresh token for new tokens. An old one ends the session.
-    pub async fn refresh(&self, token: &str) -> Result<Tokens> {
+    pub async fn refresh(&self, token: &str, origin: &Origin) -> Result<Tokens> {
         let (workspace, id, secret) = parse_refresh(token).ok_or_else(refused)?;
         let tx = self.db.begin(&Scope::workspace(workspace), Mode::Write).await?;
         let now = self.clock.now();
@@ -113,6 +138,7 @@ impl Identity {
         if !same(&found.token_hash, &hash) {
             // Whoever knows the session but not its latest secret has an old token, or guesses.
             revoke(&tx, &found, now, "REUSED").await?;
+            audit::append(&tx, &Event::sign_in(workspace, Some(found.member_id), Action::SessionReused, origin, now)).await?;
             tx.commit().await?;
             self.ended(id).await;
             return Err(refused());
@@ -140,14 +166,76 @@ impl Identity {
     }
 
     /// Ends a session; its access tokens end with it.
-    pub async fn sign_out(&self, workspace: Uuid, id: Uuid) -> Result<()> {
+    pub async fn sign_out(&self, workspace: Uuid, id: Uuid, origin: &Origin) -> Result<()> {
         let tx = self.db.begin(&Scope::workspace(workspace), Mode::Write).await?;
         if let Some(found) = session::Entity::find_by_id((workspace, id)).one(&tx).await? {
-            revoke(&tx, &found, self.clock.now(), "SIGNED_OUT").await?;
+            let now = self.clock.now();
+            revoke(&tx, &found, now, "SIGNED_OUT").await?;
+            audit::append(&tx, &Event::sign_in(workspace, Some(found.member_id), Action::SignOut, origin, now)).await?;
         }
         tx.commit().await?;
         self.ended(id).await;
         Ok(())
+    }
+
+    /// The open sessions of the caller, the latest first.
+    pub async fn sessions(&self, ctx: &Ctx) -> Result<Vec<session::Model>> {
+        let Some(member) = ctx.member else { return Ok(Vec::new()) };
+        let tx = self.db.begin(&ctx.scope(), Mode::Read).await?;
+        let open = session::Entity::find()
+            .filter(session::Column::WorkspaceId.eq(ctx.workspace))
+            .filter(session::Column::MemberId.eq(member))
+            .filter(session::Column::RevokedAt.is_null())
+            .filter(session::Column::ExpiresAt.gt(ctx.now()))
+            .order_by_desc(session::Column::RefreshedAt)
+            .all(&tx)
+            .await?;
+        tx.commit().await?;
+        Ok(open)
+    }
+
+    /// Ends a session of the caller's; false if there is none.
+    pub async fn revoke_session(&self, ctx: &Ctx, id: Uuid) -> Result<bool> {
+        let tx = self.db.begin(&ctx.scope(), Mode::Write).await?;
+        let found = session::Entity::find_by_id((ctx.workspace, id)).one(&tx).await?;
+        let Some(found) = found.filter(|found| found.revoked_at.is_none() && Some(found.member_id) == ctx.member) else { return Ok(false) };
+        revoke(&tx, &found, ctx.now(), "REVOKED").await?;
+        audit::append(&tx, &Event::of(ctx, Action::SessionRevoked, Some(id), serde_json::Value::Null)).await?;
+        tx.commit().await?;
+        self.ended(id).await;
+        Ok(true)
+    }
+
+    /// Changes the caller's password, and ends their other sessions in this workspace. False: the
+    /// present password was wrong.
+    pub async fn change_password(&self, ctx: &Ctx, session: Option<Uuid>, present: &str, new: &str) -> Result<bool> {
+        let Some(user) = ctx.user else { return Err(Error::forbidden("An API key has no password.")) };
+        let tx = self.db.begin(&ctx.scope(), Mode::Read).await?;
+        let account = user_account::Entity::find_by_id(user).one(&tx).await?;
+        tx.commit().await?;
+        let account = account.ok_or_else(|| Error::fault("the caller has no account"))?;
+        // The same guard as at the door: whoever finds a screen unlocked does not guess on.
+        if self.must_wait(&account.email, &ctx.origin).await? > 0
+            || !self.hasher.verify(present.to_owned(), account.password_hash.clone()).await?
+        {
+            self.note_failure(&account.email, &ctx.origin).await?;
+            return Ok(false);
+        }
+        let hash = self.hasher.hash(new.to_owned()).await?;
+        let others: Vec<Uuid> = self.sessions(ctx).await?.into_iter().map(|open| open.id).filter(|id| Some(*id) != session).collect();
+        let tx = self.db.begin(&ctx.scope(), Mode::Write).await?;
+        tx.run("UPDATE user_account SET password_hash = $2 WHERE id = $1", vec![user.into(), hash.into()]).await?;
+        for id in &others {
+            if let Some(found) = session::Entity::find_by_id((ctx.workspace, *id)).one(&tx).await? {
+                revoke(&tx, &found, ctx.now(), "PASSWORD_CHANGED").await?;
+            }
+        }
+        audit::append(&tx, &Event::of(ctx, Action::PasswordChanged, ctx.member, serde_json::Value::Null)).await?;
+        tx.commit().await?;
+        for id in others {
+            self.ended(id).await;
+        }
+        Ok(true)
     }
 
     /// Whether the session behind an access token is still open.

@@ -15,6 +15,7 @@ use crate::features::{access, identity};
 use crate::infra::clock::Clock;
 use crate::infra::db::{Db, Mode, Scope, Tx};
 use crate::platform::access::Setting;
+use crate::platform::audit::Action;
 use crate::platform::{Access, Actor, Cause, Ctx};
 use crate::records::value;
 use crate::records::write::{Rejected, RuleBook, Unit};
@@ -73,6 +74,7 @@ impl Workspaces {
         };
         insert::<workspace::Entity, _>(&tx, row).await?;
         insert::<log_head::Entity, _>(&tx, log_head::Model { workspace_id: workspace, seq: 0 }).await?;
+        tx.run("INSERT INTO audit_head (workspace_id, seq, hash) VALUES ($1, 0, '')", vec![workspace.into()]).await?;
         let ctx = Ctx {
             workspace,
             time_zone,
@@ -84,6 +86,7 @@ impl Workspaces {
             cause: Cause::SetUp,
             clock: self.clock.clone(),
             request_id: None,
+            origin: Default::default(),
             hidden: Default::default(),
         };
         let mut unit = Unit::new(&ctx, &self.standard, &tx, &self.rules);
@@ -158,6 +161,9 @@ impl Workspaces {
             model.locale = Set(required(&locale, "locale")?);
         }
         let changed = model.update(&tx).await.map_err(Error::from)?;
+        let detail =
+            json!({ "name": changed.name, "timeZone": changed.time_zone, "homeCurrency": changed.home_currency, "locale": changed.locale });
+        access::audit(&tx, ctx, Action::WorkspaceChanged, ctx.workspace, detail).await?;
         tx.commit().await?;
         Ok(changed)
     }

@@ -12,17 +12,25 @@ use axum::response::{IntoResponse, Response};
 
 use super::Server;
 use super::body::respond;
+use super::origin::{self, Peer};
 use crate::error::{Error, Result};
 use crate::graphql::check::{check, check_text, check_value};
 use crate::graphql::errors::server_error;
 use crate::graphql::merge::merge_roots;
 use crate::graphql::request::{Request, Signed};
 use crate::graphql::schema::WorkspaceSchema;
-use crate::platform::Cause;
+use crate::infra::db::Mode;
+use crate::platform::audit::{self, Action, Event};
+use crate::platform::{Cause, Origin};
 
-pub async fn post(State(server): State<Server>, headers: HeaderMap, request: Result<GraphQLRequest, GraphQLRejection>) -> Response {
+pub async fn post(
+    State(server): State<Server>,
+    peer: Peer,
+    headers: HeaderMap,
+    request: Result<GraphQLRequest, GraphQLRejection>,
+) -> Response {
     match request {
-        Ok(request) => answer(&server, &headers, request.into_inner(), false).await,
+        Ok(request) => answer(&server, &headers, peer, request.into_inner(), false).await,
         Err(rejected) => {
             let status = match &rejected.0 {
                 // The layer that bounds the body ends it with an error of reading.
@@ -51,7 +59,7 @@ pub async fn too_large_as_json(response: Response) -> Response {
 
 const TOO_LARGE: &str = "The request is larger than this server accepts.";
 
-pub async fn get(State(server): State<Server>, headers: HeaderMap, Query(parameters): Query<GetParameters>) -> Response {
+pub async fn get(State(server): State<Server>, peer: Peer, headers: HeaderMap, Query(parameters): Query<GetParameters>) -> Response {
     let Some(query) = parameters.query else {
         return refusal(StatusCode::BAD_REQUEST, &Error::bad_request("The parameter `query` is missing. Open `/` for the explorer."));
     };
@@ -65,7 +73,7 @@ pub async fn get(State(server): State<Server>, headers: HeaderMap, Query(paramet
     if let Some(name) = parameters.operation_name {
         request = request.operation_name(name);
     }
-    answer(&server, &headers, request, true).await
+    answer(&server, &headers, peer, request, true).await
 }
 
 #[derive(serde::Deserialize)]
@@ -79,10 +87,11 @@ pub struct GetParameters {
 /// As much of a caller's own request id as the log keeps.
 const LONGEST_ID: usize = 128;
 
-async fn answer(server: &Server, headers: &HeaderMap, mut request: async_graphql::Request, get: bool) -> Response {
+async fn answer(server: &Server, headers: &HeaderMap, peer: Peer, mut request: async_graphql::Request, get: bool) -> Response {
     let begun = Instant::now();
     let id = headers.get("x-request-id").and_then(|id| id.to_str().ok()).map(|id| id.chars().take(LONGEST_ID).collect::<String>());
-    let (signed, schema) = match identify(server, headers, id.clone()).await {
+    let origin = origin::of(&server.app.config.server, headers, peer);
+    let (signed, schema) = match identify(server, headers, &origin, id.clone()).await {
         Ok(found) => found,
         Err(error @ Error::Refused(_)) => return refusal(StatusCode::UNAUTHORIZED, &error),
         Err(error) => return refusal(StatusCode::INTERNAL_SERVER_ERROR, &error),
@@ -101,7 +110,7 @@ async fn answer(server: &Server, headers: &HeaderMap, mut request: async_graphql
             return with_schema(respond(&answer), &schema);
         }
     }
-    let state = Arc::new(Request::new(server.app.clone(), signed));
+    let state = Arc::new(Request::new(server.app.clone(), origin, signed));
     let mut response = schema.api.execute(request.data(state.clone())).await;
     let statements = match state.finish().await {
         Ok(statements) => statements,
@@ -111,6 +120,7 @@ async fn answer(server: &Server, headers: &HeaderMap, mut request: async_graphql
         }
     };
     name_codes(&mut response);
+    audit_refusals(&state, &response).await;
     let hidden = state.signed_or_none().map(|signed| signed.ctx.hidden.list()).unwrap_or_default();
     if !hidden.is_empty() {
         response.extensions.insert("hidden".into(), Value::from(hidden));
@@ -124,6 +134,25 @@ async fn answer(server: &Server, headers: &HeaderMap, mut request: async_graphql
         "graphql"
     );
     with_schema(respond(&response), &schema)
+}
+
+/// A refusal of the policy stands in the audit, once for a request.
+async fn audit_refusals(state: &Request, response: &Answer) {
+    let is_refusal = |error: &&ServerError| {
+        let code = error.extensions.as_ref().and_then(|extensions| extensions.get("code"));
+        matches!(code, Some(Value::String(code)) if code == "FORBIDDEN")
+    };
+    let (Some(signed), Some(error)) = (state.signed_or_none(), response.errors.iter().find(is_refusal)) else { return };
+    let event = Event::of(&signed.ctx, Action::Refused, None, serde_json::json!({ "message": error.message }));
+    let written = async {
+        let tx = state.app.db.begin(&signed.ctx.system_scope(), Mode::Write).await?;
+        audit::append(&tx, &event).await?;
+        tx.commit().await?;
+        Ok::<(), Error>(())
+    };
+    if let Err(error) = written.await {
+        tracing::error!("a refusal could not be written to the audit: {error:?}");
+    }
 }
 
 /// Why a document is not executed.
@@ -195,12 +224,18 @@ fn is_write(document: &ExecutableDocument, operation: Option<&str>) -> bool {
 }
 
 /// Who is calling, and the schema of their workspace; strangers get the standard one.
-async fn identify(server: &Server, headers: &HeaderMap, request_id: Option<String>) -> Result<(Option<Signed>, Arc<WorkspaceSchema>)> {
+async fn identify(
+    server: &Server,
+    headers: &HeaderMap,
+    origin: &Origin,
+    request_id: Option<String>,
+) -> Result<(Option<Signed>, Arc<WorkspaceSchema>)> {
     let Some(value) = headers.get(header::AUTHORIZATION) else { return Ok((None, server.schemas.standard().clone())) };
     let bearer = value.to_str().ok().and_then(|value| value.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
     let (_, credential) = bearer.ok_or_else(|| Error::unauthenticated("Send the credential as `Authorization: Bearer <token>`."))?;
     let caller = server.app.identity.authenticate(credential.trim()).await?;
-    let (ctx, known) = server.app.ctx(&caller, Cause::Request, request_id).await?;
+    let (mut ctx, known) = server.app.ctx(&caller, Cause::Request, request_id).await?;
+    ctx.origin = origin.clone();
     let schema = server.schemas.of(caller.workspace, &known.catalog);
     Ok((Some(Signed { caller, ctx, known }), schema))
 }
@@ -225,7 +260,7 @@ fn with_schema(mut response: Response, schema: &WorkspaceSchema) -> Response {
 
 /// The caller's schema; strangers see that of a brand-new workspace.
 pub async fn sdl(State(server): State<Server>, headers: HeaderMap) -> Response {
-    let schema = match identify(&server, &headers, None).await {
+    let schema = match identify(&server, &headers, &Origin::default(), None).await {
         Ok((_, schema)) => schema,
         Err(error) => return refusal(StatusCode::UNAUTHORIZED, &error),
     };

@@ -7,7 +7,7 @@ mod teams;
 use async_graphql::{ID, MergedObject, Result};
 use uuid::Uuid;
 
-use crate::error::{UserError, UserErrorCode};
+use crate::error::{Error, UserError, UserErrorCode};
 use crate::graphql::errors::field_error;
 use crate::graphql::request::{Request, Signed};
 
@@ -21,6 +21,14 @@ pub use roles::{Role, SettingName, held_roles};
 
 fn signed(request: &Request) -> Result<&Signed> {
     request.signed().map_err(|e| field_error(&e))
+}
+
+/// Refuses whoever may not see members: who works here is not for customers.
+fn sees_members(signed: &Signed) -> Result<()> {
+    if signed.ctx.access.object("member").read.is_none() {
+        return Err(field_error(&Error::forbidden("Your roles do not let you see who works here.")));
+    }
+    Ok(())
 }
 
 /// An id of an input, or what is wrong with it.

@@ -264,7 +264,8 @@ impl IdentityMutation {
             Some(Ok(id)) => Some(id),
             Some(Err(_)) => return Ok(SignInPayload { user_errors: vec![wrong_sign_in()], ..Default::default() }),
         };
-        let signed_in = request.app.identity.sign_in(&input.email, &input.password, wanted).await.map_err(|e| field_error(&e))?;
+        let signed_in =
+            request.app.identity.sign_in(&input.email, &input.password, wanted, &request.origin).await.map_err(|e| field_error(&e))?;
         Ok(match signed_in {
             SignedIn::Session(tokens) => SignInPayload { session: Some(adopt(request, tokens).await?), ..Default::default() },
             SignedIn::ChooseWorkspace(places) => {
@@ -273,6 +274,11 @@ impl IdentityMutation {
                     challenge: Some(SignInChallenge { kind: SignInChallengeKind::Workspace, workspaces }),
                     ..Default::default()
                 }
+            }
+            SignedIn::Wait(seconds) => {
+                let message = format!("Too many attempts. Try again in {seconds} seconds.");
+                let error = UserError::new(UserErrorCode::Limit, &[], message);
+                SignInPayload { user_errors: views(vec![error]), ..Default::default() }
             }
             SignedIn::Refused => SignInPayload { user_errors: vec![wrong_sign_in()], ..Default::default() },
         })
@@ -285,7 +291,7 @@ impl IdentityMutation {
         #[graphql(desc = "The refresh token.")] input: RefreshSessionInput,
     ) -> Result<RefreshSessionPayload> {
         let request = request::of(ctx);
-        match request.app.identity.refresh(&input.refresh_token).await {
+        match request.app.identity.refresh(&input.refresh_token, &request.origin).await {
             Ok(tokens) => Ok(RefreshSessionPayload { session: Some(adopt(request, tokens).await?), user_errors: Vec::new() }),
             Err(crate::error::Error::Refused(_)) => {
                 let error = UserError::new(
@@ -304,7 +310,7 @@ impl IdentityMutation {
         let request = request::of(ctx);
         let session = request.signed_or_none().and_then(|signed| Some((signed.caller.workspace, signed.caller.session?)));
         if let Some((workspace, session)) = session {
-            request.app.identity.sign_out(workspace, session).await.map_err(|e| field_error(&e))?;
+            request.app.identity.sign_out(workspace, session, &request.origin).await.map_err(|e| field_error(&e))?;
         }
         Ok(SignOutPayload { signed_out: session.is_some() })
     }

@@ -175,7 +175,7 @@ impl Db {
         let grants = format!(
             "{} GRANT USAGE ON SCHEMA public TO {quoted};
              GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {quoted};
-             REVOKE UPDATE, DELETE ON change_log FROM {quoted};
+             REVOKE UPDATE, DELETE ON change_log, audit_entry FROM {quoted};
              REVOKE INSERT, UPDATE, DELETE ON seaql_migrations FROM {quoted};",
             if known { "" } else { &create }
         );

@@ -1,4 +1,6 @@
 //! Who may see and do what.
 
+mod audit;
 mod model;
 mod roles;
+mod surface;

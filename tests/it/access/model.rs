@@ -141,8 +141,8 @@ async fn build<'a>(server: &'a Server, dice: &mut Dice) -> (Office, Vec<Actor<'a
         office.teams.push((parent, members));
     }
     make_records(&admin, &mut office, dice, &ids).await;
-    for member in 0..MEMBERS {
-        give_roles(&admin, &mut office, dice, member, &ids[member]).await;
+    for (member, id) in ids.iter().enumerate() {
+        give_roles(&admin, &mut office, dice, member, id).await;
     }
     for _ in 0..6 {
         let record = dice.below(office.records.len());

@@ -76,6 +76,7 @@ async fn every_operator_of_an_indexed_field_finds_an_index() {
         cause: Cause::Request,
         clock: server.clock.clone(),
         request_id: None,
+        origin: Default::default(),
         hidden: Default::default(),
     };
     pretend_to_be_large(&server, &admin).await;

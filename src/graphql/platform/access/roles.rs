@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use async_graphql::{Context, Enum, ID, InputObject, Object, Result, SimpleObject};
 use entity::role;
 
-use super::{id, ids, or_refuse, signed};
+use super::{id, ids, or_refuse, sees_members, signed};
 use crate::features::access::{FieldSpec, ObjectSpec, Permissions, RoleInput, Scope};
 use crate::graphql::errors::field_error;
 use crate::graphql::platform::values::{ObjectName, UserErrorView, views};
@@ -164,6 +164,7 @@ impl Role {
     /// The members and API keys that have it, by id.
     async fn holders(&self, ctx: &Context<'_>) -> Result<Vec<ID>> {
         let request = request::of(ctx);
+        sees_members(signed(request)?)?;
         let held = request.app.access.holders(&signed(request)?.ctx).await.map_err(|e| field_error(&e))?;
         Ok(held.into_iter().filter(|row| row.role_id == self.0.id).map(|row| row.holder_id.into()).collect())
     }
@@ -298,6 +299,7 @@ impl RoleQuery {
     /// The workspace's roles.
     async fn roles(&self, ctx: &Context<'_>) -> Result<Vec<Role>> {
         let request = request::of(ctx);
+        sees_members(signed(request)?)?;
         let roles = request.app.access.roles(&signed(request)?.ctx).await.map_err(|e| field_error(&e))?;
         roles.into_iter().map(Role::try_from).collect()
     }

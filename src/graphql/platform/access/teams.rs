@@ -4,7 +4,7 @@ use async_graphql::{Context, ID, InputObject, MaybeUndefined, Object, Result, Si
 use entity::{team, team_member};
 use serde_json::{Map, json};
 
-use super::{id, ids, or_refuse, signed};
+use super::{id, ids, or_refuse, sees_members, signed};
 use crate::features::access::{TeamInput, TeamMember};
 use crate::graphql::errors::field_error;
 use crate::graphql::platform::identity::{Session, adopt};
@@ -173,6 +173,7 @@ pub struct TeamMutation;
 impl TeamQuery {
     /// The workspace's teams, by name.
     async fn teams(&self, ctx: &Context<'_>) -> Result<Vec<Team>> {
+        sees_members(signed(request::of(ctx))?)?;
         all(request::of(ctx)).await
     }
 }
@@ -259,11 +260,11 @@ impl TeamMutation {
         #[graphql(desc = "The invitation, and a password.")] input: AcceptInvitationInput,
     ) -> Result<AcceptInvitationPayload> {
         let request = request::of(ctx);
-        let accepted = request.app.access.accept(&input.token, input.name.as_deref(), &input.password).await;
+        let accepted = request.app.access.accept(&input.token, input.name.as_deref(), &input.password, &request.origin).await;
         let (accepted, errors) = split(accepted)?;
         let Some(accepted) = accepted else { return Ok(AcceptInvitationPayload { session: None, user_errors: views(errors) }) };
         request.app.forget_access(accepted.workspace).await;
-        let tokens = request.app.identity.open_session(accepted.user, accepted.workspace, accepted.member).await;
+        let tokens = request.app.identity.open_session(accepted.user, accepted.workspace, accepted.member, &request.origin).await;
         let session = adopt(request, tokens.map_err(|e| field_error(&e))?).await?;
         Ok(AcceptInvitationPayload { session: Some(session), user_errors: Vec::new() })
     }
