@@ -21,7 +21,7 @@ use crate::infra::clock::Clock;
 use crate::infra::db::{Backend, Db, DbSettings, Mode, Scope};
 use crate::objects;
 use crate::platform::access::Policy;
-use crate::platform::{Access, Cause, Ctx, Hidden, Origin};
+use crate::platform::{Access, Actor, ActorKind, Cause, Ctx, Hidden, Origin};
 use crate::records::write::RuleBook;
 
 pub struct App {
@@ -184,6 +184,15 @@ impl App {
         tx.commit().await?;
         self.policies.insert(key, (now, policy.clone()));
         Ok(policy)
+    }
+
+    /// The context that a member's own request would have now; for whoever asks what they may do.
+    pub async fn ctx_of_member(&self, asking: &Ctx, catalog: &Catalog, member: Uuid) -> Result<Ctx> {
+        let tx = self.db.begin(&asking.system_scope(), Mode::Read).await?;
+        let policy = access::policy(&tx, asking.workspace, catalog, member, Some(member)).await?;
+        tx.commit().await?;
+        let actor = Actor { kind: ActorKind::Member, id: Some(member) };
+        Ok(Ctx { actor, member: Some(member), access: Access::Caller(Arc::new(policy)), ..asking.clone() })
     }
 
     /// The context of a caller's request.

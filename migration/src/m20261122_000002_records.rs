@@ -29,7 +29,6 @@ CREATE TABLE record (
     FOREIGN KEY (workspace_id, merged_into) REFERENCES record (workspace_id, id)
 );
 CREATE INDEX record_object ON record (workspace_id, object, id);
-CREATE INDEX record_owner_id ON record (workspace_id, owner_id, id);
 "#;
 
 const RECORD_KEY: &str = r#"

@@ -55,7 +55,7 @@ CREATE TABLE member (
 CREATE INDEX member_manager_id ON member (workspace_id, manager_id, id);
 CREATE INDEX member_person_id ON member (workspace_id, person_id, id);
 CREATE INDEX member_name_fold ON member (workspace_id, name_fold, name, id);
-CREATE INDEX member_owner_id ON member (workspace_id, owner_id, id);
+CREATE INDEX member_owner_id ON member (workspace_id, owner_id, id) WHERE deleted_at IS NULL;
 CREATE INDEX member_created_at ON member (workspace_id, created_at, id);
 CREATE INDEX member_updated_at ON member (workspace_id, updated_at, id);
 "#;
@@ -109,7 +109,7 @@ CREATE TABLE company (
 );
 CREATE INDEX company_name_fold ON company (workspace_id, name_fold, name, id);
 CREATE INDEX company_parent_id ON company (workspace_id, parent_id, id);
-CREATE INDEX company_owner_id ON company (workspace_id, owner_id, id);
+CREATE INDEX company_owner_id ON company (workspace_id, owner_id, id) WHERE deleted_at IS NULL;
 CREATE INDEX company_created_at ON company (workspace_id, created_at, id);
 CREATE INDEX company_updated_at ON company (workspace_id, updated_at, id);
 CREATE INDEX company_domain ON company (workspace_id, domain, id);
@@ -172,7 +172,7 @@ CREATE INDEX person_full_name_fold ON person (workspace_id, full_name_fold, full
 CREATE INDEX person_last_name_fold ON person (workspace_id, last_name_fold, last_name, id);
 CREATE INDEX person_email ON person (workspace_id, email, id);
 CREATE INDEX person_reports_to_id ON person (workspace_id, reports_to_id, id);
-CREATE INDEX person_owner_id ON person (workspace_id, owner_id, id);
+CREATE INDEX person_owner_id ON person (workspace_id, owner_id, id) WHERE deleted_at IS NULL;
 CREATE INDEX person_created_at ON person (workspace_id, created_at, id);
 CREATE INDEX person_updated_at ON person (workspace_id, updated_at, id);
 CREATE INDEX person_lifecycle_stage ON person (workspace_id, lifecycle_stage, id);
@@ -205,7 +205,7 @@ CREATE TABLE pipeline (
     FOREIGN KEY (workspace_id, owner_id) REFERENCES member (workspace_id, id)
 );
 CREATE INDEX pipeline_position ON pipeline (workspace_id, position, id);
-CREATE INDEX pipeline_owner_id ON pipeline (workspace_id, owner_id, id);
+CREATE INDEX pipeline_owner_id ON pipeline (workspace_id, owner_id, id) WHERE deleted_at IS NULL;
 CREATE INDEX pipeline_name_fold ON pipeline (workspace_id, name_fold, name, id);
 CREATE INDEX pipeline_created_at ON pipeline (workspace_id, created_at, id);
 CREATE INDEX pipeline_updated_at ON pipeline (workspace_id, updated_at, id);
@@ -241,7 +241,7 @@ CREATE TABLE stage (
     FOREIGN KEY (workspace_id, pipeline_id) REFERENCES pipeline (workspace_id, id)
 );
 CREATE INDEX stage_pipeline_id_position ON stage (workspace_id, pipeline_id, position, id);
-CREATE INDEX stage_owner_id ON stage (workspace_id, owner_id, id);
+CREATE INDEX stage_owner_id ON stage (workspace_id, owner_id, id) WHERE deleted_at IS NULL;
 CREATE INDEX stage_name_fold ON stage (workspace_id, name_fold, name, id);
 CREATE INDEX stage_position ON stage (workspace_id, position, id);
 CREATE INDEX stage_created_at ON stage (workspace_id, created_at, id);
@@ -297,7 +297,7 @@ CREATE INDEX deal_updated_at ON deal (workspace_id, updated_at, id);
 CREATE INDEX deal_pipeline_id ON deal (workspace_id, pipeline_id, id);
 CREATE INDEX deal_stage_id ON deal (workspace_id, stage_id, id);
 CREATE INDEX deal_company_id ON deal (workspace_id, company_id, id);
-CREATE INDEX deal_owner_id ON deal (workspace_id, owner_id, id);
+CREATE INDEX deal_owner_id ON deal (workspace_id, owner_id, id) WHERE deleted_at IS NULL;
 CREATE INDEX deal_status ON deal (workspace_id, status, id);
 CREATE INDEX deal_probability ON deal (workspace_id, probability, id);
 CREATE INDEX deal_stage_entered_at ON deal (workspace_id, stage_entered_at, id);
@@ -352,7 +352,7 @@ CREATE INDEX activity_kind_occurred_at ON activity (workspace_id, kind, occurred
 CREATE INDEX activity_occurred_at ON activity (workspace_id, occurred_at, id);
 CREATE INDEX activity_due_at ON activity (workspace_id, due_at, id);
 CREATE INDEX activity_assignee_id ON activity (workspace_id, assignee_id, id);
-CREATE INDEX activity_owner_id ON activity (workspace_id, owner_id, id);
+CREATE INDEX activity_owner_id ON activity (workspace_id, owner_id, id) WHERE deleted_at IS NULL;
 CREATE INDEX activity_subject_fold ON activity (workspace_id, subject_fold, id);
 CREATE INDEX activity_status ON activity (workspace_id, status, id);
 CREATE INDEX activity_created_at ON activity (workspace_id, created_at, id);
@@ -384,7 +384,7 @@ CREATE TABLE note (
     FOREIGN KEY (workspace_id, owner_id) REFERENCES member (workspace_id, id)
 );
 CREATE INDEX note_title_fold ON note (workspace_id, title_fold, title, id);
-CREATE INDEX note_owner_id ON note (workspace_id, owner_id, id);
+CREATE INDEX note_owner_id ON note (workspace_id, owner_id, id) WHERE deleted_at IS NULL;
 CREATE INDEX note_created_at ON note (workspace_id, created_at, id);
 CREATE INDEX note_updated_at ON note (workspace_id, updated_at, id);
 "#;
@@ -413,7 +413,7 @@ CREATE TABLE tag (
     FOREIGN KEY (workspace_id, owner_id) REFERENCES member (workspace_id, id)
 );
 CREATE INDEX tag_name_fold ON tag (workspace_id, name_fold, name, id);
-CREATE INDEX tag_owner_id ON tag (workspace_id, owner_id, id);
+CREATE INDEX tag_owner_id ON tag (workspace_id, owner_id, id) WHERE deleted_at IS NULL;
 CREATE INDEX tag_created_at ON tag (workspace_id, created_at, id);
 CREATE INDEX tag_updated_at ON tag (workspace_id, updated_at, id);
 "#;

@@ -109,6 +109,7 @@ const TENANT: &str = "workspace_id = kith_workspace()";
 /// The rows of a table of records that a right reaches.
 fn rows_of(object: &str, verb: u8) -> String {
     let mut options = vec![
+        "(SELECT kith_all())".to_owned(),
         format!("(SELECT kith_reach('{object}', {verb}) & 32 > 0)"),
         format!("owner_id = ANY ((SELECT kith_owners('{object}', {verb}))::uuid[])"),
         format!("id = ANY ((SELECT kith_granted('{object}', {verb}))::uuid[])"),

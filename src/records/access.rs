@@ -43,16 +43,9 @@ pub fn reached(sql: &mut Sql, ctx: &Ctx, catalog: &Catalog, object: &Object, ali
     if reach.is_all() {
         return None;
     }
-    let mut options = ways(sql, policy, object, alias, verb, reach, ctx.now().0);
-    if let (Verb::Read, Some(kind), true) = (verb, object.follows, reach.by_owner()) {
-        let record = sql.alias();
-        let link = format!("f{record}");
-        let there = spine(sql, policy, catalog, &record, ctx.now().0);
-        options.push(format!(
-            "EXISTS (SELECT 1 FROM record_link {link} JOIN record {record} ON {record}.workspace_id = $1 AND {record}.id = {link}.to_id \
-             WHERE {link}.workspace_id = $1 AND {link}.from_id = {alias}.id AND {link}.kind = '{kind}' AND {record}.deleted_at IS NULL AND {there})"
-        ));
-    }
+    let now = ctx.now().0;
+    let mut options = ways(sql, policy, object, alias, verb, reach, now);
+    options.extend(by_following(sql, policy, catalog, object, alias, verb, now));
     Some(any_of(&options))
 }
 
@@ -76,6 +69,54 @@ pub fn reached_any(sql: &mut Sql, ctx: &Ctx, catalog: &Catalog, alias: &str) -> 
 
 fn open_objects(alias: &str, names: &[String]) -> Option<String> {
     (!names.is_empty()).then(|| format!("{alias}.object IN ({})", names.join(", ")))
+}
+
+/// A way to a record, as it is told to whoever asks why somebody sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// The right extends to every record.
+    All,
+    /// The member owns it, or reaches its owner by teams or as a superior.
+    Owner,
+    /// It was shared with the member or a team of theirs.
+    Share,
+    /// It is linked to the person that the member is, or to that person's companies.
+    Linked,
+    /// It is linked to a record that the member sees.
+    Follows,
+}
+
+/// The ways that a caller has to a record, each with its condition: the parts of [`reached`].
+pub fn ways_to(sql: &mut Sql, ctx: &Ctx, catalog: &Catalog, object: &Object, alias: &str, verb: Verb) -> Vec<(Way, String)> {
+    let Some(policy) = ctx.access.policy() else { return vec![(Way::All, "TRUE".into())] };
+    let reach = verb.reach(policy.object(&object.name));
+    if reach.is_all() {
+        return vec![(Way::All, "TRUE".into())];
+    }
+    if reach.is_none() {
+        return Vec::new();
+    }
+    let now = ctx.now().0;
+    let mut ways = Vec::new();
+    ways.extend(by_owner(sql, policy, alias, reach).map(|condition| (Way::Owner, condition)));
+    ways.extend(by_grant(sql, policy, object, alias, verb, now).map(|condition| (Way::Share, condition)));
+    if reach.includes(Reach::LINKED) {
+        ways.push((Way::Linked, any_of(&by_link(sql, policy, object, alias))));
+    }
+    ways.extend(by_following(sql, policy, catalog, object, alias, verb, now).map(|condition| (Way::Follows, condition)));
+    ways
+}
+
+/// What a note or an activity is visible by: a record that it is linked to.
+fn by_following(sql: &mut Sql, policy: &Policy, catalog: &Catalog, object: &Object, alias: &str, verb: Verb, now: i64) -> Option<String> {
+    let kind = object.follows.filter(|_| verb == Verb::Read && policy.object(&object.name).read.by_owner())?;
+    let record = sql.alias();
+    let link = format!("f{record}");
+    let there = spine(sql, policy, catalog, &record, now);
+    Some(format!(
+        "EXISTS (SELECT 1 FROM record_link {link} JOIN record {record} ON {record}.workspace_id = $1 AND {record}.id = {link}.to_id \
+         WHERE {link}.workspace_id = $1 AND {link}.from_id = {alias}.id AND {link}.kind = '{kind}' AND {record}.deleted_at IS NULL AND {there})"
+    ))
 }
 
 /// Whether a record is reached by itself, not by what it is linked to.

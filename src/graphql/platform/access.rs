@@ -1,5 +1,6 @@
 //! Roles, teams, shares, invitations.
 
+mod explain;
 mod roles;
 mod shares;
 mod teams;
@@ -12,7 +13,7 @@ use crate::graphql::errors::field_error;
 use crate::graphql::request::{Request, Signed};
 
 #[derive(MergedObject, Default)]
-pub struct AccessQuery(roles::RoleQuery, teams::TeamQuery, shares::ShareQuery);
+pub struct AccessQuery(roles::RoleQuery, teams::TeamQuery, shares::ShareQuery, explain::ExplainQuery);
 
 #[derive(MergedObject, Default)]
 pub struct AccessMutation(roles::RoleMutation, teams::TeamMutation, shares::ShareMutation);

@@ -6,6 +6,7 @@ use super::values::ObjectName;
 use crate::catalog::{self, Kind, Target};
 use crate::graphql::errors::field_error;
 use crate::graphql::request;
+use crate::platform::access::{ObjectAccess, Sight};
 
 #[derive(Default)]
 pub struct DescribeQuery;
@@ -29,6 +30,12 @@ pub struct ObjectDescription {
     help: String,
     /// The field that names a record.
     title_field: String,
+    /// Whether the caller may create records.
+    creatable: bool,
+    /// Whether the caller may change records, those that they reach.
+    updatable: bool,
+    /// Whether the caller may delete records, those that they reach.
+    deletable: bool,
     /// Its fields, the workspace's own ones last.
     pub fields: Vec<FieldDescription>,
     /// Its relations to other records.
@@ -70,8 +77,10 @@ pub struct FieldDescription {
     indexed: bool,
     /// Whether search finds records by it.
     searchable: bool,
-    /// Whether the caller can read it.
+    /// Whether the caller can read it, or at least recognise it.
     readable: bool,
+    /// Whether the caller sees just enough of it to recognise it.
+    masked: bool,
     /// Whether the caller can write it.
     writable: bool,
     /// Whether the workspace added it.
@@ -133,18 +142,26 @@ impl DescribeQuery {
     /// What records look like: every object with its fields and relations.
     async fn objects(&self, ctx: &Context<'_>) -> Result<Vec<ObjectDescription>> {
         let signed = request::of(ctx).signed().map_err(|e| field_error(&e))?;
-        Ok(signed.known.catalog.objects().map(|object| describe(object)).collect())
+        let access = |object: &catalog::Object| signed.ctx.access.object(&object.name);
+        let seen = signed.known.catalog.objects().filter(|object| is_seen(access(object)));
+        Ok(seen.map(|object| describe(object, access(object))).collect())
     }
 
     /// The fields of one object.
     async fn fields(&self, ctx: &Context<'_>, #[graphql(desc = "Which object.")] object: ObjectName) -> Result<Vec<FieldDescription>> {
         let signed = request::of(ctx).signed().map_err(|e| field_error(&e))?;
         let found = signed.known.catalog.find(&object.0.to_lowercase());
-        Ok(found.map(|object| describe(object).fields).unwrap_or_default())
+        let found = found.map(|object| (object, signed.ctx.access.object(&object.name))).filter(|(_, access)| is_seen(access));
+        Ok(found.map(|(object, access)| describe(object, access).fields).unwrap_or_default())
     }
 }
 
-pub fn describe(object: &catalog::Object) -> ObjectDescription {
+/// What a caller can neither see nor make is not there for them.
+fn is_seen(access: &ObjectAccess) -> bool {
+    access.create || !access.read.is_none()
+}
+
+pub fn describe(object: &catalog::Object, access: &ObjectAccess) -> ObjectDescription {
     ObjectDescription {
         object: ObjectName(object.name.to_uppercase()),
         name: object.name.clone(),
@@ -154,13 +171,18 @@ pub fn describe(object: &catalog::Object) -> ObjectDescription {
         plural_label: object.plural_label.clone(),
         help: object.help.clone(),
         title_field: object.title.clone(),
-        fields: object.all_fields().map(|field| describe_field(object, field)).collect(),
+        creatable: access.create,
+        updatable: !access.update.is_none(),
+        deletable: !access.delete.is_none(),
+        fields: object.all_fields().map(|field| describe_field(object, field, access)).collect(),
         relations: object.relations.values().map(describe_relation).collect(),
     }
 }
 
-pub fn describe_field(object: &catalog::Object, field: &catalog::Field) -> FieldDescription {
-    let writable = !field.read_only && !field.archived;
+pub fn describe_field(object: &catalog::Object, field: &catalog::Field, access: &ObjectAccess) -> FieldDescription {
+    let allowed = access.field(&field.access_name());
+    let writable = !field.read_only && !field.archived && allowed.write;
+    let whole = allowed.sight == Sight::Full;
     let path = if field.is_custom() { vec!["custom".to_owned(), field.name.clone()] } else { vec![field.name.clone()] };
     let types = object.variants.iter().flat_map(|variants| variants.types);
     let id = match field.source {
@@ -177,14 +199,15 @@ pub fn describe_field(object: &catalog::Object, field: &catalog::Field) -> Field
         input_type: field.kind.input_type().to_owned(),
         input_path: if writable { path.clone() } else { Vec::new() },
         output_path: path,
-        filter_operators: operators(field.kind).iter().map(|operator| (*operator).to_owned()).collect(),
-        sortable: field.kind.sortable(),
+        filter_operators: if whole { operators(field.kind).iter().map(|operator| (*operator).to_owned()).collect() } else { Vec::new() },
+        sortable: field.kind.sortable() && whole,
         options: options(field),
         required: field.required,
         unique: field.unique,
         indexed: field.indexed,
         searchable: field.searchable,
-        readable: true,
+        readable: allowed.sight != Sight::Hidden,
+        masked: allowed.sight == Sight::Masked,
         writable,
         custom: field.is_custom(),
         archived: field.archived,

@@ -280,7 +280,7 @@ async fn payload(request: &Request, id: Option<Uuid>, errors: Vec<UserError>) ->
         let of = |source: &Source| matches!(source, Source::Custom { id: own } if *own == id);
         field = known.catalog.objects().find_map(|object| {
             let found = object.custom.values().find(|field| of(&field.source))?;
-            Some(describe_field(object, found))
+            Some(describe_field(object, found, signed.ctx.access.object(&object.name)))
         });
     }
     Ok(FieldPayload { field, user_errors: views(errors) })

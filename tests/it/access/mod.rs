@@ -3,4 +3,5 @@
 mod audit;
 mod model;
 mod roles;
+mod statements;
 mod surface;

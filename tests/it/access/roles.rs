@@ -132,6 +132,40 @@ on_both! {
         assert_eq!(titles(&office.admin).await.0, ["about Ann's", "about nothing", "about Sam's"]);
     }
 
+    async fn access_is_explained(server: &Server) {
+        let office = office(server).await;
+        let explain = "query($r: ID!, $m: ID) { explainAccess(record: $r, member: $m, field: \"amount\") { canRead canUpdate canDelete reasons { right way } roles { name } fieldSight fieldWritable } }";
+        let of = async |asking: &Actor<'_>, record: &str, member: Value| asking.ask_with(explain, json!({ "r": record, "m": member })).await["explainAccess"].clone();
+        let ann = json!(office.ann.id().await);
+        let owner = |right: &str| json!({ "right": right, "way": "OWNER" });
+        assert_eq!(of(&office.admin, &office.deals[0], ann.clone()).await, json!({ "canRead": true, "canUpdate": true, "canDelete": true,
+            "reasons": [owner("READ"), owner("UPDATE"), owner("DELETE")], "roles": [{ "name": "Rep" }], "fieldSight": "FULL", "fieldWritable": true }));
+        assert_eq!(of(&office.admin, &office.deals[1], ann.clone()).await["reasons"], json!([owner("READ")]));
+        let none = of(&office.admin, &office.deals[2], ann.clone()).await;
+        assert_eq!((&none["canRead"], &none["reasons"]), (&json!(false), &json!([])));
+        let note = office.stranger.create("note", json!({ "title": "n", "links": { "connect": [{ "id": office.deals[2] }] } })).await;
+        office.admin.ask_with("mutation($d: ID!, $g: ID!) { shareRecord(input: { record: $d, grantee: $g }) { userErrors { code } } }", json!({ "d": office.deals[2], "g": ann })).await;
+        assert_eq!(of(&office.admin, &office.deals[2], ann.clone()).await["reasons"], json!([{ "right": "READ", "way": "SHARE" }]));
+        assert_eq!(of(&office.admin, &note, ann.clone()).await["reasons"], json!([{ "right": "READ", "way": "FOLLOWS" }]));
+        assert_eq!(of(&office.admin, &note, Value::Null).await["reasons"][0], json!({ "right": "READ", "way": "ALL" }));
+        // Of oneself one learns what one sees; of others only with the right to ask.
+        assert_eq!(of(&office.ben, &office.deals[2], Value::Null).await, Value::Null);
+        assert_eq!(of(&office.ben, &office.deals[0], Value::Null).await["canRead"], true);
+        let document = format!("{{ explainAccess(record: \"{}\", member: {ann}) {{ canRead }} }}", office.deals[0]);
+        assert_eq!(office.ben.refused(&document).await.0, "FORBIDDEN");
+    }
+
+    async fn the_description_shows_what_the_caller_may_use(server: &Server) {
+        let admin = server.admin().await;
+        let person = admin.create("person", json!({ "lastName": "C" })).await;
+        let portal = server.member_with(&admin, "Cus", "PORTAL", json!({ "personId": person })).await;
+        let data = portal.ask("{ objects { name creatable updatable deletable } fields(object: NOTE) { name } }").await;
+        let names: Vec<&str> = data["objects"].as_array().unwrap().iter().map(|object| object["name"].as_str().unwrap()).collect();
+        assert_eq!(names, ["company", "person", "deal", "pipeline", "stage"]);
+        assert_eq!(data["objects"][2], json!({ "name": "deal", "creatable": false, "updatable": false, "deletable": false }));
+        assert_eq!(data["fields"], json!([]));
+    }
+
     async fn a_share_opens_one_record(server: &Server) {
         let office = office(server).await;
         let share = "mutation($input: ShareRecordInput!) { shareRecord(input: $input) { share { id level granteeKind } userErrors { code path } } }";
