@@ -168,12 +168,14 @@ fn welcome(address: SocketAddr, with_demo: bool) -> String {
             "\nSign in as {} with the password {}. Try:\n\n  curl -s {base}/graphql -H 'content-type: application/json' \\\n    -d '{{\"query\":\"mutation {{ signIn(input: {{ email: \\\"{}\\\", password: \\\"{}\\\" }}) {{ session {{ accessToken member {{ name }} workspace {{ name }} }} userErrors {{ message }} }} }}\"}}'\n",
             demo::EMAIL, demo::PASSWORD, demo::EMAIL, demo::PASSWORD
         ));
+        let others: Vec<String> = demo::PEOPLE.iter().map(|(email, role)| format!("{email} ({role})")).collect();
+        text.push_str(&format!("\nOthers with the same password, to see what their roles show: {}\n", others.join(", ")));
     }
     text
 }
 
 async fn fill(app: &Arc<App>) -> Result<&'static str, StartError> {
-    match demo::fill(&app.workspaces, &app.fields).await {
+    match demo::fill(&app.workspaces, &app.fields, &app.access).await {
         Ok(true) => Ok("Filled a demo workspace."),
         Ok(false) => Ok("The demo workspace is there already."),
         Err(e) => Err(StartError(format!("the demo workspace could not be filled: {e}"))),

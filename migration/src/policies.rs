@@ -86,6 +86,8 @@ const FUNCTIONS: &str = r#"
     DECLARE reach int := kith_reach(object, verb);
     BEGIN
         IF reach & 32 > 0 THEN RETURN true; END IF;
+        -- Everybody sees the member that they are.
+        IF verb = 0 AND object = 'member' AND id = kith_member() THEN RETURN true; END IF;
         IF reach = 0 THEN RETURN false; END IF;
         RETURN coalesce(owner = ANY (kith_owners(object, verb)), false) OR id = ANY (kith_granted(object, verb))
             OR (reach & 16 > 0 AND id = ANY (kith_linked(object, verb)));
@@ -115,6 +117,9 @@ fn rows_of(object: &str, verb: u8) -> String {
         format!("id = ANY ((SELECT kith_granted('{object}', {verb}))::uuid[])"),
         format!("id = ANY ((SELECT kith_linked('{object}', {verb}))::uuid[])"),
     ];
+    if verb == 0 && object == "member" {
+        options.push("id = (SELECT kith_member())".to_owned());
+    }
     if verb == 0 && FOLLOWING.contains(&object) {
         options.push(format!("kith_follows(id, '{object}')"));
     }

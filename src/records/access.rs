@@ -126,9 +126,11 @@ fn spine(sql: &mut Sql, policy: &Policy, catalog: &Catalog, alias: &str, now: i6
         let reach = policy.object(&object.name).read;
         if reach.is_all() {
             open.push(format!("'{}'", object.name));
-        } else if !reach.is_none() {
+        } else {
             let ways = ways(sql, policy, object, alias, Verb::Read, reach, now);
-            options.push(format!("({alias}.object = '{}' AND {})", object.name, any_of(&ways)));
+            if !ways.is_empty() {
+                options.push(format!("({alias}.object = '{}' AND {})", object.name, any_of(&ways)));
+            }
         }
     }
     options.extend(open_objects(alias, &open));
@@ -138,6 +140,7 @@ fn spine(sql: &mut Sql, policy: &Policy, catalog: &Catalog, alias: &str, now: i6
 /// The ways to a record besides what it follows.
 fn ways(sql: &mut Sql, policy: &Policy, object: &Object, alias: &str, verb: Verb, reach: Reach, now: i64) -> Vec<String> {
     let mut options = Vec::new();
+    options.extend(by_self(sql, policy, object, alias, verb));
     if reach.is_none() {
         return options;
     }
@@ -147,6 +150,12 @@ fn ways(sql: &mut Sql, policy: &Policy, object: &Object, alias: &str, verb: Verb
         options.extend(by_link(sql, policy, object, alias));
     }
     options
+}
+
+/// Everybody sees the member that they are.
+fn by_self(sql: &mut Sql, policy: &Policy, object: &Object, alias: &str, verb: Verb) -> Option<String> {
+    let me = policy.member.filter(|_| object.name == "member" && verb == Verb::Read)?;
+    Some(format!("{alias}.id = {}", sql.bind_once(me)))
 }
 
 fn by_owner(sql: &mut Sql, policy: &Policy, alias: &str, reach: Reach) -> Option<String> {

@@ -75,10 +75,14 @@ impl AccessControl {
                 unit.create_within("member", input.into()).await?.id
             }
         };
-        let roles = match roles {
-            Some(roles) => roles,
-            None => vec![built_in(&tx, ctx.workspace, builtin::REP).await?],
-        };
+        let usual = built_in(&tx, ctx.workspace, builtin::REP).await?;
+        let roles = roles.unwrap_or_else(|| vec![usual]);
+        let held = ctx.access.policy().map(|policy| policy.roles.clone());
+        let beyond = |role: &Uuid| *role != usual && held.as_ref().is_some_and(|held| !held.contains(role));
+        if !ctx.access.may(Setting::Roles) && roles.iter().any(beyond) {
+            let message = "You can give the roles that you have, and the usual one; others need the setting ROLES.";
+            return Err(UserError::new(UserErrorCode::RuleRefused, &["roles"], message).into());
+        }
         if roles.is_empty() {
             return Err(UserError::new(UserErrorCode::Required, &["roles"], "Choose at least one role.").into());
         }

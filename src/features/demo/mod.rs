@@ -4,6 +4,7 @@
 //! [`words`] has what names are made of, [`story`] tells which records there are, and [`fill`] writes
 //! them, oldest first, with a clock that goes through the last eighteen months.
 
+mod people;
 mod story;
 mod words;
 
@@ -16,12 +17,15 @@ use uuid::Uuid;
 
 use crate::catalog::{Privacy, SelectOption, Settings};
 use crate::error::{Error, Result};
+use crate::features::access::AccessControl;
 use crate::features::fields::{Fields, NewField};
 use crate::features::workspaces::{Made, NewWorkspace, Workspaces};
 use crate::infra::clock::Clock;
 use crate::infra::db::{Db, Mode, Scope, Tx};
 use crate::platform::{Access, Actor, Cause, Ctx};
 use crate::records::write::{Rejected, Unit};
+
+pub use people::PEOPLE;
 
 pub const EMAIL: &str = "ada@kith.example";
 pub const PASSWORD: &str = "kith-demo";
@@ -30,7 +34,7 @@ pub const PASSWORD: &str = "kith-demo";
 const BATCH: usize = 500;
 
 /// Fills the database, unless the demo's user is there already; tells whether it did.
-pub async fn fill(workspaces: &Workspaces, fields: &Fields) -> Result<bool> {
+pub async fn fill(workspaces: &Workspaces, fields: &Fields, access: &AccessControl) -> Result<bool> {
     let db = &workspaces.db;
     if is_filled(db).await? {
         return Ok(false);
@@ -63,6 +67,8 @@ pub async fn fill(workspaces: &Workspaces, fields: &Fields) -> Result<bool> {
         }
         tx.commit().await?;
     }
+    ctx.clock = Clock::fixed_at(now.0);
+    people::let_in(access, &ctx, &catalog, &workspaces.rules).await?;
     Ok(true)
 }
 

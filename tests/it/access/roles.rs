@@ -200,7 +200,9 @@ on_both! {
         let data = portal.ask("{ deals(orderBy: [{ name: ASC }]) { nodes { name stage { name } owner { name } } } companies { nodes { name } } people { nodes { lastName } } notes { totalCount } members { totalCount } }").await;
         assert_eq!(data["deals"]["nodes"], json!([{ "name": "by company", "stage": { "name": "Qualification" }, "owner": null }, { "name": "by person", "stage": { "name": "Qualification" }, "owner": null }]));
         assert_eq!((&data["companies"]["nodes"], &data["people"]["nodes"]), (&json!([{ "name": "Theirs" }]), &json!([{ "lastName": "Customer" }])));
-        assert_eq!((&data["notes"]["totalCount"], &data["members"]["totalCount"]), (&json!(0), &json!(0)));
+        // Of those who work there they see nobody; themselves they see.
+        assert_eq!((&data["notes"]["totalCount"], &data["members"]["totalCount"]), (&json!(0), &json!(1)));
+        assert_eq!(portal.ask("{ viewer { member { name } } }").await["viewer"]["member"]["name"], "Cus");
         assert_eq!(portal.refused("mutation { createDeal(input: { name: \"x\" }) { userErrors { code } } }").await.0, "FORBIDDEN");
     }
 
@@ -274,6 +276,24 @@ on_both! {
         ] {
             assert_eq!(ann.refused(document).await.0, "FORBIDDEN", "{document}");
         }
+    }
+
+    async fn who_may_invite_may_not_give_more_than_they_have(server: &Server) {
+        let admin = server.admin().await;
+        let create = "mutation { createRole(input: { name: \"Office\", settings: [MEMBERS], objects: [{ object: MEMBER, read: [ALL] }] }) { role { id } } }";
+        let office = admin.ask(create).await["createRole"]["role"]["id"].clone();
+        let holder = server.member(&admin, "Off", "REP").await;
+        let set = "mutation($h: ID!, $r: ID!) { setRoles(input: { holder: $h, roles: [$r] }) { userErrors { code } } }";
+        admin.ask_with(set, json!({ "h": holder.id().await, "r": office })).await;
+        let invite = async |n: u8, role: Value| {
+            let document = "mutation($i: InviteMemberInput!) { inviteMember(input: $i) { token userErrors { code path } } }";
+            holder.ask_with(document, json!({ "i": { "name": "x", "email": format!("x{n}@x.example"), "roles": [role] } })).await["inviteMember"]["userErrors"].clone()
+        };
+        for (n, role) in [(1, "OWNER"), (2, "ADMIN")] {
+            assert_eq!(invite(n, json!(admin.role(role).await)).await, json!([{ "code": "RULE_REFUSED", "path": ["roles"] }]));
+        }
+        assert_eq!(invite(3, json!(admin.role("REP").await)).await, json!([]));
+        assert_eq!(invite(4, office.clone()).await, json!([]));
     }
 
     async fn an_invitation_is_good_once(server: &Server) {

@@ -144,7 +144,9 @@ on_both! {
             let document = format!("{{ {} }}", surface.call(field, &deal));
             let answer = nil.send(&document, json!({})).await;
             let value = &answer["data"][name];
-            let nothing = value.is_null() || value["totalCount"] == 0 || value.as_array().is_some_and(|list| list.iter().all(Value::is_null));
+            // Everybody sees the member that they are.
+            let least = if name == "members" { 1 } else { 0 };
+            let nothing = value.is_null() || value["totalCount"] == least || value.as_array().is_some_and(|list| list.iter().all(Value::is_null));
             if !nothing {
                 open.push(name.to_owned());
             } else if let Some(error) = answer["errors"].get(0) {

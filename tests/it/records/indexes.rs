@@ -137,6 +137,6 @@ async fn pretend_to_be_large(server: &Server, admin: &crate::harness::Actor<'_>)
     let owner = std::env::var("KITH_TEST_POSTGRES").unwrap();
     let url = url::Url::parse(&server.app.config.database.url).unwrap();
     let mut connection = sqlx::PgConnection::connect(&with_database(&owner, url.path())).await.unwrap();
-    let sql = "UPDATE pg_class SET reltuples = 1000000, relpages = 1 WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace";
+    let sql = "UPDATE pg_class SET reltuples = 1000000, relpages = 1 WHERE relkind IN ('r', 'i') AND relnamespace = 'public'::regnamespace";
     sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
 }

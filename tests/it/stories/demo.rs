@@ -22,14 +22,23 @@ async fn variables(ask: &crate::harness::Actor<'_>) -> Value {
 
 on_both! {
     async fn the_demo_is_filled_once_and_serves_the_examples(server: &Server) {
-        assert!(demo::fill(&server.app.workspaces, &server.app.fields).await.unwrap());
-        assert!(!demo::fill(&server.app.workspaces, &server.app.fields).await.unwrap());
+        assert!(demo::fill(&server.app.workspaces, &server.app.fields, &server.app.access).await.unwrap());
+        assert!(!demo::fill(&server.app.workspaces, &server.app.fields, &server.app.access).await.unwrap());
         let document = format!("mutation {{ signIn(input: {{ email: \"{}\", password: \"{}\" }}) {{ session {{ accessToken }} }} }}", demo::EMAIL, demo::PASSWORD);
         let session = server.anonymous().ask(&document).await;
         let ada = server.bearer(session["signIn"]["session"]["accessToken"].as_str().unwrap());
         let data = ada.ask("{ companies { totalCount } people { totalCount } deals { totalCount } activities { totalCount } notes { totalCount } pipelines { totalCount } }").await;
         let counts: Vec<i64> = ["companies", "people", "deals", "activities", "notes", "pipelines"].iter().map(|list| data[*list]["totalCount"].as_i64().unwrap()).collect();
         assert_eq!(counts, [300, 1_500, 1_200, 6_000, 600, 2]);
+        // Everybody who can sign in sees what their role shows, and no more.
+        let mut seen = Vec::new();
+        for (email, _) in demo::PEOPLE {
+            let document = format!("mutation {{ signIn(input: {{ email: \"{email}\", password: \"{}\" }}) {{ session {{ accessToken }} }} }}", demo::PASSWORD);
+            let session = server.anonymous().ask(&document).await;
+            let actor = server.bearer(session["signIn"]["session"]["accessToken"].as_str().unwrap());
+            seen.push(actor.ask("{ deals { totalCount } }").await["deals"]["totalCount"].as_i64().unwrap());
+        }
+        assert!(seen[0] > seen[1] && seen[1] == seen[2] && seen[1] > seen[3] && seen[3] > 0 && seen[0] < 1_200, "{seen:?}");
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/queries");
         let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
         files.sort();

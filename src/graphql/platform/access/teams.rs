@@ -221,7 +221,8 @@ impl TeamMutation {
     }
 
     /// Invites somebody: makes a member with roles, and a token with which they set a password and sign
-    /// in, good for seven days. Needs MEMBERS and ROLES. Inviting again makes the earlier token void.
+    /// in, good for seven days. Needs MEMBERS, and for roles that the inviter does not have, ROLES. Inviting
+    /// again makes the earlier token void.
     async fn invite_member(
         &self,
         ctx: &Context<'_>,
