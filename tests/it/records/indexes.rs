@@ -137,6 +137,16 @@ async fn pretend_to_be_large(server: &Server, admin: &crate::harness::Actor<'_>)
     let owner = std::env::var("KITH_TEST_POSTGRES").unwrap();
     let url = url::Url::parse(&server.app.config.database.url).unwrap();
     let mut connection = sqlx::PgConnection::connect(&with_database(&owner, url.path())).await.unwrap();
-    let sql = "UPDATE pg_class SET reltuples = 1000000, relpages = 1 WHERE relkind IN ('r', 'i') AND relnamespace = 'public'::regnamespace";
+    // An index over a part of a table is taken for small whatever is pretended: here it is one over the whole.
+    let partial: Vec<(String, String)> =
+        sqlx::query_as("SELECT indexname::text, indexdef FROM pg_indexes WHERE schemaname = 'public' AND indexdef LIKE '% WHERE %'")
+            .fetch_all(&mut connection)
+            .await
+            .unwrap();
+    for (name, definition) in partial {
+        let whole = definition.split(" WHERE ").next().unwrap();
+        sqlx::raw_sql(sqlx::AssertSqlSafe(format!("DROP INDEX {name}; {whole}"))).execute(&mut connection).await.unwrap();
+    }
+    let sql = "UPDATE pg_class SET reltuples = 1000000, relpages = 1 WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace";
     sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
 }
