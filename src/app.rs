@@ -80,7 +80,7 @@ impl App {
                 .map_err(|e| StartError(format!("{}: {e}", config.server.data_dir.display())))?;
             SigningKeys::in_folder(&config.server.data_dir).map_err(StartError)?
         } else {
-            SigningKeys::from_pem(&config.auth.jwt_private_key)
+            SigningKeys::from_pems(&config.auth.jwt_private_key, &config.auth.jwt_previous_keys)
                 .map_err(|e| StartError(format!("auth.jwt_private_key (KITH_JWT_PRIVATE_KEY): {e}")))?
         };
         let lifetimes = Lifetimes {

@@ -53,6 +53,7 @@ pub struct Auth {
     pub access_token_minutes: u64,
     pub refresh_token_days: u64,
     pub jwt_private_key: String,
+    pub jwt_previous_keys: Vec<String>,
     pub open_workspace_creation: bool,
 }
 

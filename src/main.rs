@@ -47,6 +47,8 @@ enum Command {
     Demo,
     /// Make a workspace with its first administrator
     CreateWorkspace(CreateWorkspace),
+    /// Make a new signing key in the data folder; what the present one signed stays good meanwhile
+    RotateSigningKey,
     /// Print the schema of a brand-new workspace
     Schema,
     /// Print all settings with their defaults, as a file to copy
@@ -120,6 +122,14 @@ async fn run(command: Command, mut config: Config) -> Result<(), StartError> {
             Ok(())
         }
         Command::CreateWorkspace(options) => create_workspace(config, options).await,
+        Command::RotateSigningKey => {
+            if !config.auth.jwt_private_key.is_empty() {
+                return Err(StartError("The key comes from KITH_JWT_PRIVATE_KEY: change it there, and name the present one in auth.jwt_previous_keys.".into()));
+            }
+            kith::features::identity::SigningKeys::rotate(&config.server.data_dir).map_err(StartError)?;
+            println!("The next start signs with a new key.");
+            Ok(())
+        }
         Command::Schema => {
             print!("{}", WorkspaceSchema::build(&Arc::new(objects::standard_catalog())).sdl().0);
             Ok(())

@@ -42,6 +42,7 @@ pub fn router(server: Server) -> Router {
         .route("/schema.graphql", get(handlers::sdl))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
+        .route("/.well-known/jwks.json", get(health::jwks))
         .merge(explorer::routes())
         .layer(RequestBodyLimitLayer::new(limit))
         .layer(axum::middleware::map_response(handlers::too_large_as_json))

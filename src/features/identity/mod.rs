@@ -112,6 +112,11 @@ impl Identity {
         Ok(Known { id: claims.session, expires_at: Micros(claims.exp * 1_000_000), caller })
     }
 
+    /// The public keys of access tokens, as a JSON Web Key Set.
+    pub fn jwks(&self) -> serde_json::Value {
+        self.keys.jwks()
+    }
+
     /// A session or key is not good any more, or may not be: it is looked at again.
     pub fn forget(&self, id: Uuid) {
         self.good.remove(&id);

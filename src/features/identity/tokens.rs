@@ -8,6 +8,7 @@ use ed25519_dalek::pkcs8::{DecodePrivateKey, EncodePrivateKey};
 use entity::Micros;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use uuid::Uuid;
 
 use super::{expired, refused};
@@ -28,57 +29,119 @@ pub struct Claims {
     pub exp: i64,
 }
 
+/// Who issues the tokens, and for whom they are.
+const ISSUER: &str = "kith";
+
+/// The key that signs, and those whose signatures are good: while keys change, the one before too.
 pub struct SigningKeys {
     encoding: EncodingKey,
-    decoding: DecodingKey,
-    id: String,
+    known: Vec<PublicKey>,
 }
 
+/// What is published of a key.
+struct PublicKey {
+    id: String,
+    /// The point, as RFC 8037 writes it.
+    x: String,
+    decoding: DecodingKey,
+}
+
+/// Where a data folder keeps the key that signs, and the one before.
+const FILE: &str = "jwt-ed25519.pem";
+const PREVIOUS: &str = "jwt-ed25519.previous.pem";
+
 impl SigningKeys {
-    /// Reads a private key in PKCS#8 PEM.
-    pub fn from_pem(pem: &str) -> Result<Self, String> {
-        let key = SigningKey::from_pkcs8_pem(pem).map_err(|e| format!("not an Ed25519 private key in PKCS#8 PEM: {e}"))?;
-        Self::new(&key).map_err(|e| e.to_string())
+    /// Reads private keys in PKCS#8 PEM: the one that signs, and earlier ones.
+    pub fn from_pems(pem: &str, previous: &[String]) -> Result<Self, String> {
+        let mut keys = Self::new(&parse(pem)?).map_err(|e| e.to_string())?;
+        for pem in previous {
+            keys.known.push(PublicKey::of(&parse(pem)?).map_err(|e| e.to_string())?);
+        }
+        Ok(keys)
     }
 
-    /// Reads the key of a data folder, or makes one there.
+    /// Reads the keys of a data folder, or makes one there.
     pub fn in_folder(folder: &Path) -> Result<Self, String> {
-        let file = folder.join("jwt-ed25519.pem");
-        if file.exists() {
-            let pem = std::fs::read_to_string(&file).map_err(|e| format!("{}: {e}", file.display()))?;
-            return Self::from_pem(&pem).map_err(|e| format!("{}: {e}", file.display()));
+        let (file, previous) = (folder.join(FILE), folder.join(PREVIOUS));
+        let named = |path: &Path, e: String| format!("{}: {e}", path.display());
+        if !file.exists() {
+            make(&file)?;
         }
-        let key = SigningKey::from_bytes(&rand::random());
-        let pem = key.to_pkcs8_pem(LineEnding::LF).map_err(|e| e.to_string())?;
-        write_private(&file, &pem).map_err(|e| format!("{}: {e}", file.display()))?;
-        Self::new(&key).map_err(|e| e.to_string())
+        let read = |path: &Path| std::fs::read_to_string(path).map_err(|e| named(path, e.to_string()));
+        let earlier = if previous.exists() { vec![read(&previous)?] } else { Vec::new() };
+        Self::from_pems(&read(&file)?, &earlier).map_err(|e| named(&file, e))
+    }
+
+    /// Makes a new key in a data folder. The one before stays good, until it changes again.
+    pub fn rotate(folder: &Path) -> Result<(), String> {
+        let (file, previous) = (folder.join(FILE), folder.join(PREVIOUS));
+        if file.exists() {
+            std::fs::rename(&file, &previous).map_err(|e| format!("{}: {e}", previous.display()))?;
+        }
+        make(&file)
     }
 
     fn new(key: &SigningKey) -> Result<Self> {
-        use base64::Engine as _;
         let der = key.to_pkcs8_der().map_err(Error::fault)?;
-        let public = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(key.verifying_key().as_bytes());
-        let decoding = DecodingKey::from_ed_components(&public).map_err(Error::fault)?;
-        let id = super::digest(&public)[..16].to_owned();
-        Ok(Self { encoding: EncodingKey::from_ed_der(der.as_bytes()), decoding, id })
+        Ok(Self { encoding: EncodingKey::from_ed_der(der.as_bytes()), known: vec![PublicKey::of(key)?] })
+    }
+
+    /// The public keys as a JSON Web Key Set (RFC 7517).
+    pub fn jwks(&self) -> serde_json::Value {
+        let key = |key: &PublicKey| json!({ "kty": "OKP", "crv": "Ed25519", "use": "sig", "alg": "EdDSA", "kid": key.id, "x": key.x });
+        json!({ "keys": self.known.iter().map(key).collect::<Vec<_>>() })
     }
 
     pub fn sign(&self, claims: &Claims) -> Result<String> {
-        let header = Header { kid: Some(self.id.clone()), ..Header::new(Algorithm::EdDSA) };
-        jsonwebtoken::encode(&header, claims, &self.encoding).map_err(Error::fault)
+        let header = Header { kid: self.known.first().map(|key| key.id.clone()), ..Header::new(Algorithm::EdDSA) };
+        let claims = Issued { iss: ISSUER.into(), aud: ISSUER.into(), claims };
+        jsonwebtoken::encode(&header, &claims, &self.encoding).map_err(Error::fault)
     }
 
     pub fn verify(&self, token: &str, now: Micros) -> Result<Claims> {
         let mut validation = Validation::new(Algorithm::EdDSA);
         // The expiry is checked below, by the server's own clock.
         validation.validate_exp = false;
-        validation.required_spec_claims.clear();
-        let claims = jsonwebtoken::decode::<Claims>(token, &self.decoding, &validation).map_err(|_| refused())?.claims;
+        validation.set_issuer(&[ISSUER]);
+        validation.set_audience(&[ISSUER]);
+        validation.set_required_spec_claims(&["iss", "aud"]);
+        let kid = jsonwebtoken::decode_header(token).map_err(|_| refused())?.kid;
+        let key = self.known.iter().find(|key| kid.as_deref() == Some(&key.id)).ok_or_else(refused)?;
+        let claims = jsonwebtoken::decode::<Claims>(token, &key.decoding, &validation).map_err(|_| refused())?.claims;
         if claims.exp <= now.0 / 1_000_000 {
             return Err(expired());
         }
         Ok(claims)
     }
+}
+
+/// Claims, with who made them and for whom.
+#[derive(Serialize)]
+struct Issued<'a> {
+    iss: String,
+    aud: String,
+    #[serde(flatten)]
+    claims: &'a Claims,
+}
+
+impl PublicKey {
+    fn of(key: &SigningKey) -> Result<Self> {
+        use base64::Engine as _;
+        let x = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(key.verifying_key().as_bytes());
+        let decoding = DecodingKey::from_ed_components(&x).map_err(Error::fault)?;
+        let id = super::digest(&x)[..16].to_owned();
+        Ok(Self { id, x, decoding })
+    }
+}
+
+fn parse(pem: &str) -> Result<SigningKey, String> {
+    SigningKey::from_pkcs8_pem(pem).map_err(|e| format!("not an Ed25519 private key in PKCS#8 PEM: {e}"))
+}
+
+fn make(file: &Path) -> Result<(), String> {
+    let key = SigningKey::from_bytes(&rand::random());
+    let pem = key.to_pkcs8_pem(LineEnding::LF).map_err(|e| e.to_string())?;
+    write_private(file, &pem).map_err(|e| format!("{}: {e}", file.display()))
 }
 
 #[cfg(unix)]
@@ -91,4 +154,52 @@ fn write_private(file: &Path, text: &str) -> std::io::Result<()> {
 #[cfg(not(unix))]
 fn write_private(file: &Path, text: &str) -> std::io::Result<()> {
     std::fs::write(file, text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn claims() -> Claims {
+        let id = Uuid::nil();
+        Claims { member: id, workspace: id, user: id, session: id, iat: 0, exp: 10 }
+    }
+
+    #[test]
+    fn a_token_outlives_one_change_of_keys() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = SigningKeys::in_folder(folder.path()).unwrap();
+        let token = first.sign(&claims()).unwrap();
+        SigningKeys::rotate(folder.path()).unwrap();
+        let second = SigningKeys::in_folder(folder.path()).unwrap();
+        assert!(second.verify(&token, Micros(0)).is_ok());
+        assert_eq!(second.jwks()["keys"].as_array().unwrap().len(), 2);
+        assert_ne!(second.jwks()["keys"][0]["kid"], first.jwks()["keys"][0]["kid"]);
+        SigningKeys::rotate(folder.path()).unwrap();
+        assert!(SigningKeys::in_folder(folder.path()).unwrap().verify(&token, Micros(0)).is_err());
+    }
+
+    #[test]
+    fn what_was_not_issued_here_for_here_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let keys = SigningKeys::in_folder(folder.path()).unwrap();
+        let kid = keys.jwks()["keys"][0]["kid"].as_str().unwrap().to_owned();
+        let forge = |header: &Header, iss: &str, aud: &str, key: &EncodingKey| {
+            jsonwebtoken::encode(header, &Issued { iss: iss.into(), aud: aud.into(), claims: &claims() }, key).unwrap()
+        };
+        let good = Header { kid: Some(kid.clone()), ..Header::new(Algorithm::EdDSA) };
+        assert!(keys.verify(&forge(&good, ISSUER, ISSUER, &keys.encoding), Micros(0)).is_ok());
+        assert!(keys.verify(&forge(&good, ISSUER, "other", &keys.encoding), Micros(0)).is_err());
+        assert!(keys.verify(&forge(&good, "other", ISSUER, &keys.encoding), Micros(0)).is_err());
+        assert!(keys.verify(&forge(&good, ISSUER, ISSUER, &keys.encoding), Micros(10_000_000)).is_err());
+        let other = SigningKeys::in_folder(tempfile::tempdir().unwrap().path()).unwrap();
+        assert!(keys.verify(&forge(&good, ISSUER, ISSUER, &other.encoding), Micros(0)).is_err());
+        // The public key taken as a shared secret, and no signature at all.
+        let shared = Header { kid: Some(kid), ..Header::new(Algorithm::HS256) };
+        let secret = EncodingKey::from_secret(keys.known[0].x.as_bytes());
+        assert!(keys.verify(&forge(&shared, ISSUER, ISSUER, &secret), Micros(0)).is_err());
+        let token = forge(&good, ISSUER, ISSUER, &keys.encoding);
+        let body = token.split('.').nth(1).unwrap();
+        assert!(keys.verify(&format!("eyJhbGciOiJub25lIn0.{body}."), Micros(0)).is_err());
+    }
 }

@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
@@ -12,6 +12,11 @@ use crate::app;
 /// Alive: the process answers.
 pub async fn healthz() -> &'static str {
     "ok\n"
+}
+
+/// The public keys of access tokens (RFC 7517), for services that check them themselves.
+pub async fn jwks(State(server): State<Server>) -> Response {
+    ([(header::CACHE_CONTROL, "public, max-age=300")], Json(server.app.identity.jwks())).into_response()
 }
 
 /// Whether requests can be served: each part is really asked. Without Redis a node serves on, only
