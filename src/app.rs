@@ -125,7 +125,10 @@ impl App {
             Heard::Changed { topic, id } if topic == WORKSPACE => {
                 self.known.remove(id);
             }
-            Heard::Changed { topic, id } if topic == ACCESS => self.policies.retain(|(workspace, _), _| workspace != id),
+            Heard::Changed { topic, id } if topic == ACCESS => {
+                self.policies.retain(|(workspace, _), _| workspace != id);
+                self.identity.forget_all();
+            }
             Heard::Changed { id, .. } => self.identity.forget(*id),
             Heard::Anything => {
                 self.known.clear();
@@ -166,6 +169,7 @@ impl App {
     /// teams or shares were changed.
     pub async fn forget_access(&self, workspace: Uuid) {
         self.policies.retain(|(of, _), _| *of != workspace);
+        self.identity.forget_all();
         self.bus.tell(ACCESS, workspace).await;
     }
 

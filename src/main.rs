@@ -124,7 +124,9 @@ async fn run(command: Command, mut config: Config) -> Result<(), StartError> {
         Command::CreateWorkspace(options) => create_workspace(config, options).await,
         Command::RotateSigningKey => {
             if !config.auth.jwt_private_key.is_empty() {
-                return Err(StartError("The key comes from KITH_JWT_PRIVATE_KEY: change it there, and name the present one in auth.jwt_previous_keys.".into()));
+                return Err(StartError(
+                    "The key comes from KITH_JWT_PRIVATE_KEY: change it there, and name the present one in auth.jwt_previous_keys.".into(),
+                ));
             }
             kith::features::identity::SigningKeys::rotate(&config.server.data_dir).map_err(StartError)?;
             println!("The next start signs with a new key.");

@@ -56,6 +56,10 @@ impl Call<'_> {
             // The log comes last: nothing runs between it and the commit.
             unit.finish().await?;
             tx.commit().await?;
+            if self.of.object.name == "member" {
+                // Whoever was suspended, or got another superior, is looked at anew.
+                self.request.app.forget_access(self.signed.ctx.workspace).await;
+            }
         } else {
             tx.rollback().await?;
         }

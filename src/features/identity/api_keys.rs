@@ -5,6 +5,7 @@ use sea_orm::{ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, Into
 use serde_json::json;
 use uuid::Uuid;
 
+use super::sessions::active_member;
 use super::{Caller, Identity, Known, digest, new_secret, refused, same};
 use crate::error::{Error, Result};
 use crate::features::access;
@@ -93,7 +94,16 @@ impl Identity {
         let (workspace, id, secret) = parse(credential).ok_or_else(refused)?;
         let tx = self.db.begin(&Scope::workspace(workspace), Mode::Read).await?;
         let found = api_key::Entity::find_by_id((workspace, id)).one(&tx).await?;
+        // A key is as good as the member who made it: it ends with them.
+        let made_by = found.as_ref().and_then(|key| key.created_by);
+        let orphaned = match made_by {
+            Some(member) => !active_member(&tx, workspace, member).await?,
+            None => false,
+        };
         tx.commit().await?;
+        if orphaned {
+            return Err(refused());
+        }
         let now = self.clock.now();
         let usable = |key: &api_key::Model| {
             same(&key.secret_hash, &digest(secret)) && key.revoked_at.is_none() && key.expires_at.is_none_or(|at| at > now)

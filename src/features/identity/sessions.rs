@@ -249,7 +249,7 @@ impl Identity {
     }
 }
 
-async fn active_member(tx: &Tx, workspace: Uuid, id: Uuid) -> Result<bool> {
+pub(super) async fn active_member(tx: &Tx, workspace: Uuid, id: Uuid) -> Result<bool> {
     let found = member::Entity::find_by_id((workspace, id)).one(tx).await?;
     Ok(found.is_some_and(|member| member.deleted_at.is_none() && member.status == "ACTIVE"))
 }

@@ -1,6 +1,7 @@
 //! Roles, teams, shares, invitations.
 
 mod explain;
+mod review;
 mod roles;
 mod shares;
 mod teams;
@@ -13,7 +14,7 @@ use crate::graphql::errors::field_error;
 use crate::graphql::request::{Request, Signed};
 
 #[derive(MergedObject, Default)]
-pub struct AccessQuery(roles::RoleQuery, teams::TeamQuery, shares::ShareQuery, explain::ExplainQuery);
+pub struct AccessQuery(roles::RoleQuery, teams::TeamQuery, shares::ShareQuery, explain::ExplainQuery, review::ReviewQuery);
 
 #[derive(MergedObject, Default)]
 pub struct AccessMutation(roles::RoleMutation, teams::TeamMutation, shares::ShareMutation);

@@ -74,6 +74,29 @@ on_both! {
         assert_eq!(actions(&admin).await.iter().filter(|action| *action == "SIGN_IN_FAILED").count(), 6);
     }
 
+    async fn who_is_suspended_is_out_at_once_and_their_keys_with_them(server: &Server) {
+        let admin = server.admin().await;
+        let mia = server.member(&admin, "Mia", "ADMIN").await;
+        let secret = mia.ask("mutation { createApiKey(input: { name: \"k\" }) { secret } }").await["createApiKey"]["secret"].clone();
+        let key = server.bearer(secret.as_str().unwrap());
+        key.ask("{ deals { totalCount } }").await;
+        let id = mia.id().await;
+        assert_eq!(admin.update("member", &id, json!({ "status": "SUSPENDED" })).await["userErrors"], json!([]));
+        assert_eq!(mia.refused("{ deals { totalCount } }").await.0, "UNAUTHENTICATED");
+        assert_eq!(key.refused("{ deals { totalCount } }").await.0, "UNAUTHENTICATED");
+    }
+
+    async fn a_review_tells_who_may_do_what(server: &Server) {
+        let admin = server.admin().await;
+        let ann = server.member(&admin, "Ann", "REP").await;
+        admin.ask("mutation { createApiKey(input: { name: \"key\" }) { secret } }").await;
+        let review = admin.ask("{ accessReview { name isApiKey active lastUsedAt roles { name } shares } }").await["accessReview"].clone();
+        let of = |name: &str| review.as_array().unwrap().iter().find(|entry| entry["name"] == name).unwrap().clone();
+        assert_eq!(of("Ann"), json!({ "name": "Ann", "isApiKey": false, "active": true, "lastUsedAt": "2026-03-11T12:00:00Z", "roles": [{ "name": "Rep" }], "shares": 0 }));
+        assert_eq!(of("key"), json!({ "name": "key", "isApiKey": true, "active": true, "lastUsedAt": null, "roles": [{ "name": "Integration" }], "shares": 0 }));
+        assert_eq!(ann.refused("{ accessReview { name } }").await.0, "FORBIDDEN");
+    }
+
     async fn sessions_are_listed_and_ended(server: &Server) {
         let admin = server.admin().await;
         let email = admin.ask("{ viewer { member { email } } }").await["viewer"]["member"]["email"].clone();
