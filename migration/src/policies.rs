@@ -92,17 +92,19 @@ const FUNCTIONS: &str = r#"
         RETURN coalesce(owner = ANY (kith_owners(object, verb)), false) OR id = ANY (kith_granted(object, verb))
             OR (reach & 16 > 0 AND id = ANY (kith_linked(object, verb)));
     END $$;
-    -- Whether something that the record is linked to is visible.
-    CREATE FUNCTION kith_follows(record uuid, object text) RETURNS boolean LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER SET search_path = public AS $$
-    BEGIN
-        IF kith_reach($2, 0) & 7 = 0 THEN RETURN false; END IF;
-        RETURN EXISTS (SELECT 1 FROM record_link l JOIN record r ON r.workspace_id = l.workspace_id AND r.id = l.to_id
-            WHERE l.workspace_id = kith_workspace() AND l.from_id = $1 AND l.kind = $2 || '_link'
-              AND r.deleted_at IS NULL AND kith_sees(r.object, r.id, r.owner_id, 0));
-    END $$;
+    -- Objects of which every record is visible.
+    CREATE FUNCTION kith_open() RETURNS text[] LANGUAGE sql STABLE PARALLEL SAFE
+        AS $$ SELECT coalesce(array_agg(o), '{}') FROM unnest(ARRAY['member', 'company', 'person', 'pipeline', 'stage', 'deal', 'activity', 'note', 'tag']) o
+              WHERE kith_reach(o, 0) & 32 > 0 $$;
+    -- Links that lead to something visible. A view, not a function: it becomes part of the statement's
+    -- plan, and it reads with its owner's right, because what follows a link is judged by the other end.
+    CREATE VIEW kith_visible_link AS
+        SELECT l.workspace_id, l.from_id, l.kind FROM record_link l JOIN record r ON r.workspace_id = l.workspace_id AND r.id = l.to_id
+        WHERE l.workspace_id = kith_workspace() AND r.deleted_at IS NULL
+          AND (r.object = ANY ((SELECT kith_open())::text[]) OR kith_sees(r.object, r.id, r.owner_id, 0));
 "#;
 
-const DROPPED: &str = "DROP FUNCTION kith_follows(uuid, text); DROP FUNCTION kith_sees(text, uuid, uuid, int); DROP FUNCTION kith_linked(text, int);
+const DROPPED: &str = "DROP VIEW kith_visible_link; DROP FUNCTION kith_open(); DROP FUNCTION kith_sees(text, uuid, uuid, int); DROP FUNCTION kith_linked(text, int);
     DROP FUNCTION kith_own_ends(text, int); DROP FUNCTION kith_granted(text, int); DROP FUNCTION kith_owners(text, int);
     DROP FUNCTION kith_reach(text, int); DROP FUNCTION kith_all(); DROP FUNCTION kith_grantees(); DROP FUNCTION kith_person(); DROP FUNCTION kith_member();";
 
@@ -121,9 +123,17 @@ fn rows_of(object: &str, verb: u8) -> String {
         options.push("id = (SELECT kith_member())".to_owned());
     }
     if verb == 0 && FOLLOWING.contains(&object) {
-        options.push(format!("kith_follows(id, '{object}')"));
+        options.push(follows(object, object));
     }
     format!("{TENANT} AND ({})", options.join(" OR "))
+}
+
+/// Whether the row follows a link to something visible, and the caller has a right by ownership at all.
+fn follows(table: &str, object: &str) -> String {
+    format!(
+        "((SELECT kith_reach('{object}', 0) & 7 > 0) AND EXISTS (SELECT 1 FROM kith_visible_link v \
+         WHERE v.workspace_id = {table}.workspace_id AND v.from_id = {table}.id AND v.kind = '{object}_link'))"
+    )
 }
 
 /// Replaces a table's policy by one for each verb. What is inserted is checked for the workspace:
@@ -148,8 +158,13 @@ pub async fn create(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         db.execute_unprepared(&by_verb(table, &rows_of(table, 0), &rows_of(table, 1))).await?;
     }
     let spine = |verb: u8| {
-        let follows = if verb == 0 { " OR (object IN ('activity', 'note') AND kith_follows(id, object))" } else { "" };
-        format!("{TENANT} AND ((SELECT kith_all()) OR kith_sees(object, id, owner_id, {verb}){follows})")
+        let mut options = vec!["(SELECT kith_all())".to_owned()];
+        if verb == 0 {
+            options.push("object = ANY ((SELECT kith_open())::text[])".into());
+            options.extend(FOLLOWING.map(|object| format!("(object = '{object}' AND {})", follows("record", object))));
+        }
+        options.push(format!("kith_sees(object, id, owner_id, {verb})"));
+        format!("{TENANT} AND ({})", options.join(" OR "))
     };
     db.execute_unprepared(&by_verb("record", &spine(0), &spine(1))).await?;
     for (table, columns) in SIDE_TABLES {

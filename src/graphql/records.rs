@@ -117,7 +117,14 @@ async fn answer(ctx: &Context<'_>, query: &RootQuery<'_>, arguments: &Map<String
     let signed = request.signed()?;
     let plan = Plan::new(&signed.ctx, &signed.known.catalog, request.app.db.backend(), query, arguments, selection)?;
     let tx = request.snapshot().await?;
-    plan.run(&tx).await.map(raw)
+    let answered = plan.run(&tx).await;
+    drop(tx);
+    if answered.is_err() {
+        // PostgreSQL takes nothing more in a transaction that failed; the other root fields are not to
+        // suffer for it.
+        request.abandon().await;
+    }
+    answered.map(raw)
 }
 
 /// A member as the value of a field of a static type: `viewer.member`. The door answers it.

@@ -56,6 +56,11 @@ impl Request {
         tokio::sync::MutexGuard::try_map(slot, Option::as_mut).map_err(|_| Error::fault("the snapshot is gone"))
     }
 
+    /// Gives the snapshot up, because a statement failed in it; whoever asks next gets a new one.
+    pub async fn abandon(&self) {
+        self.snapshot.lock().await.take();
+    }
+
     /// Ends the snapshot and tells how many statements it ran.
     pub async fn finish(&self) -> Result<usize> {
         let Some(tx) = self.snapshot.lock().await.take() else { return Ok(0) };
