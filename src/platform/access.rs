@@ -225,6 +225,11 @@ impl Policy {
         self.objects.get(name).unwrap_or(&self.others)
     }
 
+    /// Whether some field is less than whole, or cannot be written.
+    pub fn restricts_fields(&self) -> bool {
+        !self.others.fields.is_empty() || self.objects.values().any(|access| !access.fields.is_empty())
+    }
+
     /// Whether no record is out of reach, to read or to write.
     fn reaches_all(&self) -> bool {
         let all = |access: &ObjectAccess| access.read.is_all() && access.update.or(access.delete).is_all();

@@ -10,11 +10,11 @@ use sea_orm::{ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, Into
 use serde_json::{Map, json};
 use uuid::Uuid;
 
-use super::roles::{assign, audit, built_in, refused, require};
+use super::roles::{assign, audit, built_in, held, no_more_than_own, refused, require};
 use super::{AccessControl, builtin};
 use crate::catalog::Catalog;
 use crate::error::{Error, Result, UserError, UserErrorCode};
-use crate::features::identity::{check_strength, digest, new_secret};
+use crate::features::identity::{Guard, check_strength, digest, new_secret};
 use crate::infra::db::{Mode, Scope};
 use crate::platform::access::Setting;
 use crate::platform::audit::{self, Action, Event};
@@ -76,13 +76,11 @@ impl AccessControl {
             }
         };
         let usual = built_in(&tx, ctx.workspace, builtin::REP).await?;
-        let roles = roles.unwrap_or_else(|| vec![usual]);
-        let held = ctx.access.policy().map(|policy| policy.roles.clone());
-        let beyond = |role: &Uuid| *role != usual && held.as_ref().is_some_and(|held| !held.contains(role));
-        if !ctx.access.may(Setting::Roles) && roles.iter().any(beyond) {
-            let message = "You can give the roles that you have, and the usual one; others need the setting ROLES.";
-            return Err(UserError::new(UserErrorCode::RuleRefused, &["roles"], message).into());
-        }
+        // Whoever was invited before keeps their roles, and only who could give them may invite anew.
+        let present = held(&tx, ctx.workspace, id).await?;
+        no_more_than_own(&tx, ctx, present.clone(), &[usual]).await?;
+        let given = roles.unwrap_or_else(|| if present.is_empty() { vec![usual] } else { present });
+        let roles = no_more_than_own(&tx, ctx, given, &[usual]).await?;
         if roles.is_empty() {
             return Err(UserError::new(UserErrorCode::Required, &["roles"], "Choose at least one role.").into());
         }
@@ -121,7 +119,12 @@ impl AccessControl {
         let now = self.clock.now();
         let good = |row: &invitation::Model| row.accepted_at.is_none() && row.revoked_at.is_none() && row.expires_at > now;
         let found = found.filter(good).ok_or_else(void)?;
-        let (user, new) = self.user_of(&found.email, name, password).await?;
+        let wait = self.guard().must_wait(&found.email, origin).await?;
+        if wait > 0 {
+            let message = format!("Too many attempts. Try again in {wait} seconds.");
+            return Err(UserError::new(UserErrorCode::Limit, &[], message).into());
+        }
+        let (user, new) = self.user_of(&found.email, name, password, origin).await?;
         let scope = Scope { user: Some(user), sign_in_email: Some(found.email.clone()), ..Scope::workspace(found.workspace_id) };
         let tx = self.db.begin(&scope, Mode::Write).await?;
         // Whoever comes second finds it accepted.
@@ -147,14 +150,28 @@ impl AccessControl {
         Ok(Accepted { workspace: found.workspace_id, user, member: id })
     }
 
-    async fn user_of(&self, email: &str, name: Option<&str>, password: &str) -> Result<(Uuid, Option<user_account::Model>), Rejected> {
+    fn guard(&self) -> Guard {
+        Guard { db: self.db.clone(), clock: self.clock.clone() }
+    }
+
+    async fn user_of(
+        &self,
+        email: &str,
+        name: Option<&str>,
+        password: &str,
+        origin: &Origin,
+    ) -> Result<(Uuid, Option<user_account::Model>), Rejected> {
         let tx = self.db.begin(&Scope { sign_in_email: Some(email.to_owned()), ..Scope::default() }, Mode::Read).await?;
         let known = user_account::Entity::find().filter(user_account::Column::Email.eq(email)).one(&tx).await.map_err(Error::from)?;
         tx.commit().await?;
         if let Some(known) = known {
             let wrong = UserError::new(UserErrorCode::InvalidValue, &["password"], "You have an account already; give its password.");
             let fits = self.hasher.verify(password.to_owned(), known.password_hash.clone()).await?;
-            return if fits { Ok((known.id, None)) } else { Err(wrong.into()) };
+            if !fits {
+                self.guard().note_failure(email, origin).await?;
+                return Err(wrong.into());
+            }
+            return Ok((known.id, None));
         }
         check_strength(password).map_err(|message| UserError::new(UserErrorCode::InvalidValue, &["password"], message))?;
         let row = user_account::Model {

@@ -139,9 +139,12 @@ fn restrictable(object: &Object, field: &str) -> Result<(), String> {
     if known { Ok(()) } else { Err(format!("{} has no field `{field}`.", object.type_name)) }
 }
 
+/// Fields that a record's title is put together from.
+const TITLE_PARTS: [(&str, &str); 3] = [("person", "firstName"), ("person", "middleName"), ("person", "lastName")];
+
 /// Whether the schema promises a value, or a record's title is made of it.
 fn must_show(object: &Object, field: &str) -> bool {
-    if field == object.title {
+    if field == object.title || TITLE_PARTS.contains(&(object.name.as_str(), field)) {
         return true;
     }
     match (object.fields.get(field), object.relations.get(field)) {

@@ -162,7 +162,7 @@ pub(super) async fn built_in(tx: &Tx, workspace: Uuid, key: &str) -> Result<Uuid
     row.map(|row| row.uuid(0)).transpose()?.flatten().ok_or_else(|| Error::fault(format!("the workspace has no role {key}")))
 }
 
-async fn held(tx: &Tx, workspace: Uuid, holder: Uuid) -> Result<Vec<Uuid>> {
+pub(super) async fn held(tx: &Tx, workspace: Uuid, holder: Uuid) -> Result<Vec<Uuid>> {
     let rows = member_role::Entity::find()
         .filter(member_role::Column::WorkspaceId.eq(workspace))
         .filter(member_role::Column::HolderId.eq(holder))
@@ -230,10 +230,25 @@ pub async fn audit(tx: &Tx, ctx: &Ctx, action: Action, subject: Uuid, detail: se
 pub async fn give_to_key(tx: &Tx, ctx: &Ctx, key: Uuid, roles: Option<Vec<Uuid>>) -> Result<(), Rejected> {
     let usual = built_in(tx, ctx.workspace, builtin::INTEGRATION).await?;
     let roles = roles.unwrap_or_else(|| vec![usual]);
-    let held = ctx.access.policy().map(|policy| policy.roles.clone());
-    let unheld = |role: &Uuid| held.as_ref().is_some_and(|held| !held.contains(role));
-    if !ctx.access.may(Setting::Roles) && roles.iter().any(unheld) {
-        return Err(refused("A key can have the roles that you have; others need the setting ROLES."));
-    }
+    let roles = no_more_than_own(tx, ctx, roles, &[]).await?;
     assign(tx, ctx, key, &roles).await
+}
+
+/// The roles that somebody without ROLES gives: among their own and the free ones, and always with
+/// those of their own that restrict, because leaving one out would give more than they have.
+pub(super) async fn no_more_than_own(tx: &Tx, ctx: &Ctx, mut roles: Vec<Uuid>, free: &[Uuid]) -> Result<Vec<Uuid>, Rejected> {
+    let Some(policy) = ctx.access.policy().filter(|_| !ctx.access.may(Setting::Roles)) else { return Ok(roles) };
+    if roles.iter().any(|role| !policy.roles.contains(role) && !free.contains(role)) {
+        let message = "You can give the roles that you have; others need the setting ROLES.";
+        return Err(UserError::new(UserErrorCode::RuleRefused, &["roles"], message).into());
+    }
+    let restricting = role::Entity::find()
+        .filter(role::Column::WorkspaceId.eq(ctx.workspace))
+        .filter(role::Column::Restricts.eq(true))
+        .filter(role::Column::Id.is_in(policy.roles.clone()))
+        .all(tx)
+        .await
+        .map_err(Error::from)?;
+    roles.extend(restricting.into_iter().map(|role| role.id));
+    Ok(roles)
 }

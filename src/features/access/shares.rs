@@ -37,15 +37,17 @@ impl AccessControl {
             return Err(UserError::new(UserErrorCode::InvalidValue, &["expiresAt"], "The time lies in the past.").into());
         }
         let tx = self.db.begin(&ctx.scope(), Mode::Write).await?;
-        let object = self.shareable(ctx, catalog, rules, &tx, new.record, new.may_edit).await?;
-        let kind = grantee_kind(&tx, ctx, new.grantee).await?;
-        tx.see_all(true).await?;
         let present = record_grant::Entity::find()
             .filter(record_grant::Column::WorkspaceId.eq(ctx.workspace))
             .filter(record_grant::Column::RecordId.eq(new.record))
             .all(&tx)
             .await
             .map_err(Error::from)?;
+        // Who may not give the right to edit may not take it away either.
+        let edits = present.iter().any(|grant| grant.grantee_id == new.grantee && grant.may_edit);
+        let object = self.shareable(ctx, catalog, rules, &tx, new.record, new.may_edit || edits).await?;
+        let kind = grantee_kind(&tx, ctx, new.grantee).await?;
+        tx.see_all(true).await?;
         let known = present.iter().find(|grant| grant.grantee_id == new.grantee);
         if known.is_none() && present.len() >= MOST_SHARES {
             return Err(UserError::new(UserErrorCode::Limit, &["record"], format!("A record has at most {MOST_SHARES} shares.")).into());

@@ -7,9 +7,10 @@
 
 use entity::Micros;
 
-use super::{Identity, digest};
+use super::digest;
 use crate::error::Result;
-use crate::infra::db::{Mode, Scope};
+use crate::infra::clock::Clock;
+use crate::infra::db::{Db, Mode, Scope};
 use crate::platform::Origin;
 
 /// A way of counting: failures that are free, and the longest wait in seconds.
@@ -38,9 +39,16 @@ impl Count {
     }
 }
 
-impl Identity {
+/// Counts failures, and says who has to wait.
+#[derive(Clone)]
+pub struct Guard {
+    pub db: Db,
+    pub clock: Clock,
+}
+
+impl Guard {
     /// How many seconds this sign-in has to wait; 0: none.
-    pub(super) async fn must_wait(&self, email: &str, origin: &Origin) -> Result<i64> {
+    pub async fn must_wait(&self, email: &str, origin: &Origin) -> Result<i64> {
         let [one, two] = counts(email, origin);
         let tx = self.db.begin(&Scope::default(), Mode::Read).await?;
         let sql = "SELECT max(blocked_until) FROM sign_in_attempt WHERE key IN ($1, $2)";
@@ -52,7 +60,7 @@ impl Identity {
     }
 
     /// Counts a failure.
-    pub(super) async fn note_failure(&self, email: &str, origin: &Origin) -> Result<()> {
+    pub async fn note_failure(&self, email: &str, origin: &Origin) -> Result<()> {
         let Micros(now) = self.clock.now();
         let tx = self.db.begin(&Scope::default(), Mode::Write).await?;
         for count in counts(email, origin) {
@@ -71,7 +79,7 @@ impl Identity {
     }
 
     /// Somebody who knew the password begins anew.
-    pub(super) async fn forget_failures(&self, email: &str, origin: &Origin) -> Result<()> {
+    pub async fn forget_failures(&self, email: &str, origin: &Origin) -> Result<()> {
         let [one, two] = counts(email, origin);
         let tx = self.db.begin(&Scope::default(), Mode::Write).await?;
         tx.run("DELETE FROM sign_in_attempt WHERE key IN ($1, $2)", vec![one.key.into(), two.key.into()]).await?;

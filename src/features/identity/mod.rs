@@ -26,6 +26,7 @@ use crate::infra::db::Db;
 use crate::platform::{Actor, ActorKind};
 
 pub use api_keys::NewApiKey;
+pub use guard::Guard;
 pub use password::{Hasher, check_strength};
 pub use sessions::{SignedIn, Tokens};
 pub use tokens::SigningKeys;
@@ -68,6 +69,7 @@ pub struct Identity {
     /// Whom a credential names, by its digest: a signature is checked once, a key looked up once.
     callers: Cache<String, Known>,
     hasher: Hasher,
+    guard: Guard,
 }
 
 /// How long a revoked credential may still work on a node that did not hear of it.
@@ -75,7 +77,8 @@ const RECHECK: Duration = Duration::from_secs(10);
 
 impl Identity {
     pub fn new(db: Db, bus: Bus, clock: Clock, keys: SigningKeys, lifetimes: Lifetimes, hasher: Hasher) -> Self {
-        Self { db, bus, clock, keys, lifetimes, good: Cache::new(10_000), callers: Cache::new(10_000), hasher }
+        let guard = Guard { db: db.clone(), clock: clock.clone() };
+        Self { guard, db, bus, clock, keys, lifetimes, good: Cache::new(10_000), callers: Cache::new(10_000), hasher }
     }
 
     /// Who the bearer of a credential is.

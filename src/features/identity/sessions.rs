@@ -38,7 +38,7 @@ pub enum SignedIn {
 impl Identity {
     pub async fn sign_in(&self, email: &str, password: &str, wanted: Option<Uuid>, origin: &Origin) -> Result<SignedIn> {
         let email = email.trim().to_lowercase();
-        let wait = self.must_wait(&email, origin).await?;
+        let wait = self.guard.must_wait(&email, origin).await?;
         if wait > 0 {
             return Ok(SignedIn::Wait(wait));
         }
@@ -48,12 +48,12 @@ impl Identity {
         tx.commit().await?;
         let kept = user.as_ref().and_then(|user| user.password_hash.clone());
         if !self.hasher.verify(password.to_owned(), kept).await? {
-            self.note_failure(&email, origin).await?;
+            self.guard.note_failure(&email, origin).await?;
             self.audit_failure(user.map(|user| user.id), origin).await?;
             return Ok(SignedIn::Refused);
         }
         let Some(user) = user else { return Ok(SignedIn::Refused) };
-        self.forget_failures(&email, origin).await?;
+        self.guard.forget_failures(&email, origin).await?;
         let places = self.places(user.id).await?;
         match (places.as_slice(), wanted) {
             ([only], None) => self.open_session(user.id, only.0, only.2, origin).await.map(SignedIn::Session),
@@ -215,10 +215,10 @@ impl Identity {
         tx.commit().await?;
         let account = account.ok_or_else(|| Error::fault("the caller has no account"))?;
         // The same guard as at the door: whoever finds a screen unlocked does not guess on.
-        if self.must_wait(&account.email, &ctx.origin).await? > 0
+        if self.guard.must_wait(&account.email, &ctx.origin).await? > 0
             || !self.hasher.verify(present.to_owned(), account.password_hash.clone()).await?
         {
-            self.note_failure(&account.email, &ctx.origin).await?;
+            self.guard.note_failure(&account.email, &ctx.origin).await?;
             return Ok(false);
         }
         let hash = self.hasher.hash(new.to_owned()).await?;

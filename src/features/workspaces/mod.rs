@@ -118,7 +118,14 @@ impl Workspaces {
         let password = new.admin_password.clone();
         if let Some(known) = known {
             let kept = known.password_hash.clone();
-            let fits = self.hasher.verify(password, kept).await?;
+            // As at the door: nobody guesses here either.
+            let guard = identity::Guard { db: self.db.clone(), clock: self.clock.clone() };
+            let nowhere = crate::platform::Origin::default();
+            let wait = guard.must_wait(&new.admin_email, &nowhere).await?;
+            let fits = wait == 0 && self.hasher.verify(password, kept).await?;
+            if !fits {
+                guard.note_failure(&new.admin_email, &nowhere).await?;
+            }
             let refuse = UserError::new(
                 UserErrorCode::Taken,
                 &["email"],

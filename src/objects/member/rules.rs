@@ -6,6 +6,7 @@ use uuid::Uuid;
 use super::reach;
 use crate::error::{Result, UserError, UserErrorCode};
 use crate::objects::tree;
+use crate::platform::access::Setting;
 use crate::records::write::{Draft, Loaded, Rules, Unit};
 
 pub struct MemberRules;
@@ -13,6 +14,7 @@ pub struct MemberRules;
 #[async_trait]
 impl Rules for MemberRules {
     async fn before_save(&self, unit: &mut Unit<'_>, draft: &mut Draft) -> Result<()> {
+        check_rights(unit, draft).await?;
         if unit.ctx.member == Some(draft.id) && draft.changed("status") && draft.text("status") != Some("ACTIVE") {
             draft.refuse(UserErrorCode::RuleRefused, &["status"], "You cannot suspend yourself.");
         } else if !draft.is_new && draft.changed("status") && draft.text("status") != Some("ACTIVE") && is_last(unit, draft.id).await? {
@@ -31,6 +33,10 @@ impl Rules for MemberRules {
     async fn before_delete(&self, unit: &mut Unit<'_>, record: &Loaded) -> Result<Vec<UserError>> {
         let message = if unit.ctx.member == Some(record.id) {
             "You cannot delete yourself."
+        } else if !unit.ctx.access.may(Setting::Members) {
+            "Removing a member needs the setting MEMBERS."
+        } else if is_above(unit, record.id).await? {
+            ABOVE
         } else if is_last(unit, record.id).await? {
             LAST
         } else {
@@ -38,6 +44,36 @@ impl Rules for MemberRules {
         };
         Ok(vec![UserError::new(UserErrorCode::RuleRefused, &["id"], message)])
     }
+}
+
+const ABOVE: &str = "Only an owner changes an owner.";
+
+/// What decides who works here, and whose records somebody reaches, is not a matter of the record alone.
+const GUARDED: [&str; 5] = ["status", "kind", "email", "manager", "person"];
+
+async fn check_rights(unit: &Unit<'_>, draft: &mut Draft) -> Result<()> {
+    let touched: Vec<&str> =
+        GUARDED.into_iter().filter(|name| if draft.is_new { draft.was_given(name) } else { draft.changed(name) }).collect();
+    if !unit.ctx.access.may(Setting::Members) {
+        // A new member's address is no more than a name.
+        let new = draft.is_new;
+        for name in touched.iter().filter(|name| !(new && **name == "email")) {
+            draft.refuse(UserErrorCode::NotWritable, &[name], format!("Member.{name} needs the setting MEMBERS."));
+        }
+    } else if !draft.is_new && !touched.is_empty() && is_above(unit, draft.id).await? {
+        draft.refuse(UserErrorCode::RuleRefused, &[touched[0]], ABOVE);
+    }
+    Ok(())
+}
+
+/// Whether the member is an owner, and the caller none.
+async fn is_above(unit: &Unit<'_>, id: Uuid) -> Result<bool> {
+    let Some(policy) = unit.ctx.access.policy() else { return Ok(false) };
+    let sql = "SELECT r.id FROM member_role h JOIN role r ON r.workspace_id = h.workspace_id AND r.id = h.role_id AND r.built_in = 'OWNER' \
+               WHERE h.workspace_id = $1 AND h.holder_id = $2";
+    let owner =
+        unit.tx.fetch_optional(sql, vec![unit.ctx.workspace.into(), id.into()]).await?.map(|row| row.uuid(0)).transpose()?.flatten();
+    Ok(owner.is_some_and(|owner| !policy.roles.contains(&owner)))
 }
 
 const LAST: &str = "This is the last owner who can sign in; the workspace would be locked.";

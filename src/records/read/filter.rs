@@ -13,6 +13,7 @@ use uuid::Uuid;
 use super::node::Planner;
 use crate::catalog::{Field, Kind, Object, Relation, Target, Via};
 use crate::error::{Error, Result};
+use crate::platform::access::Sight;
 use crate::records::access;
 use crate::records::sql::{Sql, all_of, any_of};
 
@@ -183,6 +184,8 @@ impl Planner<'_> {
     pub fn related_from(&mut self, relation: &Relation, target: Option<&Object>, alias: &str, other: &str) -> (String, String) {
         let (from, link) = self.leads_to(relation, target, alias, other);
         let reached = match target {
+            // Who may not see the company of a deal does not learn it from the company's deals.
+            Some(target) if self.hides(relation, target) => Some("FALSE".into()),
             // What a visible record is linked to by what they follow is visible.
             Some(target) if follows(relation, target) && self.ctx.access.object(&target.name).read.by_owner() => None,
             Some(target) => self.reached(target, other),
@@ -190,6 +193,15 @@ impl Planner<'_> {
         };
         let link = reached.map_or(link.clone(), |reached| format!("{link} AND {reached}"));
         (from, link)
+    }
+
+    /// Whether the other object's relation that leads back is hidden from the caller.
+    fn hides(&self, relation: &Relation, target: &Object) -> bool {
+        let back = target.relations.values().find(|back| match (&relation.via, &back.via) {
+            (Via::Children(column), Via::Column(other)) => column == other,
+            _ => false,
+        });
+        back.is_some_and(|back| self.ctx.access.object(&target.name).field(&back.name).sight != Sight::Full)
     }
 
     fn leads_to(&mut self, relation: &Relation, target: Option<&Object>, alias: &str, other: &str) -> (String, String) {

@@ -7,6 +7,7 @@ use super::cursor::{OrderKey, Place, Position};
 use super::node::{Planner, Scope};
 use crate::catalog::{Field, Object, Source, Store, Target};
 use crate::error::{Error, Result};
+use crate::platform::access::Sight;
 use crate::records::sql::{Sql, all_of, any_of};
 
 /// A direction as the API names it.
@@ -26,7 +27,10 @@ impl Planner<'_> {
         }
         if elements.is_empty() {
             let alias = scope.alias.clone();
-            for (name, descending) in default_order(object) {
+            let access = self.ctx.access.object(&object.name).clone();
+            // What the caller may not see does not sort their list, and does not stand in its cursors.
+            let default = default_order(object).iter().filter(|(name, _)| access.field(name).sight == Sight::Full);
+            for (name, descending) in default {
                 self.order_field(object.fields.get(*name), scope, &alias, *descending, false, name, &mut keys);
             }
         }

@@ -83,6 +83,7 @@ impl Unit<'_> {
         if let Some(id) = id.as_str().and_then(|id| Uuid::parse_str(id).ok())
             && let Some(child) = self.look_up(&target.name, id).await?
             && child.reference(&edit.inverse) == Some(parent)
+            && self.reaches(target, id).await?
         {
             return Ok(id);
         }

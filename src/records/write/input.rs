@@ -167,14 +167,27 @@ impl Unit<'_> {
                         }
                         None => self.resolve_any(&connect.reference, &connect.path).await?,
                     };
+                    self.check_other_end(draft, connect.kind, connect.from, to).await.map_err(|rejected| rejected.within(&connect.path))?;
+                    if connect.primary == Some(true) {
+                        self.check_primary(draft, &connect, to).await.map_err(|rejected| rejected.within(&connect.path))?;
+                    }
                     self.connect(draft, &connect, to).await?;
                 }
                 LinkEdit::Delete { kind, from, target, other, path } => {
-                    self.require_link(draft.id, kind, from, other, &path).await?;
                     let target = self.catalog.object(&target).clone();
+                    if !self.reaches(&target, other).await? {
+                        return Err(links::no_link(&path).into());
+                    }
+                    self.require_link(draft.id, kind, from, other, &path).await?;
                     Box::pin(self.delete(&target, None, other)).await.map_err(|rejected| rejected.within(&path))?;
                 }
-                LinkEdit::Disconnect { kind, from, relation, other } => self.disconnect(draft, kind, from, &relation, other).await?,
+                // What the caller does not see is not unlinked, as what is not linked.
+                LinkEdit::Disconnect { kind, from, relation, other } => {
+                    if self.sees_any(other).await? {
+                        self.check_other_end(draft, kind, from, other).await?;
+                        self.disconnect(draft, kind, from, &relation, other).await?;
+                    }
+                }
             }
         }
         Ok(())

@@ -10,6 +10,7 @@ use super::{Draft, Rejected, Unit};
 use crate::catalog::{Relation, Target, Via};
 use crate::error::{Result, UserError, UserErrorCode};
 use crate::platform::changelog::{Change, ChangeKind};
+use crate::records::access::Verb;
 
 pub(super) enum LinkEdit {
     Connect(Connect),
@@ -110,6 +111,10 @@ fn reference(item: &Json) -> Json {
     Json::Object(members)
 }
 
+pub(super) fn no_link(path: &[String]) -> UserError {
+    UserError::new(UserErrorCode::NotFound, &["id"], "There is no link to this record.").within(path)
+}
+
 /// The end of a link whose record has at most one primary link of the kind: a person has one
 /// primary company, a deal one primary person.
 fn primary_end(kind: &str) -> &'static str {
@@ -158,8 +163,52 @@ impl Unit<'_> {
         let sql = "SELECT id FROM record_link WHERE workspace_id = $1 AND kind = $2 AND from_id = $3 AND to_id = $4";
         match self.tx.fetch_optional(sql, vec![self.ctx.workspace.into(), kind.into(), from.into(), to.into()]).await? {
             Some(_) => Ok(()),
-            None => Err(UserError::new(UserErrorCode::NotFound, &["id"], "There is no link to this record.").within(path).into()),
+            None => Err(no_link(path).into()),
         }
+    }
+
+    /// Whether the caller sees a record of whatever object.
+    pub(super) async fn sees_any(&mut self, id: Uuid) -> Result<bool> {
+        match self.object_of(id).await? {
+            Some(object) => self.reaches(&object, id).await,
+            None => Ok(false),
+        }
+    }
+
+    async fn object_of(&self, id: Uuid) -> Result<Option<std::sync::Arc<crate::catalog::Object>>> {
+        let sql = "SELECT object FROM record WHERE workspace_id = $1 AND id = $2";
+        let row = self.tx.fetch_optional(sql, vec![self.ctx.workspace.into(), id.into()]).await?;
+        let name = row.as_ref().map(|row| row.text(0)).transpose()?.flatten().unwrap_or_default();
+        Ok(self.catalog.find(name).cloned())
+    }
+
+    /// A link is a field at both ends: who may not write it at the other end does not write it from here.
+    pub(super) async fn check_other_end(&mut self, draft: &Draft, kind: &str, from: bool, other: Uuid) -> Result<(), Rejected> {
+        let policies = self.ctx.access.policy().cloned();
+        let Some(policy) = policies.filter(|policy| policy.restricts_fields()) else { return Ok(()) };
+        let Some(object) = self.object_of(other).await? else { return Ok(()) };
+        let inverse = object
+            .relations
+            .values()
+            .find(|relation| matches!(&relation.via, Via::Link { kind: of, from: end } if *of == kind && *end != from));
+        match inverse {
+            Some(relation) if !policy.object(&object.name).field(&relation.name).write => {
+                let message = format!("Your roles do not let you write {}.{}.", object.type_name, relation.name);
+                Err(UserError::new(UserErrorCode::NotWritable, &[], message).within(&draft.path).into())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A primary link takes that rank from another one of the same record, which must be the caller's to change.
+    pub(super) async fn check_primary(&mut self, draft: &Draft, link: &Connect, other: Uuid) -> Result<(), Rejected> {
+        let (from, to) = if link.from { (draft.id, other) } else { (other, draft.id) };
+        let ranked = if primary_end(link.kind) == "to_id" { to } else { from };
+        if ranked == draft.id || self.ctx.access.policy().is_none() {
+            return Ok(());
+        }
+        let Some(object) = self.object_of(ranked).await? else { return Ok(()) };
+        self.require(&object.name, ranked, Verb::Update).await
     }
 
     /// The link is there: what was given of role, title and primary replaces what it had.

@@ -296,6 +296,98 @@ on_both! {
         assert_eq!(invite(4, office.clone()).await, json!([]));
     }
 
+    async fn a_restriction_is_not_shaken_off(server: &Server) {
+        let admin = server.admin().await;
+        admin.create("company", json!({ "name": "c" })).await;
+        let create = "mutation($input: CreateRoleInput!) { createRole(input: $input) { role { id } userErrors { message } } }";
+        let make = async |input: Value| admin.ask_with(create, json!({ "input": input })).await["createRole"]["role"]["id"].clone();
+        let bound = make(json!({ "name": "No companies", "restricts": true, "objects": [{ "object": "COMPANY" }] })).await;
+        let office = make(json!({ "name": "Office", "settings": ["MEMBERS", "API_KEYS"] })).await;
+        let all = admin.role("READ_ONLY").await;
+        let holder = server.member(&admin, "Off", "REP").await;
+        let set = "mutation($h: ID!, $r: [ID!]!) { setRoles(input: { holder: $h, roles: $r }) { userErrors { code } } }";
+        admin.ask_with(set, json!({ "h": holder.id().await, "r": [all, bound, office] })).await;
+        let key = holder.ask_with("mutation($r: ID!) { createApiKey(input: { name: \"k\", roles: [$r] }) { secret } }", json!({ "r": all })).await;
+        let key = server.bearer(key["createApiKey"]["secret"].as_str().unwrap());
+        let invite = "mutation($r: ID!) { inviteMember(input: { name: \"s\", email: \"s@x.example\", roles: [$r] }) { token } }";
+        let token = holder.ask_with(invite, json!({ "r": all })).await["inviteMember"]["token"].clone();
+        let accept = "mutation($t: String!) { acceptInvitation(input: { token: $t, password: \"correct horse\" }) { session { accessToken } } }";
+        let sock = server.anonymous().ask_with(accept, json!({ "t": token })).await["acceptInvitation"]["session"]["accessToken"].clone();
+        for actor in [&holder, &key, &server.bearer(sock.as_str().unwrap())] {
+            assert_eq!(actor.ask("{ companies { totalCount } }").await["companies"]["totalCount"], 0);
+        }
+        // Nor does inviting anew take over somebody who was invited with more.
+        let admins = admin.role("ADMIN").await;
+        let first = admin.ask_with("mutation($r: ID!) { inviteMember(input: { name: \"f\", email: \"f@x.example\", roles: [$r] }) { token userErrors { code } } }", json!({ "r": admins })).await;
+        assert_eq!(first["inviteMember"]["userErrors"], json!([]));
+        let again = holder.ask("mutation { inviteMember(input: { name: \"f\", email: \"f@x.example\" }) { token userErrors { code } } }").await;
+        assert_eq!(again["inviteMember"], json!({ "token": null, "userErrors": [{ "code": "RULE_REFUSED" }] }));
+    }
+
+    async fn who_works_here_is_no_matter_of_the_record_alone(server: &Server) {
+        let office = office(server).await;
+        let create = "mutation { createRole(input: { name: \"Clerk\", objects: [{ object: MEMBER, create: true, read: [ALL], update: [ALL], delete: [ALL] }, { object: DEAL, read: [TEAM_TREE] }] }) { role { id } } }";
+        let clerk = office.admin.ask(create).await["createRole"]["role"]["id"].clone();
+        let set = "mutation($h: ID!, $r: ID!) { setRoles(input: { holder: $h, roles: [$r] }) { userErrors { code } } }";
+        let me = office.ben.id().await;
+        office.admin.ask_with(set, json!({ "h": me, "r": clerk })).await;
+        let ann = office.ann.id().await;
+        for (field, value) in [("manager", json!({ "id": me })), ("status", json!("SUSPENDED")), ("kind", json!("SERVICE")), ("email", json!("x@x.example"))] {
+            let payload = office.ben.update("member", &ann, json!({ field: value })).await;
+            assert_eq!((&payload["userErrors"][0]["code"], &payload["userErrors"][0]["path"]), (&json!("NOT_WRITABLE"), &json!([field])), "{payload}");
+        }
+        assert_eq!(office.ben.update("member", &ann, json!({ "jobTitle": "Rep" })).await["userErrors"], json!([]));
+        let delete = "mutation($id: ID!) { deleteMember(id: $id) { userErrors { code } } }";
+        assert_eq!(office.ben.ask_with(delete, json!({ "id": ann })).await["deleteMember"]["userErrors"][0]["code"], "RULE_REFUSED");
+        // An admin changes no owner.
+        let second = server.member(&office.admin, "Own", "OWNER").await.id().await;
+        let admin = server.member(&office.admin, "Adm", "ADMIN").await;
+        assert_eq!(admin.update("member", &second, json!({ "status": "SUSPENDED" })).await["userErrors"][0]["code"], "RULE_REFUSED");
+        assert_eq!(admin.ask_with(delete, json!({ "id": second })).await["deleteMember"]["userErrors"][0]["code"], "RULE_REFUSED");
+        assert_eq!(office.admin.update("member", &second, json!({ "status": "SUSPENDED" })).await["userErrors"], json!([]));
+    }
+
+    async fn a_link_is_a_field_at_both_ends(server: &Server) {
+        let office = office(server).await;
+        let person = office.ann.create("person", json!({ "lastName": "P" })).await;
+        let other = office.ben.create("person", json!({ "lastName": "Q" })).await;
+        office.ben.update("deal", &office.deals[1], json!({ "people": { "connect": [{ "id": other, "primary": true }, { "id": person }] } })).await;
+        office.admin.update("deal", &office.deals[2], json!({ "people": { "connect": [{ "id": person }] } })).await;
+        // Ann sees Ben's deal, but may not change it: nor make her person its primary one.
+        let connect = json!({ "deals": { "connect": [{ "id": office.deals[1], "primary": true }] } });
+        assert_eq!(office.ann.update("person", &person, connect).await["userErrors"][0]["code"], "NOT_WRITABLE");
+        // What she does not see she does not unlink, and is told of it what is told of nothing.
+        for verb in ["disconnect", "delete"] {
+            let mut told = Vec::new();
+            for id in [office.deals[2].as_str(), "0198f0a0-0000-7000-8000-00000000dead"] {
+                told.push(office.ann.update("person", &person, json!({ "deals": { verb: [id] } })).await["userErrors"].clone());
+            }
+            assert_eq!(told[0], told[1], "{verb}");
+        }
+        let people = "query($d: ID!) { deal(id: $d) { people { totalCount } } }";
+        assert_eq!(office.admin.ask_with(people, json!({ "d": office.deals[2] })).await["deal"]["people"]["totalCount"], 1);
+    }
+
+    async fn what_is_hidden_is_hidden_from_both_sides_and_from_cursors(server: &Server) {
+        let office = office(server).await;
+        let company = office.admin.create("company", json!({ "name": "c" })).await;
+        office.ann.update("deal", &office.deals[0], json!({ "company": { "id": company } })).await;
+        let task = office.ann.create("task", json!({ "subject": "t" })).await;
+        let create = "mutation { createRole(input: { name: \"Blind\", restricts: true, fields: [{ object: DEAL, field: \"company\", sight: HIDDEN }, { object: ACTIVITY, field: \"occurredAt\", sight: HIDDEN }] }) { role { id } userErrors { path message } } }";
+        let role = office.admin.ask(create).await["createRole"].clone();
+        assert_eq!(role["userErrors"], json!([]), "{role}");
+        let set = "mutation($h: ID!, $r: [ID!]!) { setRoles(input: { holder: $h, roles: $r }) { userErrors { code } } }";
+        office.admin.ask_with(set, json!({ "h": office.ann.id().await, "r": [office.admin.role("REP").await, role["role"]["id"]] })).await;
+        let document = "query($c: ID!, $d: ID!) { company(id: $c) { deals { totalCount nodes { id } } } companies(filter: { deals: { some: { id: { eq: $d } } } }) { totalCount } deal(id: $d) { company { name } } activities { edges { cursor node { id } } } }";
+        let data = office.ann.ask_with(document, json!({ "c": company, "d": office.deals[0] })).await;
+        assert_eq!((&data["company"]["deals"]["totalCount"], &data["companies"]["totalCount"], &data["deal"]["company"]), (&json!(0), &json!(0), &Value::Null));
+        let edge = &data["activities"]["edges"][0];
+        assert_eq!(edge["node"]["id"], json!(task));
+        use base64::Engine as _;
+        let cursor = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(edge["cursor"].as_str().unwrap()).unwrap();
+        assert!(!String::from_utf8_lossy(&cursor).contains("1773"), "the cursor tells the time");
+    }
+
     async fn an_invitation_is_good_once(server: &Server) {
         let admin = server.admin().await;
         let invite = "mutation { inviteMember(input: { name: \"Eve\", email: \"eve@x.example\" }) { token member { status } userErrors { code } } }";
