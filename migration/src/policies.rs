@@ -129,10 +129,11 @@ fn rows_of(object: &str, verb: u8) -> String {
 }
 
 /// Whether the row follows a link to something visible, and the caller has a right by ownership at all.
+/// A scalar sub-select: an EXISTS would be hashed, all links of the workspace for a page of twenty.
 fn follows(table: &str, object: &str) -> String {
     format!(
-        "((SELECT kith_reach('{object}', 0) & 7 > 0) AND EXISTS (SELECT 1 FROM kith_visible_link v \
-         WHERE v.workspace_id = {table}.workspace_id AND v.from_id = {table}.id AND v.kind = '{object}_link'))"
+        "((SELECT kith_reach('{object}', 0) & 7 > 0) AND coalesce((SELECT true FROM kith_visible_link v \
+         WHERE v.workspace_id = {table}.workspace_id AND v.from_id = {table}.id AND v.kind = '{object}_link' LIMIT 1), false))"
     )
 }
 

@@ -16,12 +16,17 @@ pub struct Explanation {
     pub ways: Vec<(Verb, Way)>,
 }
 
-/// Explains what the caller of `ctx` may do with a record; none if there is no such record. The
-/// transaction must see every row: whoever asks for somebody else was found to have the right.
-pub async fn explain(ctx: &Ctx, catalog: &Catalog, tx: &Tx, id: Uuid) -> Result<Option<Explanation>> {
+/// The object of a record; none if there is no such record. The transaction must see every row:
+/// whoever asks for somebody else was found to have the right.
+pub async fn object_of(ctx: &Ctx, tx: &Tx, id: Uuid) -> Result<Option<String>> {
     let spine = "SELECT object FROM record WHERE workspace_id = $1 AND id = $2 AND deleted_at IS NULL";
     let row = tx.fetch_optional(spine, vec![ctx.workspace.into(), id.into()]).await?;
-    let name = row.as_ref().map(|row| row.text(0)).transpose()?.flatten().unwrap_or_default().to_owned();
+    Ok(row.as_ref().map(|row| row.text(0)).transpose()?.flatten().map(str::to_owned))
+}
+
+/// Explains what the caller of `ctx` may do with a record of the object. The transaction is that
+/// caller's own: what PostgreSQL's policies hide from them is no way.
+pub async fn explain(ctx: &Ctx, catalog: &Catalog, tx: &Tx, name: String, id: Uuid) -> Result<Option<Explanation>> {
     let Some(object) = catalog.find(&name).cloned() else { return Ok(None) };
     let mut sql = Sql::new(tx.backend(), ctx.workspace);
     let mut tested = Vec::new();
@@ -37,8 +42,8 @@ pub async fn explain(ctx: &Ctx, catalog: &Catalog, tx: &Tx, id: Uuid) -> Result<
     let record = sql.bind(id);
     let text = format!("SELECT {} FROM {} t WHERE t.workspace_id = $1 AND t.id = {record}", columns.join(", "), object.table);
     let text = if sql.is_postgres() { text.replace("THEN 1 ELSE 0 END", "THEN 1::bigint ELSE 0::bigint END") } else { text };
-    let Some(row) = tx.fetch_optional(&text, sql.values).await? else { return Ok(None) };
     let mut ways = Vec::new();
+    let Some(row) = tx.fetch_optional(&text, sql.values).await? else { return Ok(Some(Explanation { object: name, ways })) };
     for (index, (verb, way, _)) in tested.into_iter().enumerate() {
         if row.int(index)? == Some(1) {
             ways.push((verb, way));

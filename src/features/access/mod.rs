@@ -1,7 +1,7 @@
 //! Who may see and do what: roles, teams, shares, invitations.
 //!
 //! Roles are rows that a workspace edits; every workspace begins with seven. Whoever calls gets the
-//! sum of their roles as a [`Policy`], compiled here from the rows and carried by the `Ctx`; what it
+//! sum of their roles as a `Policy`, compiled here from the rows and carried by the `Ctx`; what it
 //! means for a record is decided in `records::access` and, once more, by PostgreSQL's policies.
 
 mod builtin;

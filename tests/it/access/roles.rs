@@ -144,6 +144,7 @@ on_both! {
         let none = of(&office.admin, &office.deals[2], ann.clone()).await;
         assert_eq!((&none["canRead"], &none["reasons"]), (&json!(false), &json!([])));
         let note = office.stranger.create("note", json!({ "title": "n", "links": { "connect": [{ "id": office.deals[2] }] } })).await;
+        assert_eq!(of(&office.admin, &note, ann.clone()).await["reasons"], json!([]));
         office.admin.ask_with("mutation($d: ID!, $g: ID!) { shareRecord(input: { record: $d, grantee: $g }) { userErrors { code } } }", json!({ "d": office.deals[2], "g": ann })).await;
         assert_eq!(of(&office.admin, &office.deals[2], ann.clone()).await["reasons"], json!([{ "right": "READ", "way": "SHARE" }]));
         assert_eq!(of(&office.admin, &note, ann.clone()).await["reasons"], json!([{ "right": "READ", "way": "FOLLOWS" }]));

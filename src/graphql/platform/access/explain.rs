@@ -11,7 +11,7 @@ use crate::graphql::request;
 use crate::infra::db::Mode;
 use crate::platform::access::Setting;
 use crate::records::access::{Verb, Way};
-use crate::records::explain::explain;
+use crate::records::explain::{explain, object_of};
 
 /// What is to be done with a record.
 #[derive(Enum, Clone, Copy, PartialEq, Eq)]
@@ -98,7 +98,11 @@ impl ExplainQuery {
                 None => signed.ctx.clone(),
             };
             let tx = request.app.db.begin(&signed.ctx.system_scope(), Mode::Read).await?;
-            let found = explain(&subject, &signed.known.catalog, &tx, record).await?;
+            let object = object_of(&signed.ctx, &tx, record).await?;
+            tx.commit().await?;
+            let Some(object) = object else { return Ok((subject, None)) };
+            let tx = request.app.db.begin(&subject.scope(), Mode::Read).await?;
+            let found = explain(&subject, &signed.known.catalog, &tx, object, record).await?;
             tx.commit().await?;
             Ok::<_, Error>((subject, found))
         };
