@@ -21,7 +21,7 @@ use crate::features::access::AccessControl;
 use crate::features::fields::{Fields, NewField};
 use crate::features::workspaces::{Made, NewWorkspace, Workspaces};
 use crate::infra::clock::Clock;
-use crate::infra::db::{Db, Mode, Scope, Tx};
+use crate::infra::db::{Backend, Db, Mode, Scope, Tx};
 use crate::platform::{Access, Actor, Cause, Ctx};
 use crate::records::write::{Rejected, Unit};
 
@@ -69,6 +69,12 @@ pub async fn fill(workspaces: &Workspaces, fields: &Fields, access: &AccessContr
     }
     ctx.clock = Clock::fixed_at(now.0);
     people::let_in(access, &ctx, &catalog, &workspaces.rules).await?;
+    if db.backend() == Backend::Postgres {
+        // Thousands of records came at once: without statistics PostgreSQL plans hops badly.
+        let tx = db.begin(&ctx.scope(), Mode::Write).await?;
+        tx.run("SELECT kith_analyze()", Vec::new()).await?;
+        tx.commit().await?;
+    }
     Ok(true)
 }
 
