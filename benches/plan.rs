@@ -42,6 +42,8 @@ fn ctx() -> Ctx {
         request_id: None,
         origin: Default::default(),
         hidden: Default::default(),
+        secrets: None,
+        opened: Default::default(),
     }
 }
 

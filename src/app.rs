@@ -10,18 +10,24 @@ use quick_cache::sync::Cache;
 use uuid::Uuid;
 
 use crate::catalog::Catalog;
-use crate::config::Config;
+use crate::config::{Config, Encryption};
 use crate::error::{Error, Result};
-use crate::features::access::{self, AccessControl};
+use crate::features::access::{self, AccessControl, Holding};
 use crate::features::fields::{self, Fields};
-use crate::features::identity::{Caller, Hasher, Identity, Lifetimes, SigningKeys};
+use crate::features::identity::{self, Caller, Hasher, Identity, Lifetimes, SigningKeys};
+use crate::features::secrets::SecretKeys;
 use crate::features::workspaces::Workspaces;
 use crate::infra::bus::{Bus, Heard};
 use crate::infra::clock::Clock;
 use crate::infra::db::{Backend, Db, DbSettings, Mode, Scope};
+use crate::infra::mail::Mailer;
+use crate::infra::vault::Vault;
+use crate::infra::web::Web;
 use crate::objects;
 use crate::platform::access::Policy;
-use crate::platform::{Access, Actor, ActorKind, Cause, Ctx, Hidden, Origin};
+use crate::platform::limits::Buckets;
+use crate::platform::secrets::Secrets;
+use crate::platform::{Access, Actor, ActorKind, Cause, Ctx, Hidden, Opened, Origin};
 use crate::records::write::RuleBook;
 
 pub struct App {
@@ -33,11 +39,15 @@ pub struct App {
     pub workspaces: Workspaces,
     pub access: AccessControl,
     pub fields: Fields,
+    pub secrets: SecretKeys,
     pub standard: Arc<Catalog>,
     pub rules: Arc<RuleBook>,
+    /// What somebody may do only so often.
+    pub buckets: Buckets,
+    pub web: Web,
     known: Cache<Uuid, Arc<Known>>,
-    /// What callers may see and do, by workspace and member or key; as of when.
-    policies: Cache<(Uuid, Uuid), (Micros, Arc<Policy>)>,
+    /// What callers may see and do, by workspace, member or key, and what bounds the credential; as of when.
+    policies: Cache<(Uuid, Uuid, u128), (Micros, Arc<Policy>)>,
 }
 
 /// What is remembered of a workspace between requests.
@@ -47,6 +57,8 @@ pub struct Known {
     pub time_zone: chrono_tz::Tz,
     pub home_currency: String,
     pub catalog: Arc<Catalog>,
+    /// The keys of its encrypted fields.
+    pub secrets: Option<Arc<Secrets>>,
     at: Micros,
 }
 
@@ -75,14 +87,7 @@ impl App {
                 check_migrated(&db).await?;
             }
         }
-        let keys = if config.auth.jwt_private_key.is_empty() {
-            std::fs::create_dir_all(&config.server.data_dir)
-                .map_err(|e| StartError(format!("{}: {e}", config.server.data_dir.display())))?;
-            SigningKeys::in_folder(&config.server.data_dir).map_err(StartError)?
-        } else {
-            SigningKeys::from_pems(&config.auth.jwt_private_key, &config.auth.jwt_previous_keys)
-                .map_err(|e| StartError(format!("auth.jwt_private_key (KITH_JWT_PRIVATE_KEY): {e}")))?
-        };
+        let keys = signing_keys(&config)?;
         let lifetimes = Lifetimes {
             access_token: Duration::from_secs(config.auth.access_token_minutes * 60),
             refresh_token: Duration::from_secs(config.auth.refresh_token_days * 86_400),
@@ -93,11 +98,33 @@ impl App {
         let bus = Bus::connect(&config.redis.url, &config.redis.prefix, Uuid::from_u128(rand::random()))
             .await
             .map_err(|e| StartError(format!("redis.url (REDIS_URL): cannot connect: {e}")))?;
+        let vault = vault(&config)?;
+        let secrets = SecretKeys { db: db.clone(), clock: clock.clone(), vault: vault.clone() };
+        let mailer = Mailer::new(&config.mail.url, &config.mail.from).map_err(StartError)?;
+        let web = Web::default();
+        let (magic_link, password_reset) = (config.mail.magic_link_url.clone(), config.mail.password_reset_url.clone());
+        let auth = &config.auth;
+        let identity = Identity::new(identity::Parts {
+            db: db.clone(),
+            bus: bus.clone(),
+            clock: clock.clone(),
+            keys,
+            lifetimes,
+            hasher: hasher.clone(),
+            vault,
+            mailer: mailer.clone(),
+            links: identity::Links { magic_link, password_reset },
+            issuers: identity::Issuers::new(config.oidc.clone(), &auth.public_url, auth.app_urls.clone(), web.clone()),
+        });
+        let invitation_url = config.mail.invitation_url.clone();
         let app = Arc::new(Self {
-            identity: Identity::new(db.clone(), bus.clone(), clock.clone(), keys, lifetimes, hasher.clone()),
-            access: AccessControl { db: db.clone(), clock: clock.clone(), hasher: hasher.clone() },
+            identity,
+            access: AccessControl { db: db.clone(), clock: clock.clone(), hasher: hasher.clone(), mailer, invitation_url },
+            buckets: Buckets::default(),
+            web,
             workspaces: Workspaces { db: db.clone(), clock: clock.clone(), rules: rules.clone(), standard: standard.clone(), hasher },
-            fields: Fields { db: db.clone(), standard: standard.clone() },
+            fields: Fields { db: db.clone(), secrets: secrets.clone(), standard: standard.clone() },
+            secrets,
             known: Cache::new(1_000),
             policies: Cache::new(10_000),
             config,
@@ -126,9 +153,10 @@ impl App {
                 self.known.remove(id);
             }
             Heard::Changed { topic, id } if topic == ACCESS => {
-                self.policies.retain(|(workspace, _), _| workspace != id);
+                self.policies.retain(|(workspace, ..), _| workspace != id);
                 self.identity.forget_all();
             }
+            Heard::Changed { topic, id } if topic == "documents" => self.identity.forget_documents(*id),
             Heard::Changed { id, .. } => self.identity.forget(*id),
             Heard::Anything => {
                 self.known.clear();
@@ -152,9 +180,11 @@ impl App {
             Some(known) => known.catalog.clone(),
             None => self.fields.catalog(&tx, id, row.catalog_version).await?,
         };
+        let sealed = catalog.objects().any(|object| object.custom.values().any(|field| field.settings.encrypted));
+        let secrets = if sealed { self.secrets.load(&tx, id).await? } else { None };
         tx.commit().await?;
         let time_zone = row.time_zone.parse().unwrap_or(chrono_tz::UTC);
-        let known = Arc::new(Known { name: row.name, time_zone, home_currency: row.home_currency, catalog, at: now });
+        let known = Arc::new(Known { name: row.name, time_zone, home_currency: row.home_currency, catalog, secrets, at: now });
         self.known.insert(id, known.clone());
         Ok(known)
     }
@@ -168,7 +198,7 @@ impl App {
     /// Forgets what is remembered of everybody's rights, here and on the other nodes, because roles,
     /// teams or shares were changed.
     pub async fn forget_access(&self, workspace: Uuid) {
-        self.policies.retain(|(of, _), _| *of != workspace);
+        self.policies.retain(|(of, ..), _| *of != workspace);
         self.identity.forget_all();
         self.bus.tell(ACCESS, workspace).await;
     }
@@ -176,13 +206,16 @@ impl App {
     /// What a caller may see and do, as of now or a moment ago.
     async fn policy(&self, caller: &Caller, catalog: &Catalog) -> Result<Arc<Policy>> {
         let Some(holder) = caller.actor.id else { return Ok(Arc::default()) };
-        let (key, now) = ((caller.workspace, holder), self.clock.now());
+        let bound = caller.bound.as_deref();
+        let (key, now) = ((caller.workspace, holder, bound.map_or(0, |bound| bound.fingerprint)), self.clock.now());
         let trusted = i64::try_from(TRUSTED.as_micros()).unwrap_or(0);
         if let Some((_, policy)) = self.policies.get(&key).filter(|(at, _)| now.0 - at.0 < trusted) {
             return Ok(policy);
         }
         let tx = self.db.begin(&Scope::workspace(caller.workspace), Mode::Read).await?;
-        let mut policy = access::policy(&tx, caller.workspace, catalog, holder, caller.member).await?;
+        let restrictions = bound.map(|bound| &bound.restrictions);
+        let holding = Holding { holder, member: caller.member, restrictions };
+        let mut policy = access::policy(&tx, caller.workspace, catalog, holding).await?;
         policy.left_to_database = !self.config.database.row_conditions;
         let policy = Arc::new(policy);
         tx.commit().await?;
@@ -193,7 +226,8 @@ impl App {
     /// The context that a member's own request would have now; for whoever asks what they may do.
     pub async fn ctx_of_member(&self, asking: &Ctx, catalog: &Catalog, member: Uuid) -> Result<Ctx> {
         let tx = self.db.begin(&asking.system_scope(), Mode::Read).await?;
-        let policy = access::policy(&tx, asking.workspace, catalog, member, Some(member)).await?;
+        let policy =
+            access::policy(&tx, asking.workspace, catalog, Holding { holder: member, member: Some(member), restrictions: None }).await?;
         tx.commit().await?;
         let actor = Actor { kind: ActorKind::Member, id: Some(member) };
         Ok(Ctx { actor, member: Some(member), access: Access::Caller(Arc::new(policy)), ..asking.clone() })
@@ -216,9 +250,33 @@ impl App {
             request_id,
             origin: Origin::default(),
             hidden: Hidden::default(),
+            secrets: known.secrets.clone(),
+            opened: Opened::default(),
         };
         Ok((ctx, known))
     }
+}
+
+/// What signs access tokens.
+pub fn signing_keys(config: &Config) -> Result<SigningKeys, StartError> {
+    if config.auth.jwt_private_key.is_empty() {
+        let folder = &config.server.data_dir;
+        std::fs::create_dir_all(folder).map_err(|e| StartError(format!("{}: {e}", folder.display())))?;
+        return SigningKeys::in_folder(folder).map_err(StartError);
+    }
+    SigningKeys::from_pems(&config.auth.jwt_private_key, &config.auth.jwt_previous_keys)
+        .map_err(|e| StartError(format!("auth.jwt_private_key (KITH_JWT_PRIVATE_KEY): {e}")))
+}
+
+/// What seals secrets at rest.
+pub fn vault(config: &Config) -> Result<Vault, StartError> {
+    let Encryption { key, previous_keys } = &config.encryption;
+    if !key.is_empty() {
+        return Vault::from_base64(key, previous_keys).map_err(|e| StartError(format!("encryption.key (KITH_ENCRYPTION_KEY): {e}")));
+    }
+    let folder = &config.server.data_dir;
+    std::fs::create_dir_all(folder).map_err(|e| StartError(format!("{}: {e}", folder.display())))?;
+    Vault::in_folder(folder, previous_keys).map_err(|e| StartError(format!("encryption.key (KITH_ENCRYPTION_KEY): {e}")))
 }
 
 /// Opens a database by URL; an empty one means the embedded one.

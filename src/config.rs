@@ -3,6 +3,7 @@
 //! The defaults are the file [`DEFAULTS`], which is also the manual: every setting stands there with
 //! what it does. A wrong setting is told with its key, its value and what would be right.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -18,6 +19,12 @@ pub struct Config {
     pub database: Database,
     pub redis: Redis,
     pub auth: Auth,
+    /// Other issuers with whom users can sign in, by the name that stands in the address.
+    pub oidc: BTreeMap<String, OidcProvider>,
+    pub mail: Mail,
+    pub audit: Audit,
+    pub encryption: Encryption,
+    pub challenge: Challenge,
     pub limits: Limits,
     pub log: Log,
 }
@@ -55,6 +62,72 @@ pub struct Auth {
     pub jwt_private_key: String,
     pub jwt_previous_keys: Vec<String>,
     pub open_workspace_creation: bool,
+    pub public_url: String,
+    pub app_urls: Vec<String>,
+    pub cookie_same_site: SameSite,
+}
+
+/// Whether a browser sends cookies with requests from pages of other sites.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum SameSite {
+    Strict,
+    Lax,
+    None,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OidcProvider {
+    pub issuer: String,
+    pub client_id: String,
+    #[serde(default)]
+    pub client_secret: String,
+    /// What people read on the button.
+    #[serde(default)]
+    pub label: String,
+    #[serde(default)]
+    pub scopes: Vec<String>,
+    /// Whether a user is found by an address that the issuer verified.
+    #[serde(default = "yes")]
+    pub trust_email: bool,
+}
+
+const fn yes() -> bool {
+    true
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Mail {
+    pub url: String,
+    pub from: String,
+    pub invitation_url: String,
+    pub magic_link_url: String,
+    pub password_reset_url: String,
+}
+
+/// How many days the audit keeps what.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Audit {
+    pub sign_in_days: u32,
+    pub read_days: u32,
+    pub change_days: u32,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Encryption {
+    pub key: String,
+    pub previous_keys: Vec<String>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Challenge {
+    pub verify_url: String,
+    pub secret: String,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -135,6 +208,11 @@ impl Config {
                 self.database.max_connections
             )));
         }
+        if !self.oidc.is_empty() && (self.auth.public_url.is_empty() || self.auth.app_urls.is_empty()) {
+            return Err(Wrong(
+                "oidc: auth.public_url (KITH_PUBLIC_URL) must say where this server is reached, and auth.app_urls (KITH_APP_URLS) where users go from there.".into(),
+            ));
+        }
         if self.auth.access_token_minutes == 0 || self.auth.refresh_token_days == 0 {
             return Err(Wrong("auth: tokens must live for at least 1 minute (access) and 1 day (refresh).".into()));
         }
@@ -161,6 +239,18 @@ const VARIABLES: &[(&str, &str, &str)] = &[
     ("KITH_REFRESH_TOKEN_DAYS", "auth", "refresh_token_days"),
     ("KITH_JWT_PRIVATE_KEY", "auth", "jwt_private_key"),
     ("KITH_OPEN_WORKSPACE_CREATION", "auth", "open_workspace_creation"),
+    ("KITH_PUBLIC_URL", "auth", "public_url"),
+    ("KITH_APP_URLS", "auth", "app_urls"),
+    ("KITH_COOKIE_SAME_SITE", "auth", "cookie_same_site"),
+    ("KITH_MAIL_URL", "mail", "url"),
+    ("KITH_MAIL_FROM", "mail", "from"),
+    ("KITH_INVITATION_URL", "mail", "invitation_url"),
+    ("KITH_MAGIC_LINK_URL", "mail", "magic_link_url"),
+    ("KITH_PASSWORD_RESET_URL", "mail", "password_reset_url"),
+    ("KITH_ENCRYPTION_KEY", "encryption", "key"),
+    ("KITH_ENCRYPTION_PREVIOUS_KEYS", "encryption", "previous_keys"),
+    ("KITH_CHALLENGE_URL", "challenge", "verify_url"),
+    ("KITH_CHALLENGE_SECRET", "challenge", "secret"),
     ("KITH_BODY_BYTES", "limits", "body_bytes"),
     ("KITH_QUERY_SECONDS", "limits", "query_seconds"),
     ("KITH_SCHEMA_CACHE_MIB", "limits", "schema_cache_mib"),
@@ -180,6 +270,9 @@ fn check_values(settings: &toml::Table) -> Result<(), Wrong> {
             match (key.as_str(), value) {
                 ("listen", toml::Value::String(text)) if text.parse::<std::net::SocketAddr>().is_err() => {
                     return wrong("an address and a port, for example \"127.0.0.1:4000\"");
+                }
+                ("cookie_same_site", toml::Value::String(text)) if !["strict", "lax", "none"].contains(&text.as_str()) => {
+                    return wrong("\"strict\", \"lax\" or \"none\"");
                 }
                 ("format", toml::Value::String(text)) if text != "text" && text != "json" => return wrong("\"text\" or \"json\""),
                 (_, toml::Value::Integer(number)) if u32::try_from(*number).is_err() => return wrong("a number from 0 to 4294967295"),
@@ -207,6 +300,8 @@ fn merge(into: &mut toml::Table, from: toml::Table, path: &str) -> Result<(), St
     for (key, value) in from {
         let at = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
         match (into.get_mut(&key), value) {
+            // Issuers have names of their own.
+            (None, provider @ toml::Value::Table(_)) if path == "oidc" => drop(into.insert(key, provider)),
             (None, _) => {
                 let known: Vec<&str> = into.keys().map(String::as_str).collect();
                 return Err(format!("there is no setting `{at}`; there are {}.", known.join(", ")));

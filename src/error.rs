@@ -14,6 +14,7 @@ pub enum Code {
     Unauthenticated,
     Forbidden,
     BadRequest,
+    RateLimited,
     Timeout,
 }
 
@@ -23,6 +24,7 @@ impl Code {
             Self::Unauthenticated => "UNAUTHENTICATED",
             Self::Forbidden => "FORBIDDEN",
             Self::BadRequest => "BAD_REQUEST",
+            Self::RateLimited => "RATE_LIMITED",
             Self::Timeout => "TIMEOUT",
         }
     }
@@ -137,11 +139,12 @@ pub enum UserErrorCode {
     RuleRefused,
     Limit,
     RolledBack,
+    FeatureUnavailable,
 }
 
 impl UserErrorCode {
     /// All of them, with what they mean: the API's enum is made of this.
-    pub const ALL: [(Self, &'static str, &'static str); 9] = [
+    pub const ALL: [(Self, &'static str, &'static str); 10] = [
         (Self::Required, "REQUIRED", "A value is missing."),
         (Self::InvalidValue, "INVALID_VALUE", "A value has the wrong form or lies out of range."),
         (Self::Taken, "TAKEN", "A unique value belongs to another record."),
@@ -150,6 +153,7 @@ impl UserErrorCode {
         (Self::NotWritable, "NOT_WRITABLE", "The field cannot be written."),
         (Self::RuleRefused, "RULE_REFUSED", "A rule of the object does not allow it."),
         (Self::Limit, "LIMIT", "More than is allowed at once."),
+        (Self::FeatureUnavailable, "FEATURE_UNAVAILABLE", "This server was not set up for it; its operator can do that."),
         (Self::RolledBack, "ROLLED_BACK", "Nothing is wrong with this item, but another one failed and all were undone."),
     ];
 

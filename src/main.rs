@@ -9,11 +9,15 @@ use clap::{Args, Parser, Subcommand};
 use kith::app::{self, App, StartError};
 use kith::config::{Config, LogFormat};
 use kith::features::demo;
+use kith::features::identity::reseal;
+use kith::features::secrets::rewrap;
 use kith::features::workspaces::NewWorkspace;
 use kith::graphql::http::{Server, router};
 use kith::graphql::schema::WorkspaceSchema;
 use kith::infra::clock::Clock;
+use kith::infra::db::{Mode, Scope};
 use kith::objects;
+use kith::platform::audit;
 use kith::records::write::Rejected;
 
 #[global_allocator]
@@ -49,6 +53,11 @@ enum Command {
     CreateWorkspace(CreateWorkspace),
     /// Make a new signing key in the data folder; what the present one signed stays good meanwhile
     RotateSigningKey,
+    /// Seal second factors and the keys of encrypted fields anew with encryption.key; afterwards the keys in
+    /// encryption.previous_keys can go. On PostgreSQL it needs DATABASE_MIGRATE_URL
+    RotateEncryption,
+    /// Let entries of the audit go that are older than the settings' days. On PostgreSQL it needs DATABASE_MIGRATE_URL
+    ExpireAudit,
     /// Print the schema of a brand-new workspace
     Schema,
     /// Print all settings with their defaults, as a file to copy
@@ -132,6 +141,8 @@ async fn run(command: Command, mut config: Config) -> Result<(), StartError> {
             println!("The next start signs with a new key.");
             Ok(())
         }
+        Command::ExpireAudit => expire_audit(&config).await,
+        Command::RotateEncryption => rotate_encryption(&config).await,
         Command::Schema => {
             print!("{}", WorkspaceSchema::build(&Arc::new(objects::standard_catalog())).sdl().0);
             Ok(())
@@ -215,12 +226,7 @@ async fn asked_to_stop() {
 }
 
 async fn migrate(config: &Config, down: Option<u32>) -> Result<(), StartError> {
-    let database = &config.database;
-    let (setting, owner) = if database.migrate_url.is_empty() {
-        ("database.url (DATABASE_URL)", &database.url)
-    } else {
-        ("database.migrate_url (DATABASE_MIGRATE_URL)", &database.migrate_url)
-    };
+    let (setting, owner) = owner_of(config);
     let db = app::connect(config, setting, owner).await?;
     match down {
         Some(steps) => app::migrate_down(&db, steps).await?,
@@ -235,6 +241,62 @@ async fn migrate(config: &Config, down: Option<u32>) -> Result<(), StartError> {
     println!("The schema is at step {}.", app::applied_migrations(&db).await.map_err(|e| StartError(e.to_string()))?);
     db.close().await;
     Ok(())
+}
+
+async fn rotate_encryption(config: &Config) -> Result<(), StartError> {
+    let vault = app::vault(config)?;
+    let (setting, owner) = owner_of(config);
+    let db = app::connect(config, setting, owner).await?;
+    let resealed = async {
+        let tx = db.begin(&Scope::default(), Mode::Write).await?;
+        let keys = rewrap(&tx, &vault).await?;
+        let factors = reseal(&tx, &vault).await?;
+        tx.commit().await?;
+        Ok::<_, kith::error::Error>((keys, factors))
+    };
+    let (keys, factors) = resealed.await.map_err(|e| StartError(format!("nothing was changed: {e}")))?;
+    println!("Sealed anew: {keys} keys of encrypted fields, {factors} second factors.");
+    db.close().await;
+    Ok(())
+}
+
+async fn expire_audit(config: &Config) -> Result<(), StartError> {
+    let keys = app::signing_keys(config)?;
+    let (setting, owner) = owner_of(config);
+    let db = app::connect(config, setting, owner).await?;
+    let now = Clock::default().now();
+    let days = &config.audit;
+    let retention = audit::Retention::from([
+        (audit::Class::SignIns, days.sign_in_days.into()),
+        (audit::Class::Reads, days.read_days.into()),
+        (audit::Class::Changes, days.change_days.into()),
+    ]);
+    let expired = async {
+        let tx = db.begin(&Scope::default(), Mode::Write).await?;
+        let workspaces = tx.fetch_all("SELECT id FROM workspace ORDER BY id", Vec::new()).await?;
+        let mut closed = 0;
+        for row in workspaces {
+            let Some(workspace) = row.uuid(0)? else { continue };
+            let sign = |closing: &audit::Closing| keys.sign_closing(closing, now);
+            closed += usize::from(audit::expire(&tx, workspace, &retention, now, &sign).await?.is_some());
+        }
+        tx.commit().await?;
+        Ok::<_, kith::error::Error>(closed)
+    };
+    let closed = expired.await.map_err(|e| StartError(format!("nothing was changed: {e}")))?;
+    println!("Old entries were let go in {closed} workspaces.");
+    db.close().await;
+    Ok(())
+}
+
+/// The login that owns the tables.
+fn owner_of(config: &Config) -> (&'static str, &str) {
+    let database = &config.database;
+    if database.migrate_url.is_empty() {
+        ("database.url (DATABASE_URL)", &database.url)
+    } else {
+        ("database.migrate_url (DATABASE_MIGRATE_URL)", &database.migrate_url)
+    }
 }
 
 async fn create_workspace(config: Config, options: CreateWorkspace) -> Result<(), StartError> {

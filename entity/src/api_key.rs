@@ -22,6 +22,14 @@ pub struct Model {
     pub expires_at: Option<Micros>,
     pub last_used_at: Option<Micros>,
     pub revoked_at: Option<Micros>,
+    /// `SECRET` or `PUBLISHABLE`.
+    #[sea_orm(column_type = "Text")]
+    pub kind: String,
+    /// The application whose documents it may send.
+    pub application_id: Option<Uuid>,
+    /// What it may not do although its roles allow it.
+    #[sea_orm(column_type = "JsonBinary")]
+    pub restrictions: Json,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

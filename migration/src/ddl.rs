@@ -51,6 +51,26 @@ pub async fn drop(manager: &SchemaManager<'_>, tables: &[Table]) -> Result<(), D
     Ok(())
 }
 
+/// Adds columns: `table ADD COLUMN name TYPE …`.
+pub async fn alter(manager: &SchemaManager<'_>, columns: &[&str]) -> Result<(), DbErr> {
+    let db = manager.get_connection();
+    for column in columns {
+        db.execute_unprepared(&for_backend(&format!("ALTER TABLE {column}"), db.get_database_backend())).await?;
+    }
+    Ok(())
+}
+
+/// Takes the same columns away.
+pub async fn drop_columns(manager: &SchemaManager<'_>, columns: &[&str]) -> Result<(), DbErr> {
+    for column in columns.iter().rev() {
+        let words: Vec<&str> = column.split(' ').collect();
+        if let [table, _, _, name, ..] = words.as_slice() {
+            manager.get_connection().execute_unprepared(&format!("ALTER TABLE {table} DROP COLUMN {name}")).await?;
+        }
+    }
+    Ok(())
+}
+
 /// The functions that policies and queries use on PostgreSQL. SQLite gets `kith_fold` from the
 /// server at connection time.
 pub async fn create_functions(manager: &SchemaManager<'_>) -> Result<(), DbErr> {

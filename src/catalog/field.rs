@@ -66,6 +66,9 @@ pub struct Settings {
     /// A regular expression that the whole text must match.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pattern: Option<String>,
+    /// Its values are sealed with the workspace's data key.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub encrypted: bool,
 }
 
 /// Where the value is kept.
@@ -238,6 +241,24 @@ impl Field {
             Source::Column(column) => Some(column),
             Source::Custom { .. } => None,
         }
+    }
+
+    /// The field's own id, if its values are sealed.
+    pub fn sealed(&self) -> Option<Uuid> {
+        match self.source {
+            Source::Custom { id } if self.settings.encrypted => Some(id),
+            _ => None,
+        }
+    }
+
+    /// The input type that filters by it: what is sealed is only ever equal or not.
+    pub fn filter_type(&self) -> String {
+        if self.settings.encrypted { "SealedFilter".into() } else { self.kind.filter_type() }
+    }
+
+    /// Whether lists can be ordered by it.
+    pub fn sortable(&self) -> bool {
+        self.kind.sortable() && !self.settings.encrypted
     }
 
     pub fn is_custom(&self) -> bool {

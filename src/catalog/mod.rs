@@ -44,6 +44,13 @@ impl Catalog {
         Self { version, objects }
     }
 
+    /// A copy of this catalog with each object as `change` makes it, without those that it drops.
+    #[must_use]
+    pub fn map(&self, change: impl Fn(&Object) -> Option<Object>) -> Self {
+        let objects = self.objects.values().filter_map(|object| change(object)).map(|object| (object.name.clone(), Arc::new(object)));
+        Self { version: self.version, objects: objects.collect() }
+    }
+
     pub fn objects(&self) -> impl Iterator<Item = &Arc<Object>> {
         self.objects.values()
     }

@@ -4,4 +4,5 @@ pub mod access;
 pub mod demo;
 pub mod fields;
 pub mod identity;
+pub mod secrets;
 pub mod workspaces;

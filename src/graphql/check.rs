@@ -12,7 +12,19 @@ use crate::config::Limits;
 use crate::error::{Code, Error, Result};
 
 /// What anybody may ask.
-const OPEN: [&str; 6] = ["__typename", "signIn", "refreshSession", "signOut", "createWorkspace", "acceptInvitation"];
+const OPEN: [&str; 11] = [
+    "__typename",
+    "signInOptions",
+    "signIn",
+    "completeSignIn",
+    "refreshSession",
+    "signOut",
+    "requestMagicLink",
+    "requestPasswordReset",
+    "resetPassword",
+    "createWorkspace",
+    "acceptInvitation",
+];
 
 /// Refuses a document that is too large, too deep, or not for strangers.
 pub fn check(document: &ExecutableDocument, limits: &Limits, anonymous: bool) -> Result<()> {
@@ -39,6 +51,46 @@ pub fn check(document: &ExecutableDocument, limits: &Limits, anonymous: bool) ->
         }
     }
     Ok(())
+}
+
+/// Whether a document asks about the schema.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Introspection {
+    None,
+    /// And for nothing else.
+    Only,
+    Mixed,
+}
+
+/// Whether any operation of a document, which was checked, asks about the schema.
+pub fn introspection(document: &ExecutableDocument) -> Introspection {
+    let (mut schema, mut data) = (false, false);
+    let mut sets: Vec<&SelectionSet> = document.operations.iter().map(|(_, found)| &found.node.selection_set.node).collect();
+    let mut spread: Vec<&str> = Vec::new();
+    while let Some(set) = sets.pop() {
+        for item in &set.items {
+            match &item.node {
+                Selection::Field(field) => match field.node.name.node.as_str() {
+                    "__schema" | "__type" => schema = true,
+                    "__typename" => {}
+                    _ => data = true,
+                },
+                Selection::InlineFragment(fragment) => sets.push(&fragment.node.selection_set.node),
+                Selection::FragmentSpread(of) => {
+                    let name = of.node.fragment_name.node.as_str();
+                    if let Some(fragment) = document.fragments.get(name).filter(|_| !spread.contains(&name)) {
+                        spread.push(name);
+                        sets.push(&fragment.node.selection_set.node);
+                    }
+                }
+            }
+        }
+    }
+    match (schema, data) {
+        (false, _) => Introspection::None,
+        (true, false) => Introspection::Only,
+        (true, true) => Introspection::Mixed,
+    }
 }
 
 /// The deepest nesting of braces, brackets and parentheses in a document.

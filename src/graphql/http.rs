@@ -1,9 +1,12 @@
 //! HTTP: `/graphql`, the schema, the explorer, health.
 
+mod audit;
 mod body;
 mod explorer;
+mod gate;
 mod handlers;
 mod health;
+mod oidc;
 mod origin;
 
 use std::sync::Arc;
@@ -40,10 +43,12 @@ pub fn router(server: Server) -> Router {
     Router::new()
         .route("/graphql", get(handlers::get).post(handlers::post))
         .route("/schema.graphql", get(handlers::sdl))
+        .route("/audit.jsonl", get(audit::export))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .route("/.well-known/jwks.json", get(health::jwks))
         .merge(explorer::routes())
+        .merge(oidc::routes())
         .layer(RequestBodyLimitLayer::new(limit))
         .layer(axum::middleware::map_response(handlers::too_large_as_json))
         .layer(cors)
@@ -55,11 +60,19 @@ pub fn router(server: Server) -> Router {
 fn cors(origins: &[String]) -> CorsLayer {
     let layer = CorsLayer::new()
         .allow_methods([Method::GET, Method::POST])
-        .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE, header::ACCEPT])
+        .allow_headers([
+            header::AUTHORIZATION,
+            header::CONTENT_TYPE,
+            header::ACCEPT,
+            HeaderName::from_static(crate::graphql::cookies::CSRF),
+            HeaderName::from_static("x-kith-challenge"),
+        ])
         .expose_headers([HeaderName::from_static("x-request-id"), HeaderName::from_static("kith-schema")])
         .max_age(Duration::from_secs(600));
     if origins.iter().any(|origin| origin == "*") {
         return layer.allow_origin(AllowOrigin::any());
     }
+    // Cookies go to the origins that are named, never to any.
+    let layer = layer.allow_credentials(true);
     layer.allow_origin(AllowOrigin::list(origins.iter().filter_map(|origin| origin.parse().ok())))
 }

@@ -6,6 +6,7 @@
 //! field is handed to the door as a whole and comes back as JSON. [`http`] carries it all.
 
 mod check;
+mod cookies;
 mod errors;
 pub mod http;
 mod merge;
@@ -16,3 +17,4 @@ mod request;
 pub mod schema;
 mod selection;
 mod types;
+mod view;

@@ -2,10 +2,13 @@
 
 mod access;
 mod audit;
+mod credentials;
 mod describe;
 mod fields;
 mod identity;
+mod second_factor;
 mod sessions;
+mod sign_in;
 mod values;
 mod workspace;
 
@@ -15,7 +18,9 @@ use async_graphql::MergedObject;
 pub struct PlatformQueryParts(
     workspace::WorkspaceQuery,
     identity::IdentityQuery,
+    credentials::CredentialQuery,
     sessions::SessionQuery,
+    sign_in::SignInQuery,
     access::AccessQuery,
     audit::AuditQuery,
     describe::DescribeQuery,
@@ -25,7 +30,9 @@ pub use PlatformQueryParts as PlatformQuery;
 
 #[derive(MergedObject, Default)]
 pub struct PlatformMutationParts(
-    identity::IdentityMutation,
+    sign_in::SignInMutation,
+    second_factor::SecondFactorMutation,
+    credentials::CredentialMutation,
     sessions::SessionMutation,
     workspace::WorkspaceMutation,
     access::AccessMutation,

@@ -9,31 +9,33 @@ use std::cell::RefCell;
 use std::sync::Arc;
 
 use async_graphql::parser::types::Field;
-use async_graphql::registry::{MetaTypeId, Registry};
+use async_graphql::registry::{MetaType, MetaTypeId, Registry};
 use async_graphql::{ContainerType, Context, ContextSelectionSet, ObjectType, OutputType, Positioned, ServerResult, Value};
 use async_graphql_value::indexmap::IndexMap;
 use serde_json::{Map, Value as Json};
 
 use super::types::{self, Of, Query, Roots};
+use super::view::View;
 use super::{errors, payload, request, selection};
 use crate::catalog::Catalog;
 use crate::error::Result;
+use crate::infra::db::Mode;
 use crate::records::read::{Plan, RootQuery};
 use crate::records::selection::Selection;
 
 thread_local! {
-    static BUILDING: RefCell<Option<Arc<Catalog>>> = const { RefCell::new(None) };
+    static BUILDING: RefCell<Option<(Arc<Catalog>, View)>> = const { RefCell::new(None) };
 }
 
-/// Builds something with the generated types of a catalog.
-pub fn with_catalog<T>(catalog: &Arc<Catalog>, build: impl FnOnce() -> T) -> T {
-    BUILDING.with(|slot| *slot.borrow_mut() = Some(catalog.clone()));
+/// Builds something with the generated types of a catalog, as a view shows them.
+pub fn with_catalog<T>(catalog: &Arc<Catalog>, view: &View, build: impl FnOnce() -> T) -> T {
+    BUILDING.with(|slot| *slot.borrow_mut() = Some((view.narrow(catalog), view.clone())));
     let built = build();
     BUILDING.with(|slot| *slot.borrow_mut() = None);
     built
 }
 
-fn building() -> Arc<Catalog> {
+fn building() -> (Arc<Catalog>, View) {
     let catalog = BUILDING.with(|slot| slot.borrow().clone());
     #[expect(clippy::expect_used, reason = "a schema that is built without a catalog is a bug that every test would show")]
     catalog.expect("a schema is built within `with_catalog`")
@@ -58,9 +60,9 @@ macro_rules! generated_root {
 
             fn create_type_info(registry: &mut Registry) -> String {
                 registry.create_output_type::<Self, _>(MetaTypeId::Object, |registry| {
-                    let catalog = building();
+                    let (catalog, view) = building();
                     types::add_types(registry, &catalog);
-                    types::object(stringify!($name), $doc, $fields(&catalog))
+                    types::object(stringify!($name), $doc, $fields(&catalog, &view))
                 })
             }
 
@@ -74,8 +76,8 @@ macro_rules! generated_root {
     };
 }
 
-generated_root!(RecordQuery, "Reading records.", |catalog: &Catalog| types::roots(catalog).0);
-generated_root!(RecordMutation, "Writing records.", |catalog: &Catalog| types::roots(catalog).1);
+generated_root!(RecordQuery, "Reading records.", |catalog: &Catalog, view: &View| types::roots(catalog, view).0);
+generated_root!(RecordMutation, "Writing records.", |catalog: &Catalog, view: &View| types::roots(catalog, view).1);
 
 impl ContainerType for RecordQuery {
     async fn resolve_field(&self, ctx: &Context<'_>) -> ServerResult<Option<Value>> {
@@ -127,12 +129,53 @@ async fn answer(ctx: &Context<'_>, query: &RootQuery<'_>, arguments: &Map<String
     answered.map(raw)
 }
 
+/// The static half of a root, without the fields that the view which is being built leaves out.
+pub struct Shown<T>(pub T);
+
+impl<T: OutputType + ObjectType> OutputType for Shown<T> {
+    /// A name that the registry knows while it merges; it does not reach the schema.
+    fn type_name() -> Cow<'static, str> {
+        format!("Shown{}", T::type_name()).into()
+    }
+
+    fn create_type_info(registry: &mut Registry) -> String {
+        let (_, view) = building();
+        registry.create_output_type::<Self, _>(MetaTypeId::Object, |registry| {
+            let mut whole = registry.create_fake_output_type::<T>();
+            if let MetaType::Object { fields, .. } = &mut whole {
+                fields.retain(|name, _| view.shows(name));
+            }
+            whole
+        })
+    }
+
+    async fn resolve(&self, ctx: &ContextSelectionSet<'_>, field: &Positioned<Field>) -> ServerResult<Value> {
+        self.0.resolve(ctx, field).await
+    }
+}
+
+impl<T: OutputType + ObjectType> ContainerType for Shown<T> {
+    async fn resolve_field(&self, ctx: &Context<'_>) -> ServerResult<Option<Value>> {
+        self.0.resolve_field(ctx).await
+    }
+}
+
+impl<T: OutputType + ObjectType> ObjectType for Shown<T> {}
+
 /// A member as the value of a field of a static type: `viewer.member`. The door answers it.
-pub struct MemberRef(uuid::Uuid);
+pub struct MemberRef {
+    id: uuid::Uuid,
+    /// As whom to look, where that is not the request's caller.
+    within: Option<Arc<request::Signed>>,
+}
 
 impl MemberRef {
     pub const fn new(id: uuid::Uuid) -> Self {
-        Self(id)
+        Self { id, within: None }
+    }
+
+    pub const fn within(id: uuid::Uuid, within: Option<Arc<request::Signed>>) -> Self {
+        Self { id, within }
     }
 }
 
@@ -149,13 +192,20 @@ impl OutputType for MemberRef {
     async fn resolve(&self, ctx: &ContextSelectionSet<'_>, _: &Positioned<Field>) -> ServerResult<Value> {
         let request = ctx.data_unchecked::<Arc<request::Request>>();
         let found = async {
-            let signed = request.signed()?;
+            let signed = match &self.within {
+                Some(signed) => signed,
+                None => request.signed()?,
+            };
             let object = signed.known.catalog.object("member").clone();
             let selection = selection::of_set(ctx, &ctx.item.node)?;
             let mut arguments = Map::new();
-            arguments.insert("id".into(), Json::String(self.0.to_string()));
+            arguments.insert("id".into(), Json::String(self.id.to_string()));
             let query = RootQuery::One { object: &object, variant: None, deleted: true, preview: false };
             let plan = Plan::new(&signed.ctx, &signed.known.catalog, request.app.db.backend(), &query, &arguments, &selection)?;
+            if self.within.is_some() {
+                let tx = request.app.db.begin(&signed.ctx.scope(), Mode::Read).await?;
+                return plan.run(&tx).await.map(raw);
+            }
             let tx = request.snapshot().await?;
             plan.run(&tx).await.map(raw)
         };

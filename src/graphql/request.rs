@@ -21,6 +21,8 @@ pub struct Signed {
 pub struct Request {
     pub app: Arc<App>,
     pub origin: Origin,
+    /// The refresh token that a browser brought in a cookie, and may use.
+    pub refresh_cookie: Option<String>,
     /// Empty: nobody said who they are (yet).
     signed: OnceLock<Signed>,
     /// All root fields of a query read this one snapshot, one after the other.
@@ -30,7 +32,12 @@ pub struct Request {
 impl Request {
     pub fn new(app: Arc<App>, origin: Origin, signed: Option<Signed>) -> Self {
         let signed = signed.map_or_else(OnceLock::new, OnceLock::from);
-        Self { app, origin, signed, snapshot: Mutex::new(None) }
+        Self { app, origin, refresh_cookie: None, signed, snapshot: Mutex::new(None) }
+    }
+
+    #[must_use]
+    pub fn with_refresh_cookie(self, refresh_cookie: Option<String>) -> Self {
+        Self { refresh_cookie, ..self }
     }
 
     pub fn signed(&self) -> Result<&Signed> {
@@ -41,9 +48,9 @@ impl Request {
         self.signed.get()
     }
 
-    /// Whoever just signed in gets the rest of the answer.
-    pub fn adopt(&self, signed: Signed) {
-        let _ = self.signed.set(signed);
+    /// Whoever just signed in gets the rest of the answer, unless somebody did before: then they come back.
+    pub fn adopt(&self, signed: Signed) -> Option<Signed> {
+        self.signed.set(signed).err()
     }
 
     /// The request's snapshot, begun when it is first needed.

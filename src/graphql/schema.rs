@@ -12,20 +12,21 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::platform::{PlatformMutation, PlatformQuery};
-use super::records::{RecordMutation, RecordQuery, with_catalog};
+use super::records::{RecordMutation, RecordQuery, Shown, with_catalog};
 use super::types::{Roots, roots};
+use super::view::View;
 use crate::catalog::Catalog;
 
 /// Everything that can be asked. Begin with `viewer`; the lists (`companies`, `people`, `deals`, …)
 /// follow one grammar; `objects` describes them to programs.
 #[derive(MergedObject)]
 #[graphql(name = "Query")]
-pub struct Query(PlatformQuery, RecordQuery);
+pub struct Query(Shown<PlatformQuery>, RecordQuery);
 
 /// Everything that can be changed. A payload has the record, or `userErrors` that say why not.
 #[derive(MergedObject)]
 #[graphql(name = "Mutation")]
-pub struct Mutation(PlatformMutation, RecordMutation);
+pub struct Mutation(Shown<PlatformMutation>, RecordMutation);
 
 pub type Api = Schema<Query, Mutation, EmptySubscription>;
 
@@ -40,11 +41,16 @@ pub struct WorkspaceSchema {
 impl WorkspaceSchema {
     /// Builds the schema of a catalog.
     pub fn build(catalog: &Arc<Catalog>) -> Self {
-        let roots: Roots = roots(catalog).2;
-        let api = with_catalog(catalog, || {
+        Self::build_view(catalog, &View::WHOLE)
+    }
+
+    /// Builds what a view shows of it.
+    pub fn build_view(catalog: &Arc<Catalog>, view: &View) -> Self {
+        let roots: Roots = roots(catalog, view).2;
+        let api = with_catalog(catalog, view, || {
             Schema::build(
-                Query(PlatformQuery::default(), RecordQuery),
-                Mutation(PlatformMutation::default(), RecordMutation),
+                Query(Shown(PlatformQuery::default()), RecordQuery),
+                Mutation(Shown(PlatformMutation::default()), RecordMutation),
                 EmptySubscription,
             )
         })
@@ -69,8 +75,11 @@ impl WorkspaceSchema {
 /// The schemas in use.
 pub struct Schemas {
     standard: Arc<WorkspaceSchema>,
-    own: Cache<(Uuid, i64), Arc<WorkspaceSchema>, Weight>,
+    own: Cache<Key, Arc<WorkspaceSchema>, Weight>,
 }
+
+/// Workspace, version of its catalog, and what a view leaves out.
+type Key = (Uuid, i64, u128);
 
 /// How many bytes a schema takes, about: measured on 50 objects of 40 fields with everything derived.
 #[derive(Clone)]
@@ -78,8 +87,8 @@ struct Weight;
 
 const BYTES_OF_A_FIELD: u64 = 6_800;
 
-impl Weighter<(Uuid, i64), Arc<WorkspaceSchema>> for Weight {
-    fn weight(&self, _: &(Uuid, i64), schema: &Arc<WorkspaceSchema>) -> u64 {
+impl Weighter<Key, Arc<WorkspaceSchema>> for Weight {
+    fn weight(&self, _: &Key, schema: &Arc<WorkspaceSchema>) -> u64 {
         schema.fields * BYTES_OF_A_FIELD
     }
 }
@@ -101,11 +110,24 @@ impl Schemas {
         if catalog.version == 0 {
             return self.standard.clone();
         }
-        let key = (workspace, catalog.version);
+        self.get((workspace, catalog.version, 0), catalog, &View::WHOLE)
+    }
+
+    /// What a caller is shown of the schema.
+    pub fn view(&self, workspace: Uuid, catalog: &Arc<Catalog>, view: &View) -> Arc<WorkspaceSchema> {
+        match view.fingerprint(catalog) {
+            0 => self.of(workspace, catalog),
+            // Workspaces without own fields share their views too.
+            left_out if catalog.version == 0 => self.get((Uuid::nil(), 0, left_out), catalog, view),
+            left_out => self.get((workspace, catalog.version, left_out), catalog, view),
+        }
+    }
+
+    fn get(&self, key: Key, catalog: &Arc<Catalog>, view: &View) -> Arc<WorkspaceSchema> {
         if let Some(known) = self.own.get(&key) {
             return known;
         }
-        let built = Arc::new(WorkspaceSchema::build(catalog));
+        let built = Arc::new(WorkspaceSchema::build_view(catalog, view));
         self.own.insert(key, built.clone());
         built
     }

@@ -3,4 +3,8 @@
 pub mod bus;
 pub mod clock;
 pub mod db;
+pub mod files;
+pub mod mail;
 pub mod text;
+pub mod vault;
+pub mod web;

@@ -158,10 +158,13 @@ pub enum Setting {
     Audit,
     /// Share any record that one may see, not only those one may change.
     Share,
+    /// Read the schema of the whole workspace, whatever the roles show: for code generators.
+    Schema,
 }
 
 impl Setting {
-    pub const EVERY: [Self; 7] = [Self::Workspace, Self::Members, Self::Roles, Self::DataModel, Self::ApiKeys, Self::Audit, Self::Share];
+    pub const EVERY: [Self; 8] =
+        [Self::Workspace, Self::Members, Self::Roles, Self::DataModel, Self::ApiKeys, Self::Audit, Self::Share, Self::Schema];
 }
 
 /// What one role says.
@@ -200,7 +203,11 @@ pub struct Policy {
     pub left_to_database: bool,
     /// Objects of which something was shared with the caller.
     pub shared: BTreeSet<String>,
+    /// Filters in the query grammar, by object, of which every one must match: what the credential
+    /// leaves of what the roles reach. The planner alone keeps them.
+    pub row_filters: BTreeMap<String, Vec<serde_json::Value>>,
     rows: OnceLock<Rows>,
+    unfiltered: OnceLock<Arc<Self>>,
 }
 
 impl Policy {
@@ -223,6 +230,23 @@ impl Policy {
 
     pub fn object(&self, name: &str) -> &ObjectAccess {
         self.objects.get(name).unwrap_or(&self.others)
+    }
+
+    /// For whom a row filter is planned: with the caller's rows, but every field, and no row filter
+    /// within a row filter.
+    pub fn for_row_filters(&self) -> Arc<Self> {
+        let make = || {
+            let mut policy = Self { row_filters: BTreeMap::new(), rows: OnceLock::new(), unfiltered: OnceLock::new(), ..self.clone() };
+            policy.others.fields.clear();
+            policy.objects.values_mut().for_each(|access| access.fields.clear());
+            Arc::new(policy)
+        };
+        self.unfiltered.get_or_init(make).clone()
+    }
+
+    /// Whether every record of the object is in sight.
+    pub fn sees_all(&self, object: &str) -> bool {
+        self.object(object).read.is_all() && !self.row_filters.contains_key(object)
     }
 
     /// Whether some field is less than whole, or cannot be written.
@@ -268,6 +292,11 @@ impl Access {
             Self::System => &FULL,
             Self::Caller(policy) => policy.object(name),
         }
+    }
+
+    /// Whether every record of the object is in sight.
+    pub fn sees_all(&self, object: &str) -> bool {
+        self.policy().is_none_or(|policy| policy.sees_all(object))
     }
 
     pub fn may(&self, setting: Setting) -> bool {

@@ -12,6 +12,10 @@ use serde_json::Value as Json;
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
+mod expire;
+
+pub use expire::{Class, Closing, Retention, expire};
+
 use super::{Actor, ActorKind, Ctx, Origin};
 use crate::error::{Error, Result};
 use crate::infra::db::{Backend, Tx};
@@ -25,8 +29,14 @@ pub enum Action {
     SessionReused,
     SessionRevoked,
     PasswordChanged,
+    SecondFactorOn,
+    SecondFactorOff,
+    IssuerLinked,
     KeyCreated,
     KeyRevoked,
+    KeyUsed,
+    TokenCreated,
+    ApplicationChanged,
     InvitationSent,
     InvitationAccepted,
     RoleChanged,
@@ -37,20 +47,29 @@ pub enum Action {
     WorkspaceChanged,
     DataModelChanged,
     Refused,
+    SensitiveRead,
     AuditRead,
+    AuditExported,
+    AuditExpired,
 }
 
 impl Action {
     /// All of them, with what they mean: the API's enum is made of this.
-    pub const ALL: [(Self, &'static str); 19] = [
+    pub const ALL: [(Self, &'static str); 28] = [
         (Self::SignIn, "SIGN_IN"),
         (Self::SignInFailed, "SIGN_IN_FAILED"),
         (Self::SignOut, "SIGN_OUT"),
         (Self::SessionReused, "SESSION_REUSED"),
         (Self::SessionRevoked, "SESSION_REVOKED"),
         (Self::PasswordChanged, "PASSWORD_CHANGED"),
+        (Self::SecondFactorOn, "SECOND_FACTOR_ON"),
+        (Self::SecondFactorOff, "SECOND_FACTOR_OFF"),
+        (Self::IssuerLinked, "ISSUER_LINKED"),
         (Self::KeyCreated, "KEY_CREATED"),
         (Self::KeyRevoked, "KEY_REVOKED"),
+        (Self::KeyUsed, "KEY_USED"),
+        (Self::TokenCreated, "TOKEN_CREATED"),
+        (Self::ApplicationChanged, "APPLICATION_CHANGED"),
         (Self::InvitationSent, "INVITATION_SENT"),
         (Self::InvitationAccepted, "INVITATION_ACCEPTED"),
         (Self::RoleChanged, "ROLE_CHANGED"),
@@ -61,7 +80,10 @@ impl Action {
         (Self::WorkspaceChanged, "WORKSPACE_CHANGED"),
         (Self::DataModelChanged, "DATA_MODEL_CHANGED"),
         (Self::Refused, "REFUSED"),
+        (Self::SensitiveRead, "SENSITIVE_READ"),
         (Self::AuditRead, "AUDIT_READ"),
+        (Self::AuditExported, "AUDIT_EXPORTED"),
+        (Self::AuditExpired, "AUDIT_EXPIRED"),
     ];
 
     pub fn as_str(self) -> &'static str {
@@ -190,32 +212,53 @@ pub async fn find(tx: &Tx, workspace: Uuid, wanted: &Wanted, limit: u64) -> Resu
     Ok(query.order_by_desc(Column::Seq).limit(limit).all(tx).await?)
 }
 
+/// Entries after the one with a number, oldest first.
+pub async fn following(tx: &Tx, workspace: Uuid, after: i64, limit: u64) -> Result<Vec<audit_entry::Model>> {
+    use audit_entry::Column;
+    let query = audit_entry::Entity::find().filter(Column::WorkspaceId.eq(workspace)).filter(Column::Seq.gt(after));
+    Ok(query.order_by_asc(Column::Seq).limit(limit).all(tx).await?)
+}
+
 /// Whether the chain holds.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Verdict {
     /// How many entries were looked at.
     pub checked: i64,
     /// The first entry that is not as it was written, or missing.
     pub broken_at: Option<i64>,
+    /// The entry up to which old ones were let go, and the signature that says so.
+    pub closed: Option<(Closing, String)>,
 }
 
 /// Entries looked at in one go.
 const BATCH: u64 = 1_000;
 
-/// Recomputes the chain from its beginning.
-pub async fn verify(tx: &Tx, workspace: Uuid) -> Result<Verdict> {
-    use audit_entry::Column;
-    let (mut seq, mut before) = (0_i64, String::new());
+/// Recomputes the chain from the entry `from`, or from its beginning, up to `to`, or to its end.
+pub async fn verify(tx: &Tx, workspace: Uuid, from: Option<i64>, to: Option<i64>) -> Result<Verdict> {
+    let closed = closing(tx, workspace).await?;
+    let (first, hash_before) = closed.as_ref().map_or((0, String::new()), |(closing, _)| (closing.through, closing.hash.clone()));
+    let mut verdict = Verdict { closed, ..Verdict::default() };
+    let begin = from.map_or(first, |from| from - 1).max(first);
+    let (mut seq, mut before) = (begin, hash_before);
+    if begin > first {
+        // A range begins with the hash that the entry before it has.
+        let found = audit_entry::Entity::find_by_id((workspace, begin)).one(tx).await?;
+        let Some(found) = found else { return Ok(Verdict { broken_at: Some(begin), ..verdict }) };
+        before = found.hash;
+    }
     loop {
-        let query = audit_entry::Entity::find().filter(Column::WorkspaceId.eq(workspace)).filter(Column::Seq.gt(seq));
-        let rows = query.order_by_asc(Column::Seq).limit(BATCH).all(tx).await?;
+        let rows = following(tx, workspace, seq, BATCH).await?;
         if rows.is_empty() {
             break;
         }
         for row in rows {
-            if row.seq != seq + 1 || row.hash != hash(&before, &row) {
-                return Ok(Verdict { checked: seq, broken_at: Some(seq + 1) });
+            if to.is_some_and(|to| row.seq > to) {
+                return Ok(verdict);
             }
+            if row.seq != seq + 1 || row.hash != hash(&before, &row) {
+                return Ok(Verdict { broken_at: Some(seq + 1), ..verdict });
+            }
+            verdict.checked += 1;
             seq = row.seq;
             before = row.hash;
         }
@@ -223,7 +266,17 @@ pub async fn verify(tx: &Tx, workspace: Uuid) -> Result<Verdict> {
     let sql = "SELECT seq, hash FROM audit_head WHERE workspace_id = $1";
     let head = tx.fetch_optional(sql, vec![workspace.into()]).await?.ok_or_else(|| Error::fault("the workspace has no audit"))?;
     let whole = head.int(0)? == Some(seq) && head.text(1)?.unwrap_or_default() == before;
-    Ok(Verdict { checked: seq, broken_at: if whole { None } else { Some(seq + 1) } })
+    verdict.broken_at = if whole { None } else { Some(seq + 1) };
+    Ok(verdict)
+}
+
+/// The latest closing record: where the chain begins.
+async fn closing(tx: &Tx, workspace: Uuid) -> Result<Option<(Closing, String)>> {
+    let wanted = Wanted { actions: vec![Action::AuditExpired], ..Wanted::default() };
+    let Some(row) = find(tx, workspace, &wanted, 1).await?.into_iter().next() else { return Ok(None) };
+    let detail: Json = serde_json::from_str(&row.detail)?;
+    let (through, hash) = (detail["through"].as_i64().unwrap_or(0), detail["hash"].as_str().unwrap_or_default().to_owned());
+    Ok(Some((Closing { workspace, through, hash }, detail["signature"].as_str().unwrap_or_default().to_owned())))
 }
 
 impl Event {

@@ -1,6 +1,6 @@
 //! Who is asking, in which workspace, why and when: the first argument of every operation.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono_tz::Tz;
@@ -8,6 +8,7 @@ use entity::Micros;
 use uuid::Uuid;
 
 use super::access::Access;
+use super::secrets::Secrets;
 use crate::infra::clock::Clock;
 use crate::infra::db::Scope;
 
@@ -83,6 +84,10 @@ pub struct Ctx {
     pub origin: Origin,
     /// What was asked for and not shown.
     pub hidden: Hidden,
+    /// The keys of the workspace's encrypted fields, if it has some.
+    pub secrets: Option<Arc<Secrets>>,
+    /// What was opened with them.
+    pub opened: Opened,
 }
 
 /// Where a request came from.
@@ -103,6 +108,28 @@ impl Hidden {
 
     pub fn list(&self) -> Vec<String> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+    }
+}
+
+/// Sealed values that a request read: the field, as `Person.custom.passport`, and the records. They
+/// stand in the audit.
+#[derive(Clone, Debug, Default)]
+pub struct Opened(Arc<Mutex<BTreeMap<String, BTreeSet<Uuid>>>>);
+
+impl Opened {
+    pub fn note(&self, field: &str, record: Option<Uuid>) {
+        let mut opened = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if !opened.contains_key(field) {
+            opened.insert(field.to_owned(), BTreeSet::new());
+        }
+        if let (Some(records), Some(record)) = (opened.get_mut(field), record) {
+            records.insert(record);
+        }
+    }
+
+    /// What was opened since somebody last asked.
+    pub fn take(&self) -> BTreeMap<String, BTreeSet<Uuid>> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 

@@ -4,6 +4,8 @@ pub mod access;
 pub mod audit;
 pub mod changelog;
 mod ctx;
+pub mod limits;
+pub mod secrets;
 
 pub use access::Access;
-pub use ctx::{Actor, ActorKind, Cause, Ctx, Hidden, Origin};
+pub use ctx::{Actor, ActorKind, Cause, Ctx, Hidden, Opened, Origin};

@@ -9,10 +9,14 @@
 //! among what was shared, the id is among what a portal user is linked to. What follows its links
 //! (notes, activities) is the exception: there the linked record's row is looked at.
 
+mod narrow;
+
+pub use narrow::{check_filter, strays};
+
 use crate::catalog::{Catalog, Object, Target, Via};
 use crate::platform::Ctx;
 use crate::platform::access::{ObjectAccess, Policy, Reach};
-use crate::records::sql::{Sql, any_of};
+use crate::records::sql::{Sql, all_of, any_of};
 
 /// What is to be done with the record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +42,12 @@ const MOST_LISTED: usize = 64;
 /// The condition under which the caller reaches the record of `object` in `alias`; none where every
 /// record is reached.
 pub fn reached(sql: &mut Sql, ctx: &Ctx, catalog: &Catalog, object: &Object, alias: &str, verb: Verb) -> Option<String> {
+    let by_role = by_role(sql, ctx, catalog, object, alias, verb);
+    both(by_role, narrow::by_filter(sql, ctx, catalog, object, alias))
+}
+
+/// What the caller's roles reach.
+fn by_role(sql: &mut Sql, ctx: &Ctx, catalog: &Catalog, object: &Object, alias: &str, verb: Verb) -> Option<String> {
     let policy = ctx.access.policy().filter(|policy| !policy.left_to_database)?;
     let reach = verb.reach(policy.object(&object.name));
     if reach.is_all() {
@@ -45,19 +55,25 @@ pub fn reached(sql: &mut Sql, ctx: &Ctx, catalog: &Catalog, object: &Object, ali
     }
     let now = ctx.now().0;
     let mut options = ways(sql, policy, object, alias, verb, reach, now);
-    options.extend(by_following(sql, policy, catalog, object, alias, verb, now));
+    options.extend(by_following(sql, ctx, catalog, object, alias, verb, now));
     Some(any_of(&options))
+}
+
+fn both(a: Option<String>, b: Option<String>) -> Option<String> {
+    let parts: Vec<String> = a.into_iter().chain(b).collect();
+    (!parts.is_empty()).then(|| all_of(&parts))
 }
 
 /// The same for a record of any object, by its row in the spine.
 pub fn reached_any(sql: &mut Sql, ctx: &Ctx, catalog: &Catalog, alias: &str) -> Option<String> {
-    let policy = ctx.access.policy().filter(|policy| !policy.left_to_database)?;
-    if catalog.objects().all(|object| policy.object(&object.name).read.is_all()) {
+    let policy = ctx.access.policy()?;
+    if catalog.objects().all(|object| policy.left_to_database && policy.row_filters.is_empty() || policy.sees_all(&object.name)) {
         return None;
     }
     let (mut options, mut open) = (Vec::new(), Vec::new());
     for object in catalog.objects() {
-        match reached(sql, ctx, catalog, object, alias, Verb::Read) {
+        let by_role = by_role(sql, ctx, catalog, object, alias, Verb::Read);
+        match both(by_role, narrow::by_filter_on_spine(sql, ctx, catalog, object, alias)) {
             None => open.push(format!("'{}'", object.name)),
             Some(condition) if condition == "FALSE" => {}
             Some(condition) => options.push(format!("({alias}.object = '{}' AND {condition})", object.name)),
@@ -88,6 +104,14 @@ pub enum Way {
 
 /// The ways that a caller has to a record, each with its condition: the parts of [`reached`].
 pub fn ways_to(sql: &mut Sql, ctx: &Ctx, catalog: &Catalog, object: &Object, alias: &str, verb: Verb) -> Vec<(Way, String)> {
+    let mut ways = ways_by_role(sql, ctx, catalog, object, alias, verb);
+    if let Some(filter) = narrow::by_filter(sql, ctx, catalog, object, alias) {
+        ways.iter_mut().for_each(|(_, condition)| *condition = all_of(&[condition.clone(), filter.clone()]));
+    }
+    ways
+}
+
+fn ways_by_role(sql: &mut Sql, ctx: &Ctx, catalog: &Catalog, object: &Object, alias: &str, verb: Verb) -> Vec<(Way, String)> {
     let Some(policy) = ctx.access.policy() else { return vec![(Way::All, "TRUE".into())] };
     let reach = verb.reach(policy.object(&object.name));
     if reach.is_all() {
@@ -103,14 +127,15 @@ pub fn ways_to(sql: &mut Sql, ctx: &Ctx, catalog: &Catalog, object: &Object, ali
     if reach.includes(Reach::LINKED) {
         ways.push((Way::Linked, any_of(&by_link(sql, policy, object, alias))));
     }
-    ways.extend(by_following(sql, policy, catalog, object, alias, verb, now).map(|condition| (Way::Follows, condition)));
+    ways.extend(by_following(sql, ctx, catalog, object, alias, verb, now).map(|condition| (Way::Follows, condition)));
     ways
 }
 
 /// What a note or an activity is visible by: a record that it is linked to.
-fn by_following(sql: &mut Sql, policy: &Policy, catalog: &Catalog, object: &Object, alias: &str, verb: Verb, now: i64) -> Option<String> {
+fn by_following(sql: &mut Sql, ctx: &Ctx, catalog: &Catalog, object: &Object, alias: &str, verb: Verb, now: i64) -> Option<String> {
+    let policy = ctx.access.policy()?;
     let kind = object.follows.filter(|_| verb == Verb::Read && policy.object(&object.name).read.by_owner())?;
-    if sql.is_postgres() {
+    if sql.is_postgres() && policy.row_filters.is_empty() {
         // As the policies ask it: reading the links themselves, each with its own policy, costs far more.
         return Some(format!(
             "coalesce((SELECT TRUE FROM kith_visible_link v WHERE v.workspace_id = $1 AND v.from_id = {alias}.id AND v.kind = '{kind}' LIMIT 1), FALSE)"
@@ -118,7 +143,7 @@ fn by_following(sql: &mut Sql, policy: &Policy, catalog: &Catalog, object: &Obje
     }
     let record = sql.alias();
     let link = format!("f{record}");
-    let there = spine(sql, policy, catalog, &record, now);
+    let there = spine(sql, ctx, catalog, &record, now);
     Some(format!(
         "EXISTS (SELECT 1 FROM record_link {link} JOIN record {record} ON {record}.workspace_id = $1 AND {record}.id = {link}.to_id \
          WHERE {link}.workspace_id = $1 AND {link}.from_id = {alias}.id AND {link}.kind = '{kind}' AND {record}.deleted_at IS NULL AND {there})"
@@ -126,17 +151,21 @@ fn by_following(sql: &mut Sql, policy: &Policy, catalog: &Catalog, object: &Obje
 }
 
 /// Whether a record is reached by itself, not by what it is linked to.
-fn spine(sql: &mut Sql, policy: &Policy, catalog: &Catalog, alias: &str, now: i64) -> String {
+fn spine(sql: &mut Sql, ctx: &Ctx, catalog: &Catalog, alias: &str, now: i64) -> String {
+    let Some(policy) = ctx.access.policy() else { return "TRUE".into() };
     let (mut options, mut open) = (Vec::new(), Vec::new());
     for object in catalog.objects() {
         let reach = policy.object(&object.name).read;
-        if reach.is_all() {
+        let by_filter = narrow::by_filter_on_spine(sql, ctx, catalog, object, alias);
+        if reach.is_all() && by_filter.is_none() {
             open.push(format!("'{}'", object.name));
-        } else {
-            let ways = ways(sql, policy, object, alias, Verb::Read, reach, now);
-            if !ways.is_empty() {
-                options.push(format!("({alias}.object = '{}' AND {})", object.name, any_of(&ways)));
-            }
+            continue;
+        }
+        let ways = if reach.is_all() { vec!["TRUE".to_owned()] } else { ways(sql, policy, object, alias, Verb::Read, reach, now) };
+        if !ways.is_empty() {
+            let of_object = format!("{alias}.object = '{}'", object.name);
+            let parts: Vec<String> = [of_object, any_of(&ways)].into_iter().chain(by_filter).collect();
+            options.push(all_of(&parts));
         }
     }
     options.extend(open_objects(alias, &open));

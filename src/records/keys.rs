@@ -10,6 +10,8 @@ use super::value;
 use crate::catalog::{Field, Kind, Object};
 use crate::error::{Error, Result};
 use crate::infra::text::fold;
+use crate::platform::Ctx;
+use crate::platform::secrets::INDEX;
 
 /// A key's name and value.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,7 +35,7 @@ pub fn key_argument(field: &Field) -> &str {
 }
 
 /// The key that an input like `{ domain: "example.com" }` means.
-pub fn from_input(object: &Object, input: &Json) -> Result<Key> {
+pub fn from_input(ctx: &Ctx, object: &Object, input: &Json) -> Result<Key> {
     let members: Vec<_> = input.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null()).collect();
     let [(name, value)] = members.as_slice() else {
         return Err(Error::bad_request("A key names exactly one field."));
@@ -49,20 +51,20 @@ pub fn from_input(object: &Object, input: &Json) -> Result<Key> {
         let (name, value) = inner.ok_or_else(|| Error::bad_request("A key names exactly one field."))?;
         let field = object.custom.get(name).filter(|field| field.unique);
         let field = field.ok_or_else(|| Error::bad_request(format!("`{name}` is not unique, so it is no key.")))?;
-        return single(field, value);
+        return single(ctx, field, value);
     }
     let field = object.fields.values().find(|field| field.unique && key_argument(field) == name.as_str());
-    single(field.ok_or_else(|| Error::bad_request(format!("`{name}` is no key of {}.", object.type_name)))?, value)
+    single(ctx, field.ok_or_else(|| Error::bad_request(format!("`{name}` is no key of {}.", object.type_name)))?, value)
 }
 
-fn single(field: &Field, value: &Json) -> Result<Key> {
+fn single(ctx: &Ctx, field: &Field, value: &Json) -> Result<Key> {
     let stored = if field.kind.is_list() {
         let item = if field.kind == Kind::Emails { serde_json::json!([{ "address": value }]) } else { serde_json::json!([value]) };
         value::parse(field, &item)
     } else {
         value::parse(field, value)
     };
-    let stored = stored.map_err(|invalid| Error::bad_request(invalid.message))?;
+    let stored = value::seal(ctx, field, stored.map_err(|invalid| Error::bad_request(invalid.message))?)?;
     of_field(field, &stored).into_iter().next().ok_or_else(|| Error::bad_request("The key is empty."))
 }
 
@@ -72,6 +74,7 @@ pub fn of_field(field: &Field, stored: &Json) -> Vec<Key> {
     let key = |value: String| Key { name: name.clone(), value, field: field.name.clone() };
     let texts: Vec<String> = match (field.kind, stored) {
         (_, Json::Null) => Vec::new(),
+        (_, sealed) if field.settings.encrypted => sealed[INDEX].as_str().map(str::to_owned).into_iter().collect(),
         (Kind::Emails, Json::Array(items)) => items.iter().filter_map(|item| item["normalized"].as_str().map(str::to_owned)).collect(),
         (_, Json::Array(items)) => items.iter().filter_map(|item| item.as_str().map(str::to_owned)).collect(),
         (Kind::Text, Json::String(text)) => vec![fold(text).into_owned()],

@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use crate::catalog::{Field, Kind, Source, Store};
 use crate::infra::db::Backend;
+use crate::platform::secrets;
 
 /// Parameters and table names of one statement. Parameter 1 is always the workspace.
 pub struct Sql {
@@ -121,9 +122,19 @@ impl Sql {
         }
     }
 
-    /// The value of a field in the table `alias`; of money, its amount.
+    /// A member of a sealed value: its text, or its blind index.
+    pub fn sealed(&self, alias: &str, key: &str, member: &str) -> String {
+        if self.is_postgres() {
+            format!("{alias}.custom->'{key}'->>'{member}'")
+        } else {
+            format!("json_extract({alias}.custom, '$.{key}.{member}')")
+        }
+    }
+
+    /// The value of a field in the table `alias`; of money, its amount; of what is sealed, the sealed text.
     pub fn field(&self, alias: &str, field: &Field) -> String {
         match &field.source {
+            Source::Custom { .. } if field.settings.encrypted => self.sealed(alias, &field.name, secrets::SEALED),
             Source::Column(column) => format!("{alias}.{}", quoted(column)),
             Source::Custom { .. } => self.custom(alias, &field.name, field.kind),
         }

@@ -42,7 +42,7 @@ pub struct Server {
     pub app: Arc<App>,
     pub clock: Clock,
     router: axum::Router,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl Server {
@@ -50,6 +50,17 @@ impl Server {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}/kith.db", folder.path().display());
         Self::start(folder, url, String::new()).await
+    }
+
+    /// With other settings.
+    pub async fn on_sqlite_with(change: impl FnOnce(&mut Config)) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}/kith.db", folder.path().display());
+        Self::start_with(folder, url, String::new(), change).await
+    }
+
+    pub async fn on_postgres_with(change: impl FnOnce(&mut Config)) -> Self {
+        Self::start_with(tempfile::tempdir().unwrap(), postgres_database().await, redis(), change).await
     }
 
     pub async fn on_postgres() -> Self {
@@ -67,6 +78,9 @@ impl Server {
         let folder = tempfile::tempdir().unwrap();
         for file in std::fs::read_dir(&self.app.config.server.data_dir).unwrap() {
             let file = file.unwrap();
+            if file.file_type().unwrap().is_dir() {
+                continue;
+            }
             std::fs::copy(file.path(), folder.path().join(file.file_name())).unwrap();
         }
         Self::start(folder, self.app.config.database.url.clone(), self.app.config.redis.url.clone()).await
@@ -84,10 +98,13 @@ impl Server {
         config.database.max_connections = 8;
         config.redis.url = redis;
         config.redis.prefix = url::Url::parse(&config.database.url).unwrap().path().to_owned();
+        config.auth.public_url = "https://kith.test".into();
+        config.auth.app_urls = vec!["https://app.test/signed-in".into()];
+        config.mail.url = format!("file://{}/mail", folder.path().display());
         change(&mut config);
         let app = App::start(config, clock.clone()).await.unwrap();
         let router = router(HttpServer::new(app.clone()));
-        Self { app, clock, router, _folder: folder }
+        Self { app, clock, router, folder }
     }
 
     /// A new workspace's administrator, signed in.
@@ -132,6 +149,25 @@ impl Server {
         }
     }
 
+    /// The texts of the mails to an address, when there are as many as expected.
+    pub async fn mails(&self, to: &str, count: usize) -> Vec<String> {
+        let folder = self.folder.path().join("mail");
+        // They are written by a task of their own, which is let run until they are there.
+        for _ in 0..1_000_000 {
+            let files = std::fs::read_dir(&folder)
+                .unwrap()
+                .map(|file| file.unwrap().path())
+                .filter(|path| path.extension().is_some_and(|ext| ext == "eml"));
+            let mails: Vec<String> =
+                files.map(|path| std::fs::read_to_string(path).unwrap()).filter(|mail| mail.contains(&format!("To: {to}"))).collect();
+            if mails.len() >= count && mails.iter().all(|mail| mail.ends_with('\n')) {
+                return mails;
+            }
+            tokio::task::yield_now().await;
+        }
+        panic!("no mail to {to} was written");
+    }
+
     pub fn anonymous(&self) -> Actor<'_> {
         Actor { server: self, credential: None, workspace: uuid::Uuid::nil() }
     }
@@ -163,13 +199,20 @@ pub struct Actor<'a> {
 impl Actor<'_> {
     /// Sends a document and returns the whole answer.
     pub async fn send(&self, document: &str, variables: Value) -> Value {
-        let body = json!({ "query": document, "variables": variables }).to_string();
+        self.post(json!({ "query": document, "variables": variables }), &[]).await.2
+    }
+
+    /// Sends a request with these headers, and returns status, headers and answer.
+    pub async fn post(&self, body: Value, headers: &[(&str, &str)]) -> (StatusCode, axum::http::HeaderMap, Value) {
         let mut request = Request::post("/graphql").header(header::CONTENT_TYPE, "application/json");
         if let Some(credential) = &self.credential {
             request = request.header(header::AUTHORIZATION, format!("Bearer {credential}"));
         }
-        let (_, _, body) = self.server.send(request.body(Body::from(body)).unwrap()).await;
-        serde_json::from_str(&body).unwrap_or_else(|e| panic!("{e}: {body}"))
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let (status, headers, body) = self.server.send(request.body(Body::from(body.to_string())).unwrap()).await;
+        (status, headers, serde_json::from_str(&body).unwrap_or_else(|e| panic!("{e}: {body}")))
     }
 
     /// The id of a built-in role.

@@ -9,11 +9,21 @@ use uuid::Uuid;
 use super::model::Permissions;
 use crate::catalog::Catalog;
 use crate::error::Result;
+use crate::features::identity::Restrictions;
 use crate::infra::db::Tx;
 use crate::platform::access::{Policy, RoleSpec};
 
-/// What the holder of roles (a member, or an API key) may see and do.
-pub async fn policy(tx: &Tx, workspace: Uuid, catalog: &Catalog, holder: Uuid, member: Option<Uuid>) -> Result<Policy> {
+/// For whom a policy is made: a member, or a key, perhaps with less than their roles give.
+#[derive(Clone, Copy, Debug)]
+pub struct Holding<'a> {
+    pub holder: Uuid,
+    pub member: Option<Uuid>,
+    pub restrictions: Option<&'a Restrictions>,
+}
+
+/// What the holder of roles may see and do.
+pub async fn policy(tx: &Tx, workspace: Uuid, catalog: &Catalog, holding: Holding<'_>) -> Result<Policy> {
+    let Holding { holder, member, restrictions } = holding;
     let held = member_role::Entity::find()
         .filter(member_role::Column::WorkspaceId.eq(workspace))
         .filter(member_role::Column::HolderId.eq(holder))
@@ -31,8 +41,16 @@ pub async fn policy(tx: &Tx, workspace: Uuid, catalog: &Catalog, holder: Uuid, m
         let permissions: Permissions = serde_json::from_value(row.permissions)?;
         specs.push(permissions.compile(row.restricts, catalog));
     }
+    specs.extend(restrictions.into_iter().flat_map(Restrictions::roles));
     let mut policy = Policy::of_roles(&specs);
     policy.roles = ids;
+    if let Some(restrictions) = restrictions {
+        policy.row_filters.clone_from(&restrictions.row_filters);
+        policy.person = restrictions.person;
+        if let Some(kept) = &restrictions.settings {
+            policy.settings.retain(|setting| kept.contains(setting));
+        }
+    }
     let Some(member) = member else { return Ok(policy) };
     policy.member = Some(member);
     if let Some(row) = member::Entity::find_by_id((workspace, member)).one(tx).await? {

@@ -1,6 +1,6 @@
 //! Invitations: how somebody becomes a member who can sign in.
 //!
-//! The inviter gets a token once and sends it on; whoever brings it back sets a password (or proves
+//! The token goes to the address, where mail is set up, and to the inviter, once; whoever brings it back sets a password (or proves
 //! the one they have) and is a member with the roles and teams that were chosen.
 
 use std::time::Duration;
@@ -16,6 +16,7 @@ use crate::catalog::Catalog;
 use crate::error::{Error, Result, UserError, UserErrorCode};
 use crate::features::identity::{Guard, check_strength, digest, new_secret};
 use crate::infra::db::{Mode, Scope};
+use crate::infra::mail::Letter;
 use crate::platform::access::Setting;
 use crate::platform::audit::{self, Action, Event};
 use crate::platform::{Ctx, Origin};
@@ -90,6 +91,7 @@ impl AccessControl {
         let token = format!("{PREFIX}{}", new_secret());
         let lifetime = i64::try_from(LIFETIME.as_micros()).unwrap_or(i64::MAX);
         let expires_at = Micros(ctx.now().0.saturating_add(lifetime));
+        let address = email.clone();
         let row = invitation::Model {
             workspace_id: ctx.workspace,
             id: self.clock.new_id(),
@@ -105,7 +107,11 @@ impl AccessControl {
         invitation::Entity::insert(row.into_active_model()).exec_without_returning(&tx).await.map_err(Error::from)?;
         unit.finish().await?;
         audit(&tx, ctx, Action::InvitationSent, id, json!({ "roles": roles })).await?;
+        let name = "SELECT name FROM workspace WHERE id = $1";
+        let name = tx.fetch_optional(name, vec![ctx.workspace.into()]).await?;
+        let name = name.as_ref().map(|row| row.text(0)).transpose()?.flatten().unwrap_or("Kith").to_owned();
         tx.commit().await?;
+        self.mailer.post(letter(address, &name, &self.invitation_url.replace("{token}", &token)));
         Ok(Invited { member: id, token, expires_at })
     }
 
@@ -174,15 +180,18 @@ impl AccessControl {
             return Ok((known.id, None));
         }
         check_strength(password).map_err(|message| UserError::new(UserErrorCode::InvalidValue, &["password"], message))?;
-        let row = user_account::Model {
-            id: self.clock.new_id(),
-            email: email.to_owned(),
-            name: name.map(str::trim).filter(|name| !name.is_empty()).unwrap_or(email).to_owned(),
-            password_hash: Some(self.hasher.hash(password.to_owned()).await?),
-            created_at: self.clock.now(),
-        };
+        let name = name.map(str::trim).filter(|name| !name.is_empty()).unwrap_or(email);
+        let hash = self.hasher.hash(password.to_owned()).await?;
+        let row = user_account::Model::new(self.clock.new_id(), email, name, Some(hash), self.clock.now());
         Ok((row.id, Some(row)))
     }
+}
+
+fn letter(to: String, workspace: &str, link: &str) -> Letter {
+    let text = format!(
+        "Hello,\n\nyou are invited to work in {workspace}. With this link you accept, and set a password if you have none yet. It is good for seven days, and once:\n\n{link}\n"
+    );
+    Letter { to, subject: format!("Your invitation to {workspace}"), text }
 }
 
 /// Errors about the holder's roles, as the input names them.

@@ -16,9 +16,10 @@ mod teams;
 use crate::features::identity::Hasher;
 use crate::infra::clock::Clock;
 use crate::infra::db::Db;
+use crate::infra::mail::Mailer;
 
 pub use builtin::seed;
-pub use load::policy;
+pub use load::{Holding, policy};
 pub use members::{Accepted, Invited};
 pub use model::{FieldSpec, ObjectSpec, Permissions, Scope};
 pub use review::Holder;
@@ -31,4 +32,7 @@ pub struct AccessControl {
     pub db: Db,
     pub clock: Clock,
     pub hasher: Hasher,
+    pub mailer: Mailer,
+    /// The page of the front end that an invitation leads to, with `{token}` in it.
+    pub invitation_url: String,
 }

@@ -124,6 +124,8 @@ fn context(made: Made, now: Micros) -> Ctx {
         request_id: None,
         origin: Default::default(),
         hidden: Default::default(),
+        secrets: None,
+        opened: Default::default(),
     }
 }
 

@@ -16,6 +16,7 @@ use uuid::Uuid;
 use crate::catalog::{Catalog, Field, Kind, Object, Privacy, Settings};
 use crate::error::{Error, Result, UserError, UserErrorCode};
 use crate::features::access;
+use crate::features::secrets::SecretKeys;
 use crate::infra::db::{Db, Mode, Tx};
 use crate::platform::Ctx;
 use crate::platform::access::Setting;
@@ -30,6 +31,7 @@ const MOST_FIELDS: usize = 300;
 
 pub struct Fields {
     pub db: Db,
+    pub secrets: SecretKeys,
     pub standard: Arc<Catalog>,
 }
 
@@ -76,6 +78,9 @@ impl Fields {
             return Err(
                 UserError::new(UserErrorCode::Taken, &["name"], "The object has a field of this name, perhaps an archived one.").into()
             );
+        }
+        if field.settings.encrypted {
+            self.secrets.ensure(&tx, ctx.workspace).await?;
         }
         let id = row.id;
         let detail = json!({ "created": { "object": row.object, "name": row.name, "kind": row.kind } });
@@ -211,6 +216,9 @@ fn check_settings(field: &Field) -> Result<(), UserError> {
     if field.indexed && !field.kind.sortable() {
         return Err(invalid(&["indexed"], "A field of this kind cannot be indexed."));
     }
+    if settings.encrypted {
+        check_encrypted(field)?;
+    }
     if field.unique && settings.default.is_some() {
         return Err(invalid(&["default"], "A unique field has no default: the second record could not be created."));
     }
@@ -230,6 +238,17 @@ fn check_settings(field: &Field) -> Result<(), UserError> {
     }
     if let Some(default) = &settings.default {
         value::parse(field, default).map_err(|e| invalid(&["default"], e.message))?;
+    }
+    Ok(())
+}
+
+/// What is sealed is text, and neither searched nor given by a default that stands in the clear.
+fn check_encrypted(field: &Field) -> Result<(), UserError> {
+    if !matches!(field.kind, Kind::Text | Kind::LongText | Kind::Email | Kind::Phone | Kind::Url) {
+        return Err(invalid(&["encrypted"], "Only texts, addresses and numbers of telephones can be encrypted."));
+    }
+    if field.searchable || field.settings.default.is_some() {
+        return Err(invalid(&["encrypted"], "An encrypted field is not searched, and has no default."));
     }
     Ok(())
 }

@@ -117,6 +117,9 @@ pub fn to_field(row: &field_definition::Model) -> Result<Field> {
     field.indexed = row.is_indexed;
     field.searchable = row.is_searchable;
     field.privacy = Privacy::parse(&row.privacy).unwrap_or(Privacy::Personal);
+    if settings.encrypted {
+        field.privacy = Privacy::Sensitive;
+    }
     field.archived = row.archived_at.is_some();
     field.settings = settings;
     if (field.unique || field.indexed) && kind == Kind::Text {

@@ -7,11 +7,19 @@
 //! behalf from the first statement on.
 
 mod api_keys;
+mod applications;
+mod embed;
 mod guard;
+mod oidc;
+mod one_time;
 mod password;
+mod restrictions;
+mod second_factor;
 mod sessions;
+mod sign_in;
 mod tokens;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use entity::Micros;
@@ -23,12 +31,21 @@ use crate::error::{Error, Result};
 use crate::infra::bus::Bus;
 use crate::infra::clock::Clock;
 use crate::infra::db::Db;
-use crate::platform::{Actor, ActorKind};
+use crate::infra::mail::Mailer;
+use crate::infra::vault::Vault;
+use crate::platform::audit::Closing;
+use crate::platform::{Actor, ActorKind, Origin};
 
-pub use api_keys::NewApiKey;
+pub use api_keys::{KeyKind, KeyRequest, NewApiKey};
+pub use applications::hash_of;
+pub use embed::{NewToken, by_object};
 pub use guard::Guard;
+pub use oidc::{Departure, Issuers, Returned};
 pub use password::{Hasher, check_strength};
-pub use sessions::{SignedIn, Tokens};
+pub use restrictions::{Restrictions, ScopeAccess, is_origin};
+pub use second_factor::{Enrolment, reseal};
+pub use sessions::Tokens;
+pub use sign_in::SignedIn;
 pub use tokens::SigningKeys;
 
 /// How long things last.
@@ -39,7 +56,7 @@ pub struct Lifetimes {
 }
 
 /// A caller whose credential was good.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Caller {
     pub workspace: Uuid,
     pub member: Option<Uuid>,
@@ -47,6 +64,33 @@ pub struct Caller {
     #[serde(skip)]
     pub actor: Actor,
     pub session: Option<Uuid>,
+    /// What the credential takes away from its holder's rights.
+    #[serde(skip)]
+    pub bound: Option<Arc<Bound>>,
+    /// The embed token that was used, if it was one.
+    #[serde(skip)]
+    pub token: Option<Uuid>,
+}
+
+/// A credential that is less than its holder.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Bound {
+    pub restrictions: Restrictions,
+    /// The application whose documents it sends.
+    pub application: Option<Uuid>,
+    pub kind: KeyKind,
+    /// Tells restrictions apart where what follows from them is remembered.
+    pub fingerprint: u128,
+}
+
+impl Bound {
+    fn new(restrictions: Restrictions, application: Option<Uuid>, kind: KeyKind) -> Result<Arc<Self>> {
+        use sha2::Digest as _;
+        let hash = sha2::Sha256::digest(serde_json::to_vec(&restrictions)?);
+        let mut fingerprint = [0; 16];
+        fingerprint.copy_from_slice(&hash[..16]);
+        Ok(Arc::new(Self { restrictions, application, kind, fingerprint: u128::from_le_bytes(fingerprint) }))
+    }
 }
 
 /// A credential that was found good: the session or key behind it, and whom it names.
@@ -55,6 +99,27 @@ struct Known {
     id: Uuid,
     expires_at: Micros,
     caller: Caller,
+}
+
+/// Pages of the front end that mails lead to, with `{token}` in them.
+#[derive(Clone, Debug)]
+pub struct Links {
+    pub magic_link: String,
+    pub password_reset: String,
+}
+
+/// What the service is made of.
+pub struct Parts {
+    pub db: Db,
+    pub bus: Bus,
+    pub clock: Clock,
+    pub keys: SigningKeys,
+    pub lifetimes: Lifetimes,
+    pub hasher: Hasher,
+    pub vault: Vault,
+    pub mailer: Mailer,
+    pub links: Links,
+    pub issuers: Issuers,
 }
 
 /// The service behind sign-in and API keys.
@@ -66,23 +131,41 @@ pub struct Identity {
     lifetimes: Lifetimes,
     /// Credentials that were found good, and when; looked at again after [`RECHECK`].
     good: Cache<Uuid, Micros>,
+    /// Documents of applications, by application and hash.
+    documents: Cache<(Uuid, String), Arc<str>>,
     /// Whom a credential names, by its digest: a signature is checked once, a key looked up once.
     callers: Cache<String, Known>,
     hasher: Hasher,
     guard: Guard,
+    vault: Vault,
+    mailer: Mailer,
+    links: Links,
+    issuers: Issuers,
 }
 
 /// How long a revoked credential may still work on a node that did not hear of it.
 const RECHECK: Duration = Duration::from_secs(10);
 
 impl Identity {
-    pub fn new(db: Db, bus: Bus, clock: Clock, keys: SigningKeys, lifetimes: Lifetimes, hasher: Hasher) -> Self {
+    pub fn new(parts: Parts) -> Self {
+        let Parts { db, bus, clock, keys, lifetimes, hasher, vault, mailer, links, issuers } = parts;
         let guard = Guard { db: db.clone(), clock: clock.clone() };
-        Self { guard, db, bus, clock, keys, lifetimes, good: Cache::new(10_000), callers: Cache::new(10_000), hasher }
+        let (good, callers, documents) = (Cache::new(10_000), Cache::new(10_000), Cache::new(10_000));
+        Self { db, bus, clock, keys, lifetimes, good, documents, callers, hasher, guard, vault, mailer, links, issuers }
+    }
+
+    /// Whether this server sends mail.
+    pub fn sends_mail(&self) -> bool {
+        self.mailer.is_set_up()
+    }
+
+    /// How long an access token and a session last.
+    pub fn lifetimes(&self) -> &Lifetimes {
+        &self.lifetimes
     }
 
     /// Who the bearer of a credential is.
-    pub async fn authenticate(&self, credential: &str) -> Result<Caller> {
+    pub async fn authenticate(&self, credential: &str, origin: &Origin) -> Result<Caller> {
         let digest = digest(credential);
         if let Some(known) = self.callers.get(&digest).filter(|known| self.is_fresh(known.id)) {
             if known.expires_at <= self.clock.now() {
@@ -90,8 +173,10 @@ impl Identity {
             }
             return Ok(known.caller);
         }
-        let known = if credential.starts_with(api_keys::PREFIX) {
-            self.caller_of_key(credential).await?
+        let known = if credential.starts_with(embed::PREFIX) {
+            self.caller_of_embed_token(credential).await?
+        } else if api_keys::is_key(credential) {
+            self.caller_of_key(credential, origin).await?
         } else {
             self.caller_of_token(credential).await?
         };
@@ -111,8 +196,15 @@ impl Identity {
             user: Some(claims.user),
             actor: Actor { kind: ActorKind::Member, id: Some(claims.member) },
             session: Some(claims.session),
+            bound: None,
+            token: None,
         };
         Ok(Known { id: claims.session, expires_at: Micros(claims.exp * 1_000_000), caller })
+    }
+
+    /// What a closing record of the audit says, if it was signed here.
+    pub fn signed_closing(&self, signature: &str) -> Option<Closing> {
+        self.keys.closing(signature)
     }
 
     /// The public keys of access tokens, as a JSON Web Key Set.

@@ -12,6 +12,10 @@ use crate::error::{Error, Result};
 /// The shortest password, in characters.
 const SHORTEST: usize = 8;
 const LONGEST: usize = 200;
+/// Judging takes longer than in proportion; what begins well is good.
+const MOST_JUDGED: usize = 72;
+/// A password that falls within so many guesses (zxcvbn's estimate) is a common one.
+const FEWEST_GUESSES: u64 = 1_000_000;
 
 /// Says what is wrong with a new password, if something is.
 pub fn check_strength(password: &str) -> std::result::Result<(), String> {
@@ -21,6 +25,10 @@ pub fn check_strength(password: &str) -> std::result::Result<(), String> {
     }
     if length > LONGEST {
         return Err(format!("A password has at most {LONGEST} characters."));
+    }
+    let head: String = password.chars().take(MOST_JUDGED).collect();
+    if zxcvbn::zxcvbn(&head, &[]).guesses() < FEWEST_GUESSES {
+        return Err("The password is too easy to guess: it is common, or a small change of a common one. Several words are better.".into());
     }
     Ok(())
 }
@@ -68,6 +76,16 @@ const NOBODYS: &str = "$argon2id$v=19$m=19456,t=2,p=1$c29tZS1zYWx0LW9mLW91cnM$1Z
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn common_passwords_are_refused() {
+        for common in ["password", "password1", "12345678", "qwertyuiop", "iloveyou", "Passw0rd!"] {
+            assert!(check_strength(common).is_err(), "{common}");
+        }
+        for good in ["correct horse", "kith-demo", "long enough", "Zw9-trombone-sky"] {
+            assert!(check_strength(good).is_ok(), "{good}");
+        }
+    }
 
     #[test]
     fn a_password_fits_its_own_hash_only() {

@@ -1,6 +1,6 @@
-//! Sign-in, refresh, sign-out.
+//! Sessions: opened by a sign-in, refreshed, listed, ended.
 
-use entity::{Micros, member, membership, session, user_account, workspace};
+use entity::{Micros, member, session, user_account};
 use sea_orm::{ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder};
 use uuid::Uuid;
 
@@ -24,78 +24,7 @@ pub struct Tokens {
     pub session: Uuid,
 }
 
-/// What came of a sign-in.
-pub enum SignedIn {
-    Session(Tokens),
-    /// The user belongs to several workspaces and must say which: id and name.
-    ChooseWorkspace(Vec<(Uuid, String)>),
-    /// Wrong address or password, or no place to go; it is not told which.
-    Refused,
-    /// Too many failures; for so many seconds nothing is tried.
-    Wait(i64),
-}
-
 impl Identity {
-    pub async fn sign_in(&self, email: &str, password: &str, wanted: Option<Uuid>, origin: &Origin) -> Result<SignedIn> {
-        let email = email.trim().to_lowercase();
-        let wait = self.guard.must_wait(&email, origin).await?;
-        if wait > 0 {
-            return Ok(SignedIn::Wait(wait));
-        }
-        let scope = Scope { sign_in_email: Some(email.clone()), ..Scope::default() };
-        let tx = self.db.begin(&scope, Mode::Read).await?;
-        let user = user_account::Entity::find().filter(user_account::Column::Email.eq(email.clone())).one(&tx).await?;
-        tx.commit().await?;
-        let kept = user.as_ref().and_then(|user| user.password_hash.clone());
-        if !self.hasher.verify(password.to_owned(), kept).await? {
-            self.guard.note_failure(&email, origin).await?;
-            self.audit_failure(user.map(|user| user.id), origin).await?;
-            return Ok(SignedIn::Refused);
-        }
-        let Some(user) = user else { return Ok(SignedIn::Refused) };
-        self.guard.forget_failures(&email, origin).await?;
-        let places = self.places(user.id).await?;
-        match (places.as_slice(), wanted) {
-            ([only], None) => self.open_session(user.id, only.0, only.2, origin).await.map(SignedIn::Session),
-            (places, Some(wanted)) => match places.iter().find(|(workspace, ..)| *workspace == wanted) {
-                Some((workspace, _, member)) => self.open_session(user.id, *workspace, *member, origin).await.map(SignedIn::Session),
-                None => Ok(SignedIn::Refused),
-            },
-            ([], None) => Ok(SignedIn::Refused),
-            (places, None) => Ok(SignedIn::ChooseWorkspace(places.iter().map(|(id, name, _)| (*id, name.clone())).collect())),
-        }
-    }
-
-    /// A wrong password stands in the audit of every workspace that the user belongs to.
-    async fn audit_failure(&self, user: Option<Uuid>, origin: &Origin) -> Result<()> {
-        let Some(user) = user else { return Ok(()) };
-        for (workspace, _, member) in self.places(user).await? {
-            let tx = self.db.begin(&Scope::workspace(workspace), Mode::Write).await?;
-            audit::append(&tx, &Event::sign_in(workspace, Some(member), Action::SignInFailed, origin, self.clock.now())).await?;
-            tx.commit().await?;
-        }
-        Ok(())
-    }
-
-    /// The workspaces where a user is an active member: id, name, member.
-    async fn places(&self, user: Uuid) -> Result<Vec<(Uuid, String, Uuid)>> {
-        let tx = self.db.begin(&Scope { user: Some(user), ..Scope::default() }, Mode::Read).await?;
-        let query = membership::Entity::find().filter(membership::Column::UserId.eq(user)).order_by_asc(membership::Column::CreatedAt);
-        let memberships = query.all(&tx).await?;
-        tx.commit().await?;
-        let mut places = Vec::new();
-        for found in memberships {
-            let tx = self.db.begin(&Scope::workspace(found.workspace_id), Mode::Read).await?;
-            let workspace = workspace::Entity::find_by_id(found.workspace_id).one(&tx).await?;
-            let active = active_member(&tx, found.workspace_id, found.member_id).await?;
-            tx.commit().await?;
-            if let (Some(workspace), true) = (workspace, active) {
-                places.push((workspace.id, workspace.name, found.member_id));
-            }
-        }
-        Ok(places)
-    }
-
     pub async fn open_session(&self, user: Uuid, workspace: Uuid, member: Uuid, origin: &Origin) -> Result<Tokens> {
         let (id, secret, now) = (self.clock.new_id(), new_secret(), self.clock.now());
         let tx = self.db.begin(&Scope::workspace(workspace), Mode::Write).await?;
@@ -238,6 +167,25 @@ impl Identity {
         Ok(true)
     }
 
+    /// Ends every open session of a member.
+    pub(super) async fn end_sessions_of(&self, workspace: Uuid, member: Uuid, because: &str) -> Result<()> {
+        let tx = self.db.begin(&Scope::workspace(workspace), Mode::Write).await?;
+        let open = session::Entity::find()
+            .filter(session::Column::WorkspaceId.eq(workspace))
+            .filter(session::Column::MemberId.eq(member))
+            .filter(session::Column::RevokedAt.is_null())
+            .all(&tx)
+            .await?;
+        for found in &open {
+            revoke(&tx, found, self.clock.now(), because).await?;
+        }
+        tx.commit().await?;
+        for found in open {
+            self.ended(found.id).await;
+        }
+        Ok(())
+    }
+
     /// Whether the session behind an access token is still open.
     pub(super) async fn check_session(&self, claims: &Claims) -> Result<()> {
         let tx = self.db.begin(&Scope::workspace(claims.workspace), Mode::Read).await?;
@@ -269,6 +217,6 @@ fn parse_refresh(token: &str) -> Option<(Uuid, Uuid, &str)> {
     Some((workspace.parse().ok()?, session.parse().ok()?, secret))
 }
 
-fn later(now: Micros, by: std::time::Duration) -> Micros {
+pub(super) fn later(now: Micros, by: std::time::Duration) -> Micros {
     Micros(now.0.saturating_add(i64::try_from(by.as_micros()).unwrap_or(i64::MAX)))
 }

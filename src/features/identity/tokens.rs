@@ -7,12 +7,14 @@ use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
 use ed25519_dalek::pkcs8::{DecodePrivateKey, EncodePrivateKey};
 use entity::Micros;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use uuid::Uuid;
 
 use super::{expired, refused};
 use crate::error::{Error, Result};
+use crate::platform::audit::Closing;
 
 /// What an access token says.
 #[derive(Debug, Serialize, Deserialize)]
@@ -31,6 +33,8 @@ pub struct Claims {
 
 /// Who issues the tokens, and for whom they are.
 const ISSUER: &str = "kith";
+/// For whom closing records of the audit are signed.
+const AUDIT: &str = "kith-audit";
 
 /// The key that signs, and those whose signatures are good: while keys change, the one before too.
 pub struct SigningKeys {
@@ -93,35 +97,62 @@ impl SigningKeys {
     }
 
     pub fn sign(&self, claims: &Claims) -> Result<String> {
+        self.sign_for(ISSUER, claims)
+    }
+
+    /// Signs claims that only `audience` takes.
+    pub fn sign_for(&self, audience: &str, claims: &impl Serialize) -> Result<String> {
         let header = Header { kid: self.known.first().map(|key| key.id.clone()), ..Header::new(Algorithm::EdDSA) };
-        let claims = Issued { iss: ISSUER.into(), aud: ISSUER.into(), claims };
+        let claims = Issued { iss: ISSUER.into(), aud: audience.into(), claims };
         jsonwebtoken::encode(&header, &claims, &self.encoding).map_err(Error::fault)
     }
 
+    /// Signs that old entries of an audit were let go.
+    pub fn sign_closing(&self, closing: &Closing, now: Micros) -> Result<String> {
+        #[derive(Serialize)]
+        struct Dated<'a> {
+            #[serde(flatten)]
+            closing: &'a Closing,
+            iat: i64,
+            exp: i64,
+        }
+        self.sign_for(AUDIT, &Dated { closing, iat: now.0 / 1_000_000, exp: i64::MAX })
+    }
+
+    /// What such a signature says, if it was made here.
+    pub fn closing(&self, signature: &str) -> Option<Closing> {
+        self.verify_for(AUDIT, signature, Micros(0)).ok()
+    }
+
     pub fn verify(&self, token: &str, now: Micros) -> Result<Claims> {
+        self.verify_for(ISSUER, token, now)
+    }
+
+    /// The claims of a token that was signed here for `audience` and has not expired.
+    pub fn verify_for<T: DeserializeOwned>(&self, audience: &str, token: &str, now: Micros) -> Result<T> {
         let mut validation = Validation::new(Algorithm::EdDSA);
         // The expiry is checked below, by the server's own clock.
         validation.validate_exp = false;
         validation.set_issuer(&[ISSUER]);
-        validation.set_audience(&[ISSUER]);
+        validation.set_audience(&[audience]);
         validation.set_required_spec_claims(&["iss", "aud"]);
         let kid = jsonwebtoken::decode_header(token).map_err(|_| refused())?.kid;
         let key = self.known.iter().find(|key| kid.as_deref() == Some(&key.id)).ok_or_else(refused)?;
-        let claims = jsonwebtoken::decode::<Claims>(token, &key.decoding, &validation).map_err(|_| refused())?.claims;
-        if claims.exp <= now.0 / 1_000_000 {
+        let claims = jsonwebtoken::decode::<serde_json::Value>(token, &key.decoding, &validation).map_err(|_| refused())?.claims;
+        if claims["exp"].as_i64().ok_or_else(refused)? <= now.0 / 1_000_000 {
             return Err(expired());
         }
-        Ok(claims)
+        serde_json::from_value(claims).map_err(|_| refused())
     }
 }
 
 /// Claims, with who made them and for whom.
 #[derive(Serialize)]
-struct Issued<'a> {
+struct Issued<'a, T> {
     iss: String,
     aud: String,
     #[serde(flatten)]
-    claims: &'a Claims,
+    claims: &'a T,
 }
 
 impl PublicKey {
@@ -141,19 +172,7 @@ fn parse(pem: &str) -> Result<SigningKey, String> {
 fn make(file: &Path) -> Result<(), String> {
     let key = SigningKey::from_bytes(&rand::random());
     let pem = key.to_pkcs8_pem(LineEnding::LF).map_err(|e| e.to_string())?;
-    write_private(file, &pem).map_err(|e| format!("{}: {e}", file.display()))
-}
-
-#[cfg(unix)]
-fn write_private(file: &Path, text: &str) -> std::io::Result<()> {
-    use std::io::Write as _;
-    use std::os::unix::fs::OpenOptionsExt as _;
-    std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(file)?.write_all(text.as_bytes())
-}
-
-#[cfg(not(unix))]
-fn write_private(file: &Path, text: &str) -> std::io::Result<()> {
-    std::fs::write(file, text)
+    crate::infra::files::write_private(file, &pem).map_err(|e| format!("{}: {e}", file.display()))
 }
 
 #[cfg(test)]

@@ -88,6 +88,8 @@ impl Workspaces {
             request_id: None,
             origin: Default::default(),
             hidden: Default::default(),
+            secrets: None,
+            opened: Default::default(),
         };
         let mut unit = Unit::new(&ctx, &self.standard, &tx, &self.rules);
         unit.create_within("member", json!({ "id": member, "name": new.admin_name, "email": new.admin_email, "status": "ACTIVE" })).await?;
@@ -134,15 +136,8 @@ impl Workspaces {
             return if fits { Ok((known.id, None)) } else { Err(refuse.into()) };
         }
         let hash = self.hasher.hash(password).await?;
-        let id = self.clock.new_id();
-        let row = user_account::Model {
-            id,
-            email: new.admin_email.clone(),
-            name: new.admin_name.clone(),
-            password_hash: Some(hash),
-            created_at: self.clock.now(),
-        };
-        Ok((id, Some(row)))
+        let row = user_account::Model::new(self.clock.new_id(), &new.admin_email, &new.admin_name, Some(hash), self.clock.now());
+        Ok((row.id, Some(row)))
     }
 
     /// Changes a workspace's settings; absent ones are left alone.

@@ -12,14 +12,19 @@ use axum::response::{IntoResponse, Response};
 
 use super::Server;
 use super::body::respond;
+use super::gate::{self, Credential, Turned};
 use super::origin::{self, Peer};
-use crate::error::{Error, Result};
-use crate::graphql::check::{check, check_text, check_value};
+use crate::error::{Code, Error, Result};
+use crate::features::access::require;
+use crate::graphql::check::{Introspection, check, check_text, check_value, introspection};
+use crate::graphql::cookies;
 use crate::graphql::errors::server_error;
 use crate::graphql::merge::merge_roots;
 use crate::graphql::request::{Request, Signed};
 use crate::graphql::schema::WorkspaceSchema;
+use crate::graphql::view::View;
 use crate::infra::db::Mode;
+use crate::platform::access::Setting;
 use crate::platform::audit::{self, Action, Event};
 use crate::platform::{Cause, Origin};
 
@@ -47,7 +52,6 @@ pub async fn post(
     }
 }
 
-/// `GET /graphql?query=…&variables=…`, for queries only.
 /// The layer that bounds bodies refuses a long one by its announced length, in plain text.
 pub async fn too_large_as_json(response: Response) -> Response {
     let is_json = response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/"));
@@ -59,6 +63,7 @@ pub async fn too_large_as_json(response: Response) -> Response {
 
 const TOO_LARGE: &str = "The request is larger than this server accepts.";
 
+/// `GET /graphql?query=…&variables=…`, for queries only.
 pub async fn get(State(server): State<Server>, peer: Peer, headers: HeaderMap, Query(parameters): Query<GetParameters>) -> Response {
     let Some(query) = parameters.query else {
         return refusal(StatusCode::BAD_REQUEST, &Error::bad_request("The parameter `query` is missing. Open `/` for the explorer."));
@@ -91,14 +96,19 @@ async fn answer(server: &Server, headers: &HeaderMap, peer: Peer, mut request: a
     let begun = Instant::now();
     let id = headers.get("x-request-id").and_then(|id| id.to_str().ok()).map(|id| id.chars().take(LONGEST_ID).collect::<String>());
     let origin = origin::of(&server.app.config.server, headers, peer);
-    let (signed, schema) = match identify(server, headers, &origin, id.clone()).await {
+    let (signed, schema) = match identify(server, headers, &origin, id.clone(), !get).await {
         Ok(found) => found,
-        Err(error @ Error::Refused(_)) => return refusal(StatusCode::UNAUTHORIZED, &error),
-        Err(error) => return refusal(StatusCode::INTERNAL_SERVER_ERROR, &error),
+        Err(turned) => return turned_away(turned),
     };
     let operation = request.operation_name.clone();
-    match prepare(server, &mut request, get, signed.is_none()) {
-        Ok(()) => {}
+    if let Err(error) = gate::document(server, signed.as_ref().map(|signed| &signed.caller), &mut request).await {
+        return with_schema(respond(&Answer::from_errors(vec![server_error(&error)])), &schema);
+    }
+    let shown = match prepare(server, &mut request, get, signed.is_none()) {
+        Ok(introspection) => match shown(server, signed.as_ref(), &schema, introspection) {
+            Ok(shown) => shown,
+            Err(error) => return with_schema(respond(&Answer::from_errors(vec![server_error(&error)])), &schema),
+        },
         Err(Unfit::Method) => {
             let mut response = refusal(StatusCode::METHOD_NOT_ALLOWED, &Error::bad_request("Mutations are sent with POST."));
             response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST"));
@@ -109,9 +119,10 @@ async fn answer(server: &Server, headers: &HeaderMap, peer: Peer, mut request: a
             name_codes(&mut answer);
             return with_schema(respond(&answer), &schema);
         }
-    }
-    let state = Arc::new(Request::new(server.app.clone(), origin, signed));
-    let mut response = schema.api.execute(request.data(state.clone())).await;
+    };
+    let refresh = cookies::refresh(headers).filter(|_| !get && gate::is_unforged(headers)).map(str::to_owned);
+    let state = Arc::new(Request::new(server.app.clone(), origin, signed).with_refresh_cookie(refresh));
+    let mut response = shown.api.execute(request.data(state.clone())).await;
     let statements = match state.finish().await {
         Ok(statements) => statements,
         Err(error) => {
@@ -121,6 +132,7 @@ async fn answer(server: &Server, headers: &HeaderMap, peer: Peer, mut request: a
     };
     name_codes(&mut response);
     audit_refusals(&state, &response).await;
+    audit_opened(&state).await;
     let hidden = state.signed_or_none().map(|signed| signed.ctx.hidden.list()).unwrap_or_default();
     if !hidden.is_empty() {
         response.extensions.insert("hidden".into(), Value::from(hidden));
@@ -155,6 +167,24 @@ async fn audit_refusals(state: &Request, response: &Answer) {
     }
 }
 
+/// Who read encrypted fields, and of which records, stands in the audit.
+async fn audit_opened(state: &Request) {
+    let Some(signed) = state.signed_or_none() else { return };
+    let opened = signed.ctx.opened.take();
+    if opened.is_empty() {
+        return;
+    }
+    let written = async {
+        let tx = state.app.db.begin(&signed.ctx.system_scope(), Mode::Write).await?;
+        audit::append(&tx, &Event::of(&signed.ctx, Action::SensitiveRead, None, serde_json::json!(opened))).await?;
+        tx.commit().await?;
+        Ok::<(), Error>(())
+    };
+    if let Err(error) = written.await {
+        tracing::error!("a read of encrypted fields could not be written to the audit: {error:?}");
+    }
+}
+
 /// Why a document is not executed.
 enum Unfit {
     /// A mutation over GET.
@@ -169,7 +199,7 @@ impl From<Error> for Unfit {
 }
 
 /// Looks at a document before it is executed, and puts right what async-graphql gets wrong.
-fn prepare(server: &Server, request: &mut async_graphql::Request, get: bool, anonymous: bool) -> Result<(), Unfit> {
+fn prepare(server: &Server, request: &mut async_graphql::Request, get: bool, anonymous: bool) -> Result<Introspection, Unfit> {
     check_text(&request.query)?;
     request.variables.values().try_for_each(check_value)?;
     let operation = request.operation_name.clone();
@@ -185,8 +215,21 @@ fn prepare(server: &Server, request: &mut async_graphql::Request, get: bool, ano
         request.variables.entry(name).or_insert(value);
     }
     merge_roots(&mut document)?;
+    let introspection = introspection(&document);
     request.set_parsed_query(document);
-    Ok(())
+    Ok(introspection)
+}
+
+/// The schema that executes a document: the workspace's, or, if the document asks about the schema,
+/// what the caller is shown of it.
+fn shown(server: &Server, signed: Option<&Signed>, schema: &Arc<WorkspaceSchema>, asks: Introspection) -> Result<Arc<WorkspaceSchema>> {
+    let Some(signed) = signed.filter(|_| asks != Introspection::None) else { return Ok(schema.clone()) };
+    let view = View::of(&signed.ctx.access);
+    let shown = server.schemas.view(signed.ctx.workspace, &signed.known.catalog, &view);
+    if asks == Introspection::Mixed && !Arc::ptr_eq(&shown, schema) {
+        return Err(Error::bad_request("Ask about the schema in a request of its own."));
+    }
+    Ok(shown)
 }
 
 /// Errors of validation come without a code; they are the request's own fault.
@@ -224,24 +267,55 @@ fn is_write(document: &ExecutableDocument, operation: Option<&str>) -> bool {
 }
 
 /// Who is calling, and the schema of their workspace; strangers get the standard one.
-async fn identify(
+pub async fn identify(
     server: &Server,
     headers: &HeaderMap,
     origin: &Origin,
     request_id: Option<String>,
-) -> Result<(Option<Signed>, Arc<WorkspaceSchema>)> {
-    let Some(value) = headers.get(header::AUTHORIZATION) else { return Ok((None, server.schemas.standard().clone())) };
-    let bearer = value.to_str().ok().and_then(|value| value.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
-    let (_, credential) = bearer.ok_or_else(|| Error::unauthenticated("Send the credential as `Authorization: Bearer <token>`."))?;
-    let caller = server.app.identity.authenticate(credential.trim()).await?;
+    writes: bool,
+) -> Result<(Option<Signed>, Arc<WorkspaceSchema>), Turned> {
+    let nobody = || Ok((None, server.schemas.standard().clone()));
+    let caller = match gate::credential(headers)? {
+        Credential::None => return nobody(),
+        Credential::Bearer(token) => server.app.identity.authenticate(token, origin).await?,
+        Credential::Cookie(_) if writes && !gate::is_unforged(headers) => {
+            return Err(Error::forbidden("A POST that is signed in by cookies needs the header `x-kith-csrf: 1`.").into());
+        }
+        // A browser sends its cookie along whether it is good or not; to refresh it, it must be let in.
+        Credential::Cookie(token) => match server.app.identity.authenticate(token, origin).await {
+            Ok(caller) => caller,
+            Err(Error::Refused(_)) => return nobody(),
+            Err(fault) => return Err(fault.into()),
+        },
+    };
+    gate::admit(server, headers, origin, &caller).await?;
     let (mut ctx, known) = server.app.ctx(&caller, Cause::Request, request_id).await?;
     ctx.origin = origin.clone();
     let schema = server.schemas.of(caller.workspace, &known.catalog);
     Ok((Some(Signed { caller, ctx, known }), schema))
 }
 
+pub fn turned_away(turned: Turned) -> Response {
+    match turned {
+        Turned::TooOften(seconds) => {
+            let error = Error::refuse(Code::RateLimited, format!("Too many requests. Try again in {seconds} seconds."));
+            let mut response = refusal(StatusCode::TOO_MANY_REQUESTS, &error);
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+            response
+        }
+        Turned::Away(error) => {
+            let status = match &error {
+                Error::Refused(refusal) if refusal.code == Code::Unauthenticated => StatusCode::UNAUTHORIZED,
+                Error::Refused(_) => StatusCode::FORBIDDEN,
+                Error::Fault(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            };
+            refusal(status, &error)
+        }
+    }
+}
+
 /// A refusal before there is anything to execute.
-fn refusal(status: StatusCode, error: &Error) -> Response {
+pub fn refusal(status: StatusCode, error: &Error) -> Response {
     let answer = Answer::from_errors(vec![server_error(error) as ServerError]);
     let mut response = respond(&answer);
     *response.status_mut() = status;
@@ -258,11 +332,27 @@ fn with_schema(mut response: Response, schema: &WorkspaceSchema) -> Response {
     response
 }
 
-/// The caller's schema; strangers see that of a brand-new workspace.
-pub async fn sdl(State(server): State<Server>, headers: HeaderMap) -> Response {
-    let schema = match identify(&server, &headers, &Origin::default(), None).await {
-        Ok((_, schema)) => schema,
-        Err(error) => return refusal(StatusCode::UNAUTHORIZED, &error),
+#[derive(serde::Deserialize)]
+pub struct SdlParameters {
+    /// `workspace` for the whole of it.
+    view: Option<String>,
+}
+
+/// What the caller is shown of the schema, or with the setting SCHEMA the whole of it; strangers see that
+/// of a brand-new workspace.
+pub async fn sdl(State(server): State<Server>, peer: Peer, headers: HeaderMap, Query(wanted): Query<SdlParameters>) -> Response {
+    let from = origin::of(&server.app.config.server, &headers, peer);
+    let (signed, whole) = match identify(&server, &headers, &from, None, false).await {
+        Ok(found) => found,
+        Err(turned) => return turned_away(turned),
+    };
+    let schema = match (&signed, wanted.view.as_deref()) {
+        (Some(signed), Some("workspace")) => match require(&signed.ctx, Setting::Schema) {
+            Ok(()) => whole,
+            Err(error) => return refusal(StatusCode::FORBIDDEN, &error),
+        },
+        (Some(signed), _) => server.schemas.view(signed.ctx.workspace, &signed.known.catalog, &View::of(&signed.ctx.access)),
+        (None, _) => whole,
     };
     let (sdl, hash) = schema.sdl();
     let tag = format!("\"{hash}\"");

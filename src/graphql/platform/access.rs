@@ -34,11 +34,11 @@ fn sees_members(signed: &Signed) -> Result<()> {
 }
 
 /// An id of an input, or what is wrong with it.
-fn id(given: &ID, path: &[&str]) -> Result<Uuid, UserError> {
+pub fn id(given: &ID, path: &[&str]) -> Result<Uuid, UserError> {
     given.parse().map_err(|_| UserError::new(UserErrorCode::InvalidValue, path, "An id is a UUID."))
 }
 
-fn ids(given: &[ID], name: &str) -> Result<Vec<Uuid>, UserError> {
+pub fn ids(given: &[ID], name: &str) -> Result<Vec<Uuid>, UserError> {
     given.iter().enumerate().map(|(index, one)| id(one, &[name, &index.to_string()])).collect()
 }
 
@@ -51,4 +51,4 @@ macro_rules! or_refuse {
         }
     };
 }
-use or_refuse;
+pub(in crate::graphql::platform) use or_refuse;

@@ -5,14 +5,14 @@ use std::borrow::Cow;
 use async_graphql::{Context, Enum, ID, InputObject, Object, Result, SimpleObject};
 use entity::audit_entry;
 
-use super::values::DateTime;
+use super::values::{Cursor, DateTime, PageInfo};
 use crate::error::Error;
 use crate::features::access::require;
 use crate::graphql::errors::field_error;
 use crate::graphql::request;
 use crate::infra::db::Mode;
 use crate::platform::access::Setting;
-use crate::platform::audit::{self, Action, Event, Wanted};
+use crate::platform::audit::{self, Action, Closing, Event, Wanted};
 
 /// What was done, tried or read.
 #[derive(Enum, Clone, Copy, PartialEq, Eq)]
@@ -30,10 +30,22 @@ pub enum AuditAction {
     SessionRevoked,
     /// Somebody changed their password.
     PasswordChanged,
+    /// Somebody turned a second factor on.
+    SecondFactorOn,
+    /// Somebody turned their second factor off.
+    SecondFactorOff,
+    /// Somebody signed in with another issuer for the first time.
+    IssuerLinked,
     /// An API key was made.
     KeyCreated,
     /// An API key was ended.
     KeyRevoked,
+    /// An API key was used, for the first time in a day.
+    KeyUsed,
+    /// A key made an embed token.
+    TokenCreated,
+    /// An application was made, or its documents were changed.
+    ApplicationChanged,
     /// Somebody was invited.
     InvitationSent,
     /// Somebody accepted an invitation.
@@ -54,8 +66,14 @@ pub enum AuditAction {
     DataModelChanged,
     /// Somebody was refused what their roles do not allow.
     Refused,
+    /// Somebody read a sensitive field of a record.
+    SensitiveRead,
     /// Somebody read the audit.
     AuditRead,
+    /// Somebody exported the audit.
+    AuditExported,
+    /// Entries that were old enough were removed; the entry says up to which, and with which hash they ended.
+    AuditExpired,
 }
 
 /// One entry of the audit.
@@ -136,24 +154,60 @@ pub struct AuditFilter {
     to: Option<DateTime>,
 }
 
-/// A page of the audit, newest first.
+/// An entry, and its place in the audit.
 #[derive(SimpleObject)]
-pub struct AuditPage {
-    /// The entries.
-    nodes: Vec<AuditEntry>,
-    /// Whether there are older ones that match: ask on with `before`.
+pub struct AuditEdge {
+    /// The entry.
+    node: AuditEntry,
+    /// Its place.
+    cursor: Cursor,
+}
+
+/// A page of the audit, newest first.
+pub struct AuditConnection {
+    rows: Vec<audit_entry::Model>,
     has_more: bool,
+    is_first: bool,
+}
+
+/// A page of the audit, newest first.
+#[Object]
+impl AuditConnection {
+    /// The entries with their places.
+    async fn edges(&self) -> Vec<AuditEdge> {
+        self.rows.iter().map(|row| AuditEdge { node: AuditEntry(row.clone()), cursor: Cursor(row.seq.to_string()) }).collect()
+    }
+
+    /// The entries.
+    async fn nodes(&self) -> Vec<AuditEntry> {
+        self.rows.iter().cloned().map(AuditEntry).collect()
+    }
+
+    /// Whether there is more, and where.
+    async fn page_info(&self) -> PageInfo {
+        let cursor = |row: Option<&audit_entry::Model>| row.map(|row| Cursor(row.seq.to_string()));
+        PageInfo {
+            has_next_page: self.has_more,
+            has_previous_page: !self.is_first,
+            start_cursor: cursor(self.rows.first()),
+            end_cursor: cursor(self.rows.last()),
+        }
+    }
 }
 
 /// Whether the audit is as it was written.
 #[derive(SimpleObject)]
 pub struct AuditVerdict {
-    /// Whether every entry is there and unchanged.
+    /// Whether every entry that was looked at is there and unchanged.
     intact: bool,
     /// How many entries were looked at.
     checked: i64,
     /// The number of the first entry that is changed or missing.
     broken_at: Option<i64>,
+    /// The number of the last entry that was let go for its age; null if none was.
+    closed_through: Option<i64>,
+    /// Whether the record of that is signed with a key that this server knows; null if none was let go.
+    closing_signed: Option<bool>,
 }
 
 /// The most entries of a page.
@@ -171,8 +225,8 @@ impl AuditQuery {
         ctx: &Context<'_>,
         #[graphql(desc = "Which entries.")] filter: Option<AuditFilter>,
         #[graphql(desc = "How many, at most 200.", default = 50)] first: i32,
-        #[graphql(desc = "Older ones than the entry with this number.")] before: Option<i64>,
-    ) -> Result<AuditPage> {
+        #[graphql(desc = "Begin after this place.")] after: Option<Cursor>,
+    ) -> Result<AuditConnection> {
         let request = request::of(ctx);
         let signed = request.signed().map_err(|e| field_error(&e))?;
         require(&signed.ctx, Setting::Audit).map_err(|e| field_error(&e))?;
@@ -180,6 +234,8 @@ impl AuditQuery {
         if !(0..=MOST_ENTRIES).contains(&first) {
             return Err(refuse("`first` is a number from 0 to 200.".into()));
         }
+        let before = after.as_ref().map(|cursor| cursor.0.parse::<i64>()).transpose();
+        let before = before.map_err(|_| refuse("`after` is no cursor of this list.".into()))?;
         let wanted = wanted(filter.unwrap_or_default(), before).map_err(|name| refuse(format!("`{name}` makes no sense.").into()))?;
         let limit = u64::try_from(first).unwrap_or(0);
         let read = async {
@@ -194,18 +250,30 @@ impl AuditQuery {
         let mut rows = read.await.map_err(|e| field_error(&e))?;
         let has_more = u64::try_from(rows.len()).unwrap_or(0) > limit;
         rows.truncate(usize::try_from(limit).unwrap_or(0));
-        Ok(AuditPage { nodes: rows.into_iter().map(AuditEntry).collect(), has_more })
+        Ok(AuditConnection { rows, has_more, is_first: after.is_none() })
     }
 
     /// Recomputes the chain of the audit's hashes: whether an entry was changed or removed behind the
     /// server's back. Needs AUDIT.
-    async fn verify_audit(&self, ctx: &Context<'_>) -> Result<AuditVerdict> {
+    async fn verify_audit(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "From the entry with this number on; without it from the beginning.")] from: Option<i64>,
+        #[graphql(desc = "Up to the entry with this number; without it to the end.")] to: Option<i64>,
+    ) -> Result<AuditVerdict> {
         let request = request::of(ctx);
         let signed = request.signed().map_err(|e| field_error(&e))?;
         require(&signed.ctx, Setting::Audit).map_err(|e| field_error(&e))?;
         let tx = request.snapshot().await.map_err(|e| field_error(&e))?;
-        let verdict = audit::verify(&tx, signed.ctx.workspace).await.map_err(|e| field_error(&e))?;
-        Ok(AuditVerdict { intact: verdict.broken_at.is_none(), checked: verdict.checked, broken_at: verdict.broken_at })
+        let verdict = audit::verify(&tx, signed.ctx.workspace, from, to).await.map_err(|e| field_error(&e))?;
+        let signed = |(closing, signature): &(Closing, String)| request.app.identity.signed_closing(signature).as_ref() == Some(closing);
+        Ok(AuditVerdict {
+            intact: verdict.broken_at.is_none(),
+            checked: verdict.checked,
+            broken_at: verdict.broken_at,
+            closed_through: verdict.closed.as_ref().map(|(closing, _)| closing.through),
+            closing_signed: verdict.closed.as_ref().map(signed),
+        })
     }
 }
 

@@ -6,6 +6,7 @@ use super::values::ObjectName;
 use crate::catalog::{self, Kind, Target};
 use crate::graphql::errors::field_error;
 use crate::graphql::request;
+use crate::graphql::view::has_rights;
 use crate::platform::access::{ObjectAccess, Sight};
 
 #[derive(Default)]
@@ -75,6 +76,8 @@ pub struct FieldDescription {
     unique: bool,
     /// Whether filters and orders by it are served by an index.
     indexed: bool,
+    /// Whether its values are sealed: found by equality alone, and whoever reads them stands in the audit.
+    encrypted: bool,
     /// Whether search finds records by it.
     searchable: bool,
     /// Whether the caller can read it, or at least recognise it.
@@ -143,7 +146,7 @@ impl DescribeQuery {
     async fn objects(&self, ctx: &Context<'_>) -> Result<Vec<ObjectDescription>> {
         let signed = request::of(ctx).signed().map_err(|e| field_error(&e))?;
         let access = |object: &catalog::Object| signed.ctx.access.object(&object.name);
-        let seen = signed.known.catalog.objects().filter(|object| is_seen(access(object)));
+        let seen = signed.known.catalog.objects().filter(|object| has_rights(&signed.ctx.access, object));
         Ok(seen.map(|object| describe(object, access(object))).collect())
     }
 
@@ -151,14 +154,9 @@ impl DescribeQuery {
     async fn fields(&self, ctx: &Context<'_>, #[graphql(desc = "Which object.")] object: ObjectName) -> Result<Vec<FieldDescription>> {
         let signed = request::of(ctx).signed().map_err(|e| field_error(&e))?;
         let found = signed.known.catalog.find(&object.0.to_lowercase());
-        let found = found.map(|object| (object, signed.ctx.access.object(&object.name))).filter(|(_, access)| is_seen(access));
-        Ok(found.map(|(object, access)| describe(object, access).fields).unwrap_or_default())
+        let found = found.filter(|object| has_rights(&signed.ctx.access, object));
+        Ok(found.map(|object| describe(object, signed.ctx.access.object(&object.name)).fields).unwrap_or_default())
     }
-}
-
-/// What a caller can neither see nor make is not there for them.
-fn is_seen(access: &ObjectAccess) -> bool {
-    access.create || !access.read.is_none()
 }
 
 pub fn describe(object: &catalog::Object, access: &ObjectAccess) -> ObjectDescription {
@@ -174,9 +172,17 @@ pub fn describe(object: &catalog::Object, access: &ObjectAccess) -> ObjectDescri
         creatable: access.create,
         updatable: !access.update.is_none(),
         deletable: !access.delete.is_none(),
-        fields: object.all_fields().map(|field| describe_field(object, field, access)).collect(),
-        relations: object.relations.values().map(describe_relation).collect(),
+        fields: object
+            .all_fields()
+            .filter(|field| is_shown(access, &field.access_name()))
+            .map(|field| describe_field(object, field, access))
+            .collect(),
+        relations: object.relations.values().filter(|relation| is_shown(access, &relation.name)).map(describe_relation).collect(),
     }
+}
+
+fn is_shown(access: &ObjectAccess, field: &str) -> bool {
+    access.field(field).sight != Sight::Hidden
 }
 
 pub fn describe_field(object: &catalog::Object, field: &catalog::Field, access: &ObjectAccess) -> FieldDescription {
@@ -199,12 +205,13 @@ pub fn describe_field(object: &catalog::Object, field: &catalog::Field, access: 
         input_type: field.kind.input_type().to_owned(),
         input_path: if writable { path.clone() } else { Vec::new() },
         output_path: path,
-        filter_operators: if whole { operators(field.kind).iter().map(|operator| (*operator).to_owned()).collect() } else { Vec::new() },
-        sortable: field.kind.sortable() && whole,
+        filter_operators: if whole { operators(field).iter().map(|operator| (*operator).to_owned()).collect() } else { Vec::new() },
+        sortable: field.sortable() && whole,
         options: options(field),
         required: field.required,
         unique: field.unique,
         indexed: field.indexed,
+        encrypted: field.settings.encrypted,
         searchable: field.searchable,
         readable: allowed.sight != Sight::Hidden,
         masked: allowed.sight == Sight::Masked,
@@ -262,8 +269,8 @@ const TEXT: &[&str] =
     &["eq", "ne", "in", "notIn", "isNull", "lt", "lte", "gt", "gte", "between", "contains", "startsWith", "endsWith", "eqExact"];
 const TIME: &[&str] = &["eq", "ne", "in", "notIn", "isNull", "lt", "lte", "gt", "gte", "between", "within", "period"];
 
-fn operators(kind: Kind) -> &'static [&'static str] {
-    match kind.filter_type().as_str() {
+fn operators(field: &catalog::Field) -> &'static [&'static str] {
+    match field.filter_type().as_str() {
         "StringFilter" => TEXT,
         "IntFilter" | "DecimalFilter" => COMPARISON,
         "DateFilter" | "DateTimeFilter" => TIME,

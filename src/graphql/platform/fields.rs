@@ -120,6 +120,10 @@ pub struct CreateFieldInput {
     /// Whether search shall find records by it.
     #[graphql(default)]
     searchable: bool,
+    /// Whether its values are sealed with a key of the workspace's: they are found by equality alone, and
+    /// whoever reads them stands in the audit. For texts; it stays.
+    #[graphql(default)]
+    encrypted: bool,
     /// How freely it may travel; PERSONAL if not given.
     privacy: Option<PrivacyClass>,
     /// What a new record gets when nothing is given, as the API writes it.
@@ -182,6 +186,15 @@ pub struct FieldPayload {
     user_errors: Vec<UserErrorView>,
 }
 
+/// What came of changing the data key.
+#[derive(SimpleObject)]
+pub struct RotateDataKeyPayload {
+    /// Whether there is a new key.
+    rotated: bool,
+    /// Why there is none; empty if there is one.
+    user_errors: Vec<UserErrorView>,
+}
+
 fn options(given: Vec<SelectOptionInput>) -> Vec<SelectOption> {
     given
         .into_iter()
@@ -218,6 +231,7 @@ impl FieldMutation {
                 max: input.max,
                 max_length: input.max_length,
                 pattern: input.pattern,
+                encrypted: input.encrypted,
             },
         };
         let (made, errors) = split(request.app.fields.create(&signed.ctx, &signed.known.catalog, new).await)?;
@@ -244,6 +258,16 @@ impl FieldMutation {
         };
         let (done, errors) = split(request.app.fields.update(&signed.ctx, id, change).await)?;
         payload(request, done.map(|_| id), errors).await
+    }
+
+    /// Seals encrypted fields with a new key from now on; what older keys sealed still opens. Needs DATA_MODEL.
+    async fn rotate_data_key(&self, ctx: &Context<'_>) -> Result<RotateDataKeyPayload> {
+        let request = request::of(ctx);
+        let signed = request.signed().map_err(|e| field_error(&e))?;
+        let rotated = request.app.secrets.rotate(&signed.ctx).await.map_err(|e| field_error(&e))?;
+        request.app.forget_workspace(signed.ctx.workspace).await;
+        let nothing = UserError::new(UserErrorCode::RuleRefused, &[], "The workspace has no encrypted field.");
+        Ok(RotateDataKeyPayload { rotated, user_errors: if rotated { Vec::new() } else { views(vec![nothing]) } })
     }
 
     /// Archives a field that the workspace added: its values are kept, but no longer written.

@@ -8,7 +8,8 @@ use crate::error::{Error, UserError, UserErrorCode};
 use crate::features::fields::current_version;
 use crate::features::workspaces::{Change, NewWorkspace};
 use crate::graphql::errors::field_error;
-use crate::graphql::request::{self, Request};
+use crate::graphql::request::{self, Request, Signed};
+use crate::infra::db::Mode;
 use crate::records::write::Rejected;
 
 #[derive(Default)]
@@ -53,6 +54,17 @@ pub async fn current(request: &Request) -> Result<Workspace> {
         let signed = request.signed()?;
         let tx = request.snapshot().await?;
         let row = current_version(&tx, signed.ctx.workspace).await?;
+        row.ok_or_else(|| Error::fault("the caller's workspace is gone"))
+    };
+    found.await.map(Workspace::from).map_err(|e| field_error(&e))
+}
+
+/// The workspace of somebody for whom the request does not go on.
+pub async fn of(request: &Request, signed: &Signed) -> Result<Workspace> {
+    let found = async {
+        let tx = request.app.db.begin(&signed.ctx.scope(), Mode::Read).await?;
+        let row = current_version(&tx, signed.ctx.workspace).await?;
+        tx.commit().await?;
         row.ok_or_else(|| Error::fault("the caller's workspace is gone"))
     };
     found.await.map(Workspace::from).map_err(|e| field_error(&e))

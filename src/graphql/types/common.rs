@@ -162,6 +162,8 @@ fn comparison(of: &str, range: &str) -> Vec<async_graphql::registry::MetaInputVa
 }
 
 fn filters(types: &mut Types<'_>) {
+    let sealed = format!("Conditions on an encrypted text, which is only ever equal or not, case and accents aside. {TWO_VALUED}");
+    types.input("SealedFilter", &sealed, equality("String"));
     types.input("IDFilter", &format!("Conditions on an id. {TWO_VALUED}"), equality("ID"));
     let mut text = comparison("String", "StringRange");
     text.extend([

@@ -184,9 +184,9 @@ fn custom(types: &mut Types<'_>, object: &Object) {
         "Values of the fields that this workspace added. Absent fields are left alone, null clears.",
         inputs,
     );
-    let filters = live.iter().map(|field| input(&field.name, &field.kind.filter_type(), &field.help));
+    let filters = live.iter().map(|field| input(&field.name, &field.filter_type(), &field.help));
     types.input(&format!("{name}Filter"), "Conditions on the fields that this workspace added.", filters);
-    let sortable: Vec<_> = live.iter().filter(|field| field.kind.sortable()).collect();
+    let sortable: Vec<_> = live.iter().filter(|field| field.sortable()).collect();
     if !sortable.is_empty() {
         types.one_of(
             &format!("{name}Order"),
@@ -197,7 +197,7 @@ fn custom(types: &mut Types<'_>, object: &Object) {
 }
 
 pub fn has_custom(object: &Object, sortable: bool) -> bool {
-    object.custom.values().any(|field| !field.archived && (!sortable || field.kind.sortable()))
+    object.custom.values().any(|field| !field.archived && (!sortable || field.sortable()))
 }
 
 fn filter(types: &mut Types<'_>, catalog: &Catalog, object: &Object, names: &Names<'_>) {
@@ -211,7 +211,7 @@ fn filter(types: &mut Types<'_>, catalog: &Catalog, object: &Object, names: &Nam
         input("isNull", "Boolean", "In the place of a to-one relation: there is no such record (true), or there is one (false)."),
     ];
     for field in object.fields_of(names.variant) {
-        inputs.push(input(&field.name, &field.kind.filter_type(), &field.help));
+        inputs.push(input(&field.name, &field.filter_type(), &field.help));
     }
     for relation in object.relations.values() {
         let target = target_type(catalog, relation);
@@ -228,7 +228,7 @@ fn filter(types: &mut Types<'_>, catalog: &Catalog, object: &Object, names: &Nam
 
 fn order(types: &mut Types<'_>, catalog: &Catalog, object: &Object, names: &Names<'_>) {
     let mut inputs = vec![input("id", "SortDirection", "By the id: the order of creation, unless clients made ids of their own.")];
-    for field in object.fields_of(names.variant).filter(|field| field.kind.sortable()) {
+    for field in object.fields_of(names.variant).filter(|field| field.sortable()) {
         inputs.push(input(&field.name, "SortDirection", &field.help));
     }
     for relation in object.relations.values().filter(|relation| relation.to_one().is_some()) {

@@ -10,6 +10,7 @@ use super::records::{Names, common_fields, concrete_types, connection, list_argu
 use super::writes::validate_only;
 use super::{common, records};
 use crate::catalog::{Catalog, Object, Variant};
+use crate::graphql::view::View;
 use crate::infra::text::pascal_case;
 use crate::records::read::page::MOST_ROWS;
 
@@ -69,6 +70,11 @@ pub fn add_types(registry: &mut Registry, catalog: &Catalog) {
     types.interface("AnyRecord", "A record of any object.", common_fields(), &all);
     types.registry.add_implements("AnyRecord", "Node");
     connection(&mut types, "AnyRecord", "AnyRecord", vec![plain("linkId", "ID", "The link's own id.")]);
+    types.one_of(
+        "RowFilterInput",
+        "The records of one object that a credential is for.",
+        catalog.objects().map(|object| input(&object.plural, &format!("{}Filter", object.type_name), "Only those that match.")),
+    );
     let mut seen = Vec::new();
     for object in catalog.objects() {
         for of in records::enums(object) {
@@ -81,7 +87,7 @@ pub fn add_types(registry: &mut Registry, catalog: &Catalog) {
     }
 }
 
-pub fn roots(catalog: &Catalog) -> (Fields, Fields, Roots) {
+pub fn roots(catalog: &Catalog, view: &View) -> (Fields, Fields, Roots) {
     let mut roots = Roots::default();
     let mut queries = vec![
         field("node", "Node", "A record of any object, by its id; null if there is none.", [input("id", "ID!", "The id.")]),
@@ -101,7 +107,7 @@ pub fn roots(catalog: &Catalog) -> (Fields, Fields, Roots) {
                 Of { object: object.clone(), variant: names.variant, one: names.one.to_owned(), type_name: names.type_name.to_owned() };
             query_fields(&names, &of, &mut queries, &mut roots);
             if !(object.is_interface() && names.variant.is_none()) {
-                mutation_fields(&names, &of, &mut mutations, &mut roots);
+                mutation_fields(&names, &of, view, &mut mutations, &mut roots);
             }
         }
     }
@@ -123,7 +129,7 @@ fn query_fields(names: &Names<'_>, of: &Of, queries: &mut Vec<MetaField>, roots:
     roots.queries.insert(names.many.to_owned(), Query::List(of.clone()));
 }
 
-fn mutation_fields(names: &Names<'_>, of: &Of, mutations: &mut Vec<MetaField>, roots: &mut Roots) {
+fn mutation_fields(names: &Names<'_>, of: &Of, view: &View, mutations: &mut Vec<MetaField>, roots: &mut Roots) {
     let (ty, one) = (names.type_name, names.one);
     let (single, plural) = (pascal_case(one), pascal_case(names.many));
     let (payload, bulk) = (format!("{ty}Payload!"), format!("{plural}Payload!"));
@@ -133,6 +139,9 @@ fn mutation_fields(names: &Names<'_>, of: &Of, mutations: &mut Vec<MetaField>, r
     let limit = || input("limit", "Int!", "The most records it may touch, up to 1,000; if more match, nothing is changed.");
     let policy = || input_with_default("onError", "BulkErrorPolicy!", "ROLLBACK", "What happens to the others when an item fails.");
     let mut add = |verb: Verb, name: String, ty: &str, help: String, arguments: Vec<_>| {
+        if !view.allows(&of.object.name, verb) {
+            return;
+        }
         mutations.push(field(&name, ty, &help, arguments));
         roots.mutations.insert(name, Mutation { verb, of: of.clone() });
     };

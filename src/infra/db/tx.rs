@@ -26,6 +26,8 @@ pub struct Scope {
     pub sign_in_email: Option<String>,
     /// The digest of an invitation's token, while somebody accepts it.
     pub invitation: Option<String>,
+    /// The digest of a token with which somebody goes on signing in, or of another issuer's subject.
+    pub token: Option<String>,
     pub rows: Rows,
 }
 
@@ -71,6 +73,9 @@ impl Scope {
         }
         if let Some(digest) = &self.invitation {
             set("kith.invitation", digest);
+        }
+        if let Some(digest) = &self.token {
+            set("kith.token", digest);
         }
         match &self.rows {
             Rows::None => {}

@@ -59,7 +59,7 @@ pub enum PageField {
     Typename,
 }
 
-impl Shaper {
+impl Shaper<'_> {
     /// A nested list, whose rows are a JSON array in the parent's row.
     pub(super) fn connection_in(self, shape: &ConnectionShape, parent: &dyn Cells, out: &mut String) -> Result<()> {
         let document = match shape.slot {

@@ -18,6 +18,7 @@ use crate::records::access;
 use crate::records::sql::{Sql, all_of, any_of};
 
 mod leaf;
+mod sealed;
 
 /// SQLite takes expressions of a thousand levels; a filter stays well below that on both databases.
 const MOST_CONDITIONS: usize = 300;
@@ -187,7 +188,13 @@ impl Planner<'_> {
             // Who may not see the company of a deal does not learn it from the company's deals.
             Some(target) if self.hides(relation, target) => Some("FALSE".into()),
             // What a visible record is linked to by what they follow is visible.
-            Some(target) if follows(relation, target) && self.ctx.access.object(&target.name).read.by_owner() => None,
+            Some(target)
+                if follows(relation, target)
+                    && self.ctx.access.object(&target.name).read.by_owner()
+                    && self.ctx.access.policy().is_none_or(|policy| policy.row_filters.is_empty()) =>
+            {
+                None
+            }
             Some(target) => self.reached(target, other),
             None => access::reached_any(&mut self.sql, self.ctx, self.catalog, other),
         };

@@ -20,4 +20,5 @@ mod rights;
 pub mod shape;
 
 pub use lists::connection_type;
+pub(in crate::records) use node::Planner;
 pub use plan::{Plan, RootQuery, filtered_ids};

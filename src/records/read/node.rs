@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use serde_json::Value as Json;
 
-use super::shape::{MoneyPart, NodeShape, ObjectShape, OptionPart, Out, Pick, VariantShape};
+use super::shape::{MoneyPart, NodeShape, ObjectShape, OptionPart, Out, Pick, SealedField, VariantShape};
 use crate::catalog::{Catalog, Field, Kind, Object, Relation, Source, Store, Target, Variant, Via};
 use crate::error::{Error, Result};
 use crate::infra::db::Backend;
@@ -81,7 +81,12 @@ const MOST_JOINS: usize = 60;
 
 impl<'a> Planner<'a> {
     pub fn new(ctx: &'a Ctx, catalog: &'a Catalog, backend: Backend) -> Self {
-        Self { ctx, catalog, sql: Sql::new(backend, ctx.workspace), preview: false, filters: (0, 0) }
+        Self::with(ctx, catalog, Sql::new(backend, ctx.workspace))
+    }
+
+    /// Plans a part of a statement that is under construction.
+    pub fn with(ctx: &'a Ctx, catalog: &'a Catalog, sql: Sql) -> Self {
+        Self { ctx, catalog, sql, preview: false, filters: (0, 0) }
     }
 }
 
@@ -119,11 +124,19 @@ impl Planner<'_> {
         }
         self.ctx.hidden.note(&object.type_name, &name);
         Some(match sight {
+            Sight::Masked if field.settings.encrypted => self.opened(scope, alias, object, field, Some(field.kind)),
             Sight::Masked if field.kind.masked() => {
                 Out::Masked { slot: scope.slot(self.sql.field(alias, field), Store::Text), kind: field.kind }
             }
             _ => Out::Literal(if field.kind.is_list() { "[]" } else { "null" }.into()),
         })
+    }
+
+    /// A sealed value, which is opened on the way out.
+    fn opened(&self, scope: &mut Scope, alias: &str, object: &Object, field: &Field, mask: Option<Kind>) -> Out {
+        let Some(sealed) = sealed_field(object, field) else { return Out::Literal("null".into()) };
+        let (slot, record) = (scope.slot(self.sql.field(alias, field), Store::Text), scope.slot(format!("{alias}.id"), Store::Uuid));
+        Out::Sealed { slot, record, field: Box::new(sealed), mask }
     }
 
     /// A record of a known object in the table `alias`.
@@ -184,16 +197,17 @@ impl Planner<'_> {
             }
             "customFields" => {
                 let access = self.ctx.access.object(&object.name);
-                let mut kinds = Vec::new();
+                let mut fields = Vec::new();
                 for field in object.custom.values().filter(|field| !field.archived) {
                     let name = field.access_name();
                     if access.field(&name).sight == Sight::Full {
-                        kinds.push((field.name.clone(), field.kind));
+                        fields.push((field.name.clone(), field.kind, sealed_field(object, field)));
                     } else {
                         self.ctx.hidden.note(&object.type_name, &name);
                     }
                 }
-                Out::CustomFields { slot: scope.slot(format!("{alias}.custom"), Store::Json), kinds }
+                let record = scope.slot(format!("{alias}.id"), Store::Uuid);
+                Out::CustomFields { slot: scope.slot(format!("{alias}.custom"), Store::Json), record, fields }
             }
             "custom" => self.custom(scope, alias, object, merged)?,
             "viewerAccess" => self.rights(scope, alias, object, merged),
@@ -224,6 +238,7 @@ impl Planner<'_> {
                         .ok_or_else(|| Error::bad_request(format!("{} has no custom field `{name}`.", object.type_name)))?;
                     match self.veiled(scope, alias, object, field) {
                         Some(out) => out,
+                        None if field.settings.encrypted && !field.archived => self.opened(scope, alias, object, field, None),
                         None => self.field(scope, alias, field, &part)?,
                     }
                 }
@@ -363,6 +378,10 @@ impl Planner<'_> {
     pub fn argument<'m>(merged: &'m Merged<'_>, name: &str) -> &'m Json {
         merged.arguments.get(name).unwrap_or(&Json::Null)
     }
+}
+
+fn sealed_field(object: &Object, field: &Field) -> Option<SealedField> {
+    field.sealed().map(|id| SealedField { id, name: format!("{}.{}", object.type_name, field.access_name()) })
 }
 
 /// `deal` as a value of the enum `ObjectName`.

@@ -65,6 +65,9 @@ impl Planner<'_> {
                 if field.is_none() {
                     return Err(Error::bad_request(format!("{} has no custom field `{custom}`.", object.type_name)));
                 }
+                if field.is_some_and(|field| !field.sortable()) {
+                    return Err(Error::bad_request(format!("{} cannot be ordered by `{custom}`.", object.type_name)));
+                }
                 self.check_sight(object, &format!("custom.{custom}"))?;
                 let (descending, nulls_first) = direction(value.as_str().unwrap_or("ASC"));
                 self.order_field(field, scope, alias, descending, nulls_first, &format!("{path}.{custom}"), keys);
@@ -85,7 +88,7 @@ impl Planner<'_> {
             keys.push(key(format!("{alias}.id"), Store::Uuid, descending, nulls_first, place == Place::Joined, path, place));
             return Ok(());
         }
-        let field = object.fields.get(name.as_str()).filter(|field| field.kind.sortable());
+        let field = object.fields.get(name.as_str()).filter(|field| field.sortable());
         if field.is_none() {
             return Err(Error::bad_request(format!("{} cannot be ordered by `{name}`.", object.type_name)));
         }

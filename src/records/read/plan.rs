@@ -1,5 +1,7 @@
 //! Root fields: the statement as a whole, and what its rows become.
 
+use std::sync::Arc;
+
 use sea_orm::Value;
 use serde_json::{Map, Value as Json};
 
@@ -11,7 +13,8 @@ use super::shape::{NodeShape, Shaper};
 use crate::catalog::{Catalog, Object, Store, Variant};
 use crate::error::{Error, Result};
 use crate::infra::db::{Backend, Row, Tx};
-use crate::platform::Ctx;
+use crate::platform::secrets::Secrets;
+use crate::platform::{Ctx, Opened};
 use crate::records::keys;
 use crate::records::selection::{Merged, Selection};
 use crate::records::sql::all_of;
@@ -39,6 +42,8 @@ pub struct Plan {
     pub values: Vec<Value>,
     shape: RootShape,
     backend: Backend,
+    secrets: Option<Arc<Secrets>>,
+    opened: Opened,
 }
 
 enum RootShape {
@@ -66,7 +71,7 @@ impl Plan {
             RootQuery::List { object, variant } => planner.root_list(object, *variant, &merged)?,
             RootQuery::Nodes { single } => planner.nodes(*single, &merged)?,
         };
-        Ok(Self { sql, values: planner.sql.values, shape, backend })
+        Ok(Self { sql, values: planner.sql.values, shape, backend, secrets: ctx.secrets.clone(), opened: ctx.opened.clone() })
     }
 
     /// Runs the statement and returns the answer's JSON.
@@ -77,7 +82,7 @@ impl Plan {
     }
 
     fn shape(&self, rows: &[Row]) -> Result<String> {
-        let shaper = Shaper { backend: self.backend };
+        let shaper = Shaper { backend: self.backend, secrets: self.secrets.as_deref(), opened: &self.opened };
         let mut out = String::with_capacity(256 + rows.len() * 256);
         match &self.shape {
             RootShape::One(node) => match rows.first() {
@@ -104,7 +109,15 @@ impl Plan {
         Ok(out)
     }
 
-    fn shape_nodes(&self, shaper: Shaper, shape: &NodeShape, ids: &[String], single: bool, rows: &[Row], out: &mut String) -> Result<()> {
+    fn shape_nodes(
+        &self,
+        shaper: Shaper<'_>,
+        shape: &NodeShape,
+        ids: &[String],
+        single: bool,
+        rows: &[Row],
+        out: &mut String,
+    ) -> Result<()> {
         if !single {
             out.push('[');
         }
@@ -184,7 +197,7 @@ impl Planner<'_> {
     }
 
     fn key_condition(&mut self, object: &Object, alias: &str, input: &Json) -> Result<String> {
-        let key = keys::from_input(object, input)?;
+        let key = keys::from_input(self.ctx, object, input)?;
         self.check_sight(object, &key.access_name())?;
         let (name, value) = (self.sql.bind(key.name), self.sql.bind(key.value));
         Ok(format!(

@@ -1,12 +1,15 @@
 //! From rows to the answer's JSON, in the order of the query, written straight into one string.
 
 use serde_json::value::RawValue;
+use uuid::Uuid;
 
 use super::cell::{Cell, Cells, JsonRow, write_text};
 use super::connection::ConnectionShape;
 use crate::catalog::{Kind, SelectOption, Store};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::infra::db::Backend;
+use crate::platform::Opened;
+use crate::platform::secrets::Secrets;
 use crate::records::value;
 
 /// What a record becomes.
@@ -73,6 +76,13 @@ pub enum Out {
         slot: usize,
         kind: Kind,
     },
+    /// A sealed value, opened, or opened and masked; `record` is the slot of the record's id.
+    Sealed {
+        slot: usize,
+        record: usize,
+        field: Box<SealedField>,
+        mask: Option<Kind>,
+    },
     Id {
         slot: usize,
     },
@@ -100,7 +110,8 @@ pub enum Out {
     /// The `custom` document, in the API's form.
     CustomFields {
         slot: usize,
-        kinds: Vec<(String, Kind)>,
+        record: usize,
+        fields: Vec<(String, Kind, Option<SealedField>)>,
     },
     /// An object that is always there: `custom`, `createdBy`.
     Inline(Vec<(String, Out)>),
@@ -113,13 +124,22 @@ pub enum Out {
     Connection(Box<ConnectionShape>),
 }
 
-/// What shaping needs besides the row.
-#[derive(Clone, Copy, Debug)]
-pub struct Shaper {
-    pub backend: Backend,
+/// Which field a sealed value is of, and what the audit calls it.
+#[derive(Debug)]
+pub struct SealedField {
+    pub id: Uuid,
+    pub name: String,
 }
 
-impl Shaper {
+/// What shaping needs besides the row.
+#[derive(Clone, Copy, Debug)]
+pub struct Shaper<'a> {
+    pub backend: Backend,
+    pub secrets: Option<&'a Secrets>,
+    pub opened: &'a Opened,
+}
+
+impl Shaper<'_> {
     pub fn node(self, shape: &NodeShape, row: &dyn Cells, out: &mut String) -> Result<()> {
         match shape {
             NodeShape::Object(object) => self.object(object, row, out),
@@ -183,6 +203,16 @@ impl Shaper {
                 Some(text) => write_text(&value::mask(&text, *kind), out),
                 None => out.push_str("null"),
             },
+            Out::Sealed { slot, record, field, mask } => {
+                let (sealed, record) = (row.cell(*slot, Store::Text)?, row.cell(*record, Store::Uuid)?);
+                match sealed.text() {
+                    Some(sealed) => {
+                        let text = self.open(field, &sealed, record.text().and_then(|id| id.parse().ok()))?;
+                        write_text(&mask.map_or_else(|| text.clone(), |kind| value::mask(&text, kind)), out);
+                    }
+                    None => out.push_str("null"),
+                }
+            }
             Out::Money { amount, currency, parts } => {
                 let (amount, currency) = (row.cell(*amount, Store::Int)?, row.cell(*currency, Store::Text)?);
                 value::write_money(&amount, &currency, parts, out)?;
@@ -192,13 +222,24 @@ impl Shaper {
                 let store = if *list { Store::Json } else { Store::Text };
                 value::write_options(&row.cell(*slot, store)?, *list, options, parts, out)?;
             }
-            Out::CustomFields { slot, kinds } => value::write_custom(&row.cell(*slot, Store::Json)?, kinds, out)?,
+            Out::CustomFields { slot, record, fields } => {
+                let record = row.cell(*record, Store::Uuid)?.text().and_then(|id| id.parse().ok());
+                let open = |field: &SealedField, sealed: &str| self.open(field, sealed, record);
+                value::write_custom(&row.cell(*slot, Store::Json)?, fields, &open, out)?;
+            }
             Out::Inline(fields) => self.fields(fields, row, out)?,
             Out::Node(node) => self.node(node, row, out)?,
             Out::List { slot, store_chunked, node } => self.list(*slot, *store_chunked, node, row, out)?,
             Out::Connection(connection) => self.connection_in(connection, row, out)?,
         }
         Ok(())
+    }
+
+    /// Opens a sealed value; whoever reads it stands in the audit.
+    fn open(self, field: &SealedField, sealed: &str, record: Option<Uuid>) -> Result<String> {
+        let secrets = self.secrets.ok_or_else(|| Error::fault("a sealed value, and no key to open it"))?;
+        self.opened.note(&field.name, record);
+        secrets.open(field.id, sealed)
     }
 
     fn list(self, slot: usize, chunked: bool, node: &NodeShape, row: &dyn Cells, out: &mut String) -> Result<()> {

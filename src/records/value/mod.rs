@@ -8,10 +8,12 @@ mod contact;
 mod decimal;
 mod mask;
 mod parse;
+mod seal;
 mod write;
 
 pub use contact::email;
 pub use decimal::{format_decimal, parse_decimal};
 pub use mask::mask;
 pub use parse::{Invalid, date, parse};
+pub use seal::{seal, seal_over};
 pub(in crate::records) use write::{write, write_custom, write_money, write_options, write_picks};

@@ -9,8 +9,9 @@ use serde_json::Value as Json;
 use super::decimal::format_decimal;
 use crate::catalog::{Kind, SelectOption};
 use crate::error::Result;
+use crate::platform::secrets::SEALED;
 use crate::records::read::cell::{Cell, write_text};
-use crate::records::read::shape::{MoneyPart, OptionPart, Pick, array, object};
+use crate::records::read::shape::{MoneyPart, OptionPart, Pick, SealedField, array, object};
 
 /// Writes a value of a kind that has no parts.
 pub fn write(cell: &Cell<'_>, kind: Kind, out: &mut String) {
@@ -115,15 +116,26 @@ pub fn write_options(
 }
 
 /// Writes the `custom` document with every value as the API writes it.
-pub fn write_custom(cell: &Cell<'_>, kinds: &[(String, Kind)], out: &mut String) -> Result<()> {
+pub fn write_custom(
+    cell: &Cell<'_>,
+    fields: &[(String, Kind, Option<SealedField>)],
+    open: &dyn Fn(&SealedField, &str) -> Result<String>,
+    out: &mut String,
+) -> Result<()> {
     let stored: Json = match cell {
         Cell::Json(document) => serde_json::from_str(document)?,
         _ => Json::Null,
     };
-    let members: Vec<(String, (&Json, Kind))> =
-        kinds.iter().map(|(name, kind)| (name.clone(), (stored.get(name).unwrap_or(&Json::Null), *kind))).collect();
-    object(out, &members, |(value, kind), out| {
-        write_stored(value, *kind, out);
+    let members: Vec<(String, _)> = fields
+        .iter()
+        .map(|(name, kind, sealed)| (name.clone(), (stored.get(name).unwrap_or(&Json::Null), *kind, sealed.as_ref())))
+        .collect();
+    object(out, &members, |(value, kind, sealed), out| {
+        match (sealed, value[SEALED].as_str()) {
+            (Some(field), Some(text)) => write_text(&open(field, text)?, out),
+            (Some(_), None) => out.push_str("null"),
+            (None, _) => write_stored(value, *kind, out),
+        }
         Ok(())
     })
 }

@@ -12,6 +12,7 @@ use super::references::Unchecked;
 use super::state::State;
 use crate::catalog::{Object, Source};
 use crate::error::{UserError, UserErrorCode};
+use crate::platform::secrets::INDEX;
 use crate::records::keys::{self, Key};
 
 pub struct Draft {
@@ -121,6 +122,11 @@ impl Draft {
         for field in self.object.custom.values().filter(|field| field.indexed) {
             let Source::Custom { id } = field.source else { continue };
             let value = custom.get(&field.name).unwrap_or(&Json::Null);
+            let sealed = value[INDEX].as_str().filter(|_| field.settings.encrypted);
+            if let Some(index) = sealed {
+                rows.push((id, Some(index.to_owned()), None));
+                continue;
+            }
             let number = value.as_i64().or_else(|| value["amount"].as_i64());
             let text =
                 value.as_str().map(|text| if field.kind.folds() { crate::infra::text::fold(text).into_owned() } else { text.to_owned() });

@@ -39,7 +39,24 @@ impl Unit<'_> {
                 },
             }
         }
+        self.seal(draft)?;
         self.check_references(draft).await
+    }
+
+    /// What was given for encrypted fields is sealed before anything else sees the draft.
+    fn seal(&self, draft: &mut Draft) -> Result<()> {
+        let object = draft.object.clone();
+        let given = object.custom.values().filter(|field| field.settings.encrypted);
+        for field in given.filter(|field| draft.was_given(&field.access_name())).collect::<Vec<_>>() {
+            let mut now = draft.custom(&draft.now);
+            let before = draft.custom(&draft.before);
+            if let Some(parsed) = now.get(&field.name).cloned() {
+                let present = before.get(&field.name).unwrap_or(&Json::Null);
+                now.insert(field.name.clone(), value::seal_over(self.ctx, field, parsed, present)?);
+                draft.set("custom", now);
+            }
+        }
+        Ok(())
     }
 
     /// Custom fields that point at records must point at some.
@@ -138,7 +155,7 @@ impl Unit<'_> {
 
     /// The record that a natural key belongs to.
     pub async fn by_key(&mut self, object: &Object, input: &Json) -> Result<Option<Uuid>> {
-        let key = keys::from_input(object, input)?;
+        let key = keys::from_input(self.ctx, object, input)?;
         let name = key.access_name();
         let sql = "SELECT record_id FROM record_key WHERE workspace_id = $1 AND object = $2 AND key = $3 AND value = $4";
         let values = vec![self.ctx.workspace.into(), object.name.clone().into(), key.name.into(), key.value.into()];

@@ -28,7 +28,8 @@ use crate::catalog::{Catalog, Object};
 use crate::error::{Error, Result, UserError};
 use crate::infra::db::Tx;
 use crate::platform::Ctx;
-use crate::platform::changelog::{self, Change};
+use crate::platform::changelog::{self, Change, ChangeKind};
+use crate::records::access;
 
 pub use bulk::{ErrorPolicy, says_nothing};
 pub use draft::Draft;
@@ -196,9 +197,25 @@ impl<'a> Unit<'a> {
         self.changes.push(change);
     }
 
+    /// What a narrowed credential writes lies within its row filters afterwards.
+    async fn check_strays(&self) -> Result<()> {
+        let Some(policy) = self.ctx.access.policy().filter(|policy| !policy.row_filters.is_empty()) else { return Ok(()) };
+        for name in policy.row_filters.keys() {
+            let written = |change: &&Change| change.object == *name && matches!(change.kind, ChangeKind::Created | ChangeKind::Updated);
+            let ids: Vec<Uuid> = self.changes.iter().filter(written).map(|change| change.record).collect();
+            let Some(object) = self.catalog.find(name).filter(|_| !ids.is_empty()) else { continue };
+            if access::strays(self.ctx, self.catalog, self.tx, object, &ids).await? {
+                let message = format!("This credential writes only {} that match its row filter.", object.plural_label.to_lowercase());
+                return Err(Error::forbidden(message));
+            }
+        }
+        Ok(())
+    }
+
     /// Appends what changed to the log: the last statement before the commit.
     pub async fn finish(&mut self) -> Result<()> {
         if !self.changes.is_empty() {
+            self.check_strays().await?;
             changelog::append(self.tx, self.ctx, &std::mem::take(&mut self.changes)).await?;
         }
         Ok(())

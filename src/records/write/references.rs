@@ -25,7 +25,7 @@ impl Unit<'_> {
         let unchecked = std::mem::take(&mut draft.unchecked);
         for reference in unchecked {
             // A rule sees every record, its caller perhaps not.
-            let sees_all = self.ctx.access.object(&reference.target).read.is_all();
+            let sees_all = self.ctx.access.sees_all(&reference.target);
             match self.seen.get(&(reference.target.clone(), reference.id)) {
                 Some(Some(_)) if sees_all => {}
                 Some(None) => draft.errors.push(not_found(self.catalog.object(&reference.target), &reference.path)),
@@ -73,7 +73,7 @@ impl Unit<'_> {
 
     /// Whether the caller sees the record.
     pub(super) async fn reaches(&mut self, object: &Object, id: Uuid) -> Result<bool> {
-        if self.ctx.access.object(&object.name).read.is_all() {
+        if self.ctx.access.sees_all(&object.name) {
             return Ok(self.look_up(&object.name, id).await?.is_some());
         }
         let mut sql = Sql::new(self.tx.backend(), self.ctx.workspace);

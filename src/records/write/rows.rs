@@ -224,10 +224,10 @@ impl Unit<'_> {
                 let field = key.field.as_str();
                 let path: Vec<&str> = if key.name.starts_with("custom.") { vec!["custom", field] } else { vec![field] };
                 let label = draft.object.label.to_lowercase();
-                errors.push(
-                    UserError::new(UserErrorCode::Taken, &path, format!("Another {label} has the value `{}` already.", key.value))
-                        .within(&draft.path),
-                );
+                let sealed = draft.object.custom.get(field).is_some_and(|field| field.settings.encrypted && path.len() > 1);
+                let value = if sealed { "this value".to_owned() } else { format!("the value `{}`", key.value) };
+                let message = format!("Another {label} has {value} already.");
+                errors.push(UserError::new(UserErrorCode::Taken, &path, message).within(&draft.path));
             }
         }
         Ok(Rejected::User { errors, conflict: None })

@@ -30,14 +30,45 @@ on_both! {
             "WORKSPACE_CHANGED", "DATA_MODEL_CHANGED", "ROLES_GIVEN", "KEY_CREATED", "KEY_REVOKED", "SIGN_OUT",
         ]);
         // Reading it is an entry itself, and it pages.
-        let data = admin.ask("{ audit(filter: { actions: [AUDIT_READ, REFUSED] }, first: 1) { nodes { seq action actorId detail } hasMore } verifyAudit { intact checked } }").await;
-        assert_eq!((&data["audit"]["nodes"][0]["action"], &data["audit"]["hasMore"]), (&json!("AUDIT_READ"), &json!(true)));
+        let data = admin.ask("{ audit(filter: { actions: [AUDIT_READ, REFUSED] }, first: 1) { nodes { seq action actorId detail } pageInfo { hasNextPage endCursor } } verifyAudit { intact checked } }").await;
+        assert_eq!((&data["audit"]["nodes"][0]["action"], &data["audit"]["pageInfo"]["hasNextPage"]), (&json!("AUDIT_READ"), &json!(true)));
         assert_eq!(data["verifyAudit"]["intact"], true);
-        let older = admin.ask_with("query($b: Int!) { audit(filter: { actions: [AUDIT_READ, REFUSED] }, before: $b) { nodes { action actorId detail } hasMore } }", json!({ "b": data["audit"]["nodes"][0]["seq"] })).await;
-        assert_eq!(older["audit"], json!({ "nodes": [{ "action": "REFUSED", "actorId": ann_id(&older), "detail": "{\"message\":\"Your roles do not allow this; it needs MEMBERS.\"}" }], "hasMore": false }));
-        assert_eq!(server.member(&admin, "Mia", "MANAGER").await.refused("{ audit { hasMore } }").await.0, "FORBIDDEN");
+        let older = admin.ask_with("query($b: Cursor!) { audit(filter: { actions: [AUDIT_READ, REFUSED] }, after: $b) { nodes { action actorId detail } pageInfo { hasNextPage hasPreviousPage } } }", json!({ "b": data["audit"]["pageInfo"]["endCursor"] })).await;
+        assert_eq!(older["audit"], json!({ "nodes": [{ "action": "REFUSED", "actorId": ann_id(&older), "detail": "{\"message\":\"Your roles do not allow this; it needs MEMBERS.\"}" }], "pageInfo": { "hasNextPage": false, "hasPreviousPage": true } }));
+        assert_eq!(server.member(&admin, "Mia", "MANAGER").await.refused("{ audit { nodes { seq } } }").await.0, "FORBIDDEN");
         // Another workspace sees nothing of it.
         assert_eq!(actions(&server.admin().await).await, ["SIGN_IN"]);
+    }
+
+    async fn the_audit_is_taken_elsewhere_line_by_line(server: &Server) {
+        let admin = server.admin().await;
+        let rep = server.member(&admin, "Rep", "REP").await;
+        let get = async |actor: &Actor<'_>, path: &str| {
+            let credential = actor.credential.clone().unwrap();
+            let request = axum::http::Request::get(path).header("authorization", format!("Bearer {credential}"));
+            server.send(request.body(axum::body::Body::empty()).unwrap()).await
+        };
+        assert_eq!(get(&rep, "/audit.jsonl").await.0, axum::http::StatusCode::FORBIDDEN);
+        let (status, headers, body) = get(&admin, "/audit.jsonl").await;
+        assert_eq!((status.as_u16(), headers["content-type"].to_str().unwrap()), (200, "application/jsonl"));
+        let lines: Vec<Value> = body.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let seqs: Vec<i64> = lines.iter().map(|line| line["seq"].as_i64().unwrap()).collect();
+        assert_eq!(seqs, (1..=i64::try_from(lines.len()).unwrap()).collect::<Vec<_>>());
+        assert_eq!((&lines[0]["action"], &lines.last().unwrap()["action"]), (&json!("SIGN_IN"), &json!("AUDIT_EXPORTED")));
+        assert_eq!(lines[0]["at"], "2026-03-11T12:00:00.000000Z");
+        let (.., rest) = get(&admin, &format!("/audit.jsonl?after={}", lines.len())).await;
+        assert_eq!(rest.lines().count(), 1, "{rest}");
+    }
+
+    async fn a_part_of_the_chain_is_verified(server: &Server) {
+        let admin = server.admin().await;
+        for name in ["a", "b", "c", "d"] {
+            admin.ask_with("mutation($n: String!) { createTeam(input: { name: $n }) { userErrors { code } } }", json!({ "n": name })).await;
+        }
+        let verify = async |range: &str| admin.ask(&format!("{{ verifyAudit{range} {{ intact checked brokenAt }} }}")).await["verifyAudit"].take();
+        assert_eq!(verify("(from: 2, to: 4)").await, json!({ "intact": true, "checked": 3, "brokenAt": null }));
+        assert_eq!(verify("").await, json!({ "intact": true, "checked": 5, "brokenAt": null }));
+        assert_eq!(verify("(from: 90)").await["intact"], false);
     }
 
     async fn an_entry_cannot_be_changed_or_removed(server: &Server) {
@@ -120,6 +151,43 @@ on_both! {
         admin.ask("{ viewer { workspace { name } } }").await;
         assert_eq!(server.anonymous().ask_with(document, json!({ "e": email, "p": "correct horse" })).await["signIn"]["session"], Value::Null);
     }
+
+    async fn old_entries_go_from_the_beginning_and_the_rest_is_verified(server: &Server) {
+        use kith::platform::audit::{Class, Retention, expire};
+        const DAY: i64 = 86_400 * 1_000_000;
+        let admin = server.admin().await;
+        let other = server.admin().await;
+        admin.ask("mutation { createTeam(input: { name: \"old\" }) { userErrors { code } } }").await;
+        let email = admin.ask("{ viewer { member { email } } }").await["viewer"]["member"]["email"].clone();
+        server.clock.advance(200 * DAY);
+        let document = "mutation($e: String!) { signIn(input: { email: $e, password: \"correct horse\" }) { session { accessToken } } }";
+        let token = server.anonymous().ask_with(document, json!({ "e": email })).await["signIn"]["session"]["accessToken"].clone();
+        let admin = Actor { credential: token.as_str().map(str::to_owned), ..admin };
+        let keys = kith::app::signing_keys(&server.app.config).unwrap();
+        let run = async |signs: i64, changes: i64| {
+            let db = as_owner(server).await;
+            let tx = db.begin(&Scope::default(), Mode::Write).await.unwrap();
+            let retention = Retention::from([(Class::SignIns, signs), (Class::Changes, changes)]);
+            let sign = |closing: &kith::platform::audit::Closing| keys.sign_closing(closing, server.clock.now());
+            let closing = expire(&tx, admin.workspace, &retention, server.clock.now(), &sign).await.unwrap();
+            tx.commit().await.unwrap();
+            closing.map(|closing| closing.through)
+        };
+        // The team of 200 days ago is kept for 300, and what came after it with it.
+        assert_eq!(run(100, 300).await, Some(1));
+        let verify = "{ verifyAudit { intact checked brokenAt closedThrough closingSigned } }";
+        assert_eq!(admin.ask(verify).await["verifyAudit"], json!({ "intact": true, "checked": 3, "brokenAt": null, "closedThrough": 1, "closingSigned": true }));
+        assert_eq!(run(100, 300).await, None);
+        assert_eq!(run(100, 100).await, Some(2));
+        assert_eq!(admin.ask(verify).await["verifyAudit"], json!({ "intact": true, "checked": 3, "brokenAt": null, "closedThrough": 2, "closingSigned": true }));
+        assert_eq!(actions(&admin).await, ["SIGN_IN", "AUDIT_EXPIRED", "AUDIT_EXPIRED"]);
+        // The server itself still removes nothing, and the other workspace's audit is whole.
+        let tx = server.app.db.begin(&Scope::workspace(admin.workspace), Mode::Write).await.unwrap();
+        assert!(tx.run("DELETE FROM audit_entry WHERE workspace_id = $1", vec![admin.workspace.into()]).await.is_err());
+        drop(tx);
+        let whole = server.app.db.begin(&Scope::workspace(other.workspace), Mode::Read).await.unwrap();
+        assert_eq!(kith::platform::audit::verify(&whole, other.workspace, None, None).await.unwrap().checked, 1);
+    }
 }
 
 fn ann_id(page: &Value) -> Value {
@@ -143,4 +211,14 @@ async fn a_change_behind_the_servers_back_is_found() {
     assert_eq!(verdict().await, json!({ "intact": false, "checked": 2, "brokenAt": 3 }));
     sqlx::raw_sql("DELETE FROM audit_entry WHERE seq >= 3").execute(&mut connection).await.unwrap();
     assert_eq!(verdict().await, json!({ "intact": false, "checked": 2, "brokenAt": 3 }));
+}
+
+/// The database as the login that owns the tables sees it.
+async fn as_owner(server: &Server) -> kith::infra::db::Db {
+    if !server.is_postgres() {
+        return server.app.db.clone();
+    }
+    let owner = std::env::var("KITH_TEST_POSTGRES").unwrap();
+    let path = url::Url::parse(&server.app.config.database.url).unwrap().path().to_owned();
+    kith::app::connect(&server.app.config, "owner", &crate::harness::with_database(&owner, &path)).await.unwrap()
 }

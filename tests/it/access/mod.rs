@@ -1,7 +1,11 @@
 //! Who may see and do what.
 
 mod audit;
+mod credentials;
+mod matrix;
 mod model;
 mod roles;
 mod statements;
 mod surface;
+mod traces;
+mod view;

@@ -7,11 +7,22 @@ use serde_json::{Map, Value, json};
 use crate::harness::{Actor, Server, on_both};
 
 /// Root fields for strangers: they sign in, or make a workspace to sign in to.
-const FOR_STRANGERS: [&str; 5] = ["acceptInvitation", "createWorkspace", "refreshSession", "signIn", "signOut"];
+const FOR_STRANGERS: [&str; 10] = [
+    "acceptInvitation",
+    "completeSignIn",
+    "createWorkspace",
+    "refreshSession",
+    "requestMagicLink",
+    "requestPasswordReset",
+    "resetPassword",
+    "signIn",
+    "signInOptions",
+    "signOut",
+];
 
 /// Root fields that every member has, whatever their roles: they speak of nobody but the caller, or
 /// of what the schema tells anyway.
-const FOR_EVERYBODY: [&str; 6] = ["changePassword", "fields", "objects", "sessions", "viewer", "workspace"];
+const FOR_EVERYBODY: [&str; 7] = ["enrollTotp", "fields", "objects", "sessions", "signInOptions", "viewer", "workspace"];
 
 /// Fields of the roots, their arguments, and all input types and enums, by introspection.
 struct Surface {
@@ -167,7 +178,7 @@ on_both! {
             let refused = answer["errors"][0]["extensions"]["code"] == "FORBIDDEN" || payload["userErrors"].as_array().is_some_and(|errors| !errors.is_empty());
             // A bulk write by filter that finds nothing did nothing.
             let bulk = payload["userErrors"] == json!([]) && (name.starts_with("update") || name.starts_with("delete"));
-            if !refused && !bulk {
+            if !refused && !bulk && !FOR_EVERYBODY.contains(&name) {
                 effective.push(format!("{name}: {answer}"));
             }
         }

@@ -78,6 +78,8 @@ async fn every_operator_of_an_indexed_field_finds_an_index() {
         request_id: None,
         origin: Default::default(),
         hidden: Default::default(),
+        secrets: None,
+        opened: Default::default(),
     };
     pretend_to_be_large(&server, &admin).await;
     let tx = server.app.db.begin(&Scope::workspace(admin.workspace), Mode::Read).await.unwrap();

@@ -2,6 +2,7 @@
 
 mod concurrency;
 mod custom_fields;
+mod encrypted;
 mod filters;
 mod indexes;
 mod pages;

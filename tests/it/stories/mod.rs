@@ -2,4 +2,8 @@
 
 mod demo;
 mod identity;
+mod oidc;
+mod sign_in;
 mod transport;
+
+pub use sign_in::code as totp_code;

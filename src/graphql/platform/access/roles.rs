@@ -59,6 +59,8 @@ pub enum SettingName {
     Audit,
     /// Sharing records that one may see but not change.
     Share,
+    /// Reading the schema of the whole workspace, whatever the roles show: for code generators.
+    Schema,
 }
 
 /// What a role allows on the records of one object.

@@ -7,7 +7,7 @@ use serde_json::{Map, json};
 use super::{id, ids, or_refuse, sees_members, signed};
 use crate::features::access::{TeamInput, TeamMember};
 use crate::graphql::errors::field_error;
-use crate::graphql::platform::identity::{Session, adopt};
+use crate::graphql::platform::sign_in::{Session, SessionTransport, adopt};
 use crate::graphql::platform::values::{DateTime, UserErrorView, views};
 use crate::graphql::platform::workspace::split;
 use crate::graphql::records::MemberRef;
@@ -221,7 +221,7 @@ impl TeamMutation {
     }
 
     /// Invites somebody: makes a member with roles, and a token with which they set a password and sign
-    /// in, good for seven days. Needs MEMBERS, and for roles that the inviter does not have, ROLES. Inviting
+    /// in, good for seven days; it is mailed, where the server sends mail. Needs MEMBERS, and for roles that the inviter does not have, ROLES. Inviting
     /// again makes the earlier token void.
     async fn invite_member(
         &self,
@@ -266,7 +266,7 @@ impl TeamMutation {
         let Some(accepted) = accepted else { return Ok(AcceptInvitationPayload { session: None, user_errors: views(errors) }) };
         request.app.forget_access(accepted.workspace).await;
         let tokens = request.app.identity.open_session(accepted.user, accepted.workspace, accepted.member, &request.origin).await;
-        let session = adopt(request, tokens.map_err(|e| field_error(&e))?).await?;
+        let session = adopt(ctx, tokens.map_err(|e| field_error(&e))?, SessionTransport::Token).await?;
         Ok(AcceptInvitationPayload { session: Some(session), user_errors: Vec::new() })
     }
 }

@@ -15,6 +15,7 @@ use crate::records::value::{self, parse_decimal};
 impl Planner<'_> {
     pub(super) fn field_filter(&mut self, object: &Object, field: &Field, alias: &str, condition: &Json, negated: bool) -> Result<String> {
         match field.kind {
+            _ if field.settings.encrypted => self.sealed_filter(field, alias, condition, negated),
             Kind::Money => self.money_filter(field, alias, condition, negated),
             Kind::ExternalIds => self.external_filter(object, alias, condition),
             Kind::Address => self.address_filter(field, alias, condition, negated),
@@ -69,7 +70,7 @@ impl Planner<'_> {
         }
     }
 
-    fn in_index(&mut self, field: &Field, alias: &str, index: &str, test: &str) -> String {
+    pub(super) fn in_index(&mut self, field: &Field, alias: &str, index: &str, test: &str) -> String {
         let crate::catalog::Source::Custom { id } = &field.source else { return "FALSE".into() };
         let id = self.sql.bind(*id);
         format!(
@@ -329,7 +330,7 @@ impl Planner<'_> {
 pub(super) const MOST_VALUES: usize = 1_000;
 
 /// A yes or no, of clients that write their filters untyped.
-fn flag(operand: &Json) -> Result<Json> {
+pub(super) fn flag(operand: &Json) -> Result<Json> {
     if operand.is_boolean() { Ok(operand.clone()) } else { Err(Error::bad_request("Expected true or false.")) }
 }
 

@@ -1,0 +1,37 @@
+//! Requests that the server itself makes: to other issuers, to whoever judges challenges.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use crate::error::{Error, Result};
+
+/// Longer than this nobody waits at the door.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The client, made when it is first needed: reading the machine's certificates takes a while.
+#[derive(Clone, Default)]
+pub struct Web {
+    client: Arc<OnceLock<reqwest::Client>>,
+}
+
+impl Web {
+    /// Follows no redirects: what was asked for is what answers.
+    pub fn client(&self) -> Result<&reqwest::Client> {
+        if let Some(client) = self.client.get() {
+            return Ok(client);
+        }
+        let client = make().map_err(|e| Error::fault(format!("no client for outgoing requests: {e}")))?;
+        Ok(self.client.get_or_init(|| client))
+    }
+}
+
+fn make() -> Result<reqwest::Client, Box<dyn std::error::Error>> {
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    let tls = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let client = reqwest::Client::builder().tls_backend_preconfigured(tls).redirect(reqwest::redirect::Policy::none()).timeout(PATIENCE);
+    Ok(client.build()?)
+}
