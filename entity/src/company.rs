@@ -72,6 +72,7 @@ pub struct Model {
     pub updated_by: Option<Uuid>,
     pub deleted_at: Option<Micros>,
     pub owner_id: Option<Uuid>,
+    pub territory_id: Option<Uuid>,
     #[sea_orm(column_type = "Text")]
     pub source: String,
     #[sea_orm(column_type = "JsonBinary")]

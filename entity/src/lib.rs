@@ -41,6 +41,7 @@ pub mod stage;
 pub mod tag;
 pub mod team;
 pub mod team_member;
+pub mod territory;
 pub mod trusted_document;
 pub mod user_account;
 pub mod workspace;

@@ -15,6 +15,7 @@ pub struct Model {
     pub object: String,
     /// As in the record's own table: who may see a record of any object is decided here.
     pub owner_id: Option<Uuid>,
+    pub territory_id: Option<Uuid>,
     pub merged_into: Option<Uuid>,
     /// As in the record's own table: what leads to records of any object asks here.
     pub deleted_at: Option<Micros>,

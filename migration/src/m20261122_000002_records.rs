@@ -21,6 +21,7 @@ CREATE TABLE record (
     id UUID NOT NULL,
     object TEXT NOT NULL,
     owner_id UUID,
+    territory_id UUID,
     merged_into UUID,
     deleted_at BIGINT,
     created_at BIGINT NOT NULL,

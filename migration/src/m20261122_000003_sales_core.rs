@@ -9,6 +9,7 @@ pub struct Migration;
 
 const TABLES: &[Table] = &[
     Table::new("member", MEMBER),
+    Table::new("territory", TERRITORY),
     Table::new("company", COMPANY),
     Table::new("person", PERSON),
     Table::new("pipeline", PIPELINE),
@@ -60,6 +61,38 @@ CREATE INDEX member_created_at ON member (workspace_id, created_at, id);
 CREATE INDEX member_updated_at ON member (workspace_id, updated_at, id);
 "#;
 
+const TERRITORY: &str = r#"
+CREATE TABLE territory (
+    workspace_id UUID NOT NULL,
+    id UUID NOT NULL,
+    name TEXT NOT NULL,
+    name_fold TEXT NOT NULL,
+    description TEXT,
+    parent_id UUID,
+    version BIGINT NOT NULL,
+    created_at BIGINT NOT NULL,
+    created_by_kind TEXT NOT NULL,
+    created_by UUID,
+    updated_at BIGINT NOT NULL,
+    updated_by_kind TEXT NOT NULL,
+    updated_by UUID,
+    deleted_at BIGINT,
+    owner_id UUID,
+    source TEXT NOT NULL,
+    external_ids JSON NOT NULL,
+    custom JSON NOT NULL,
+    PRIMARY KEY (workspace_id, id),
+    FOREIGN KEY (workspace_id, id) REFERENCES record (workspace_id, id),
+    FOREIGN KEY (workspace_id, owner_id) REFERENCES member (workspace_id, id),
+    FOREIGN KEY (workspace_id, parent_id) REFERENCES territory (workspace_id, id)
+);
+CREATE INDEX territory_name_fold ON territory (workspace_id, name_fold, name, id);
+CREATE INDEX territory_parent_id ON territory (workspace_id, parent_id, id);
+CREATE INDEX territory_owner_id ON territory (workspace_id, owner_id, id) WHERE deleted_at IS NULL;
+CREATE INDEX territory_created_at ON territory (workspace_id, created_at, id);
+CREATE INDEX territory_updated_at ON territory (workspace_id, updated_at, id);
+"#;
+
 const COMPANY: &str = r#"
 CREATE TABLE company (
     workspace_id UUID NOT NULL,
@@ -99,17 +132,20 @@ CREATE TABLE company (
     updated_by UUID,
     deleted_at BIGINT,
     owner_id UUID,
+    territory_id UUID,
     source TEXT NOT NULL,
     external_ids JSON NOT NULL,
     custom JSON NOT NULL,
     PRIMARY KEY (workspace_id, id),
     FOREIGN KEY (workspace_id, id) REFERENCES record (workspace_id, id),
+    FOREIGN KEY (workspace_id, territory_id) REFERENCES territory (workspace_id, id),
     FOREIGN KEY (workspace_id, owner_id) REFERENCES member (workspace_id, id),
     FOREIGN KEY (workspace_id, parent_id) REFERENCES company (workspace_id, id)
 );
 CREATE INDEX company_name_fold ON company (workspace_id, name_fold, name, id);
 CREATE INDEX company_parent_id ON company (workspace_id, parent_id, id);
 CREATE INDEX company_owner_id ON company (workspace_id, owner_id, id) WHERE deleted_at IS NULL;
+CREATE INDEX company_territory_id ON company (workspace_id, territory_id, id) WHERE deleted_at IS NULL;
 CREATE INDEX company_created_at ON company (workspace_id, created_at, id);
 CREATE INDEX company_updated_at ON company (workspace_id, updated_at, id);
 CREATE INDEX company_domain ON company (workspace_id, domain, id);
@@ -160,11 +196,13 @@ CREATE TABLE person (
     updated_by UUID,
     deleted_at BIGINT,
     owner_id UUID,
+    territory_id UUID,
     source TEXT NOT NULL,
     external_ids JSON NOT NULL,
     custom JSON NOT NULL,
     PRIMARY KEY (workspace_id, id),
     FOREIGN KEY (workspace_id, id) REFERENCES record (workspace_id, id),
+    FOREIGN KEY (workspace_id, territory_id) REFERENCES territory (workspace_id, id),
     FOREIGN KEY (workspace_id, owner_id) REFERENCES member (workspace_id, id),
     FOREIGN KEY (workspace_id, reports_to_id) REFERENCES person (workspace_id, id)
 );
@@ -173,6 +211,7 @@ CREATE INDEX person_last_name_fold ON person (workspace_id, last_name_fold, last
 CREATE INDEX person_email ON person (workspace_id, email, id);
 CREATE INDEX person_reports_to_id ON person (workspace_id, reports_to_id, id);
 CREATE INDEX person_owner_id ON person (workspace_id, owner_id, id) WHERE deleted_at IS NULL;
+CREATE INDEX person_territory_id ON person (workspace_id, territory_id, id) WHERE deleted_at IS NULL;
 CREATE INDEX person_created_at ON person (workspace_id, created_at, id);
 CREATE INDEX person_updated_at ON person (workspace_id, updated_at, id);
 CREATE INDEX person_lifecycle_stage ON person (workspace_id, lifecycle_stage, id);
@@ -278,11 +317,13 @@ CREATE TABLE deal (
     updated_by UUID,
     deleted_at BIGINT,
     owner_id UUID,
+    territory_id UUID,
     source TEXT NOT NULL,
     external_ids JSON NOT NULL,
     custom JSON NOT NULL,
     PRIMARY KEY (workspace_id, id),
     FOREIGN KEY (workspace_id, id) REFERENCES record (workspace_id, id),
+    FOREIGN KEY (workspace_id, territory_id) REFERENCES territory (workspace_id, id),
     FOREIGN KEY (workspace_id, owner_id) REFERENCES member (workspace_id, id),
     FOREIGN KEY (workspace_id, pipeline_id) REFERENCES pipeline (workspace_id, id),
     FOREIGN KEY (workspace_id, stage_id) REFERENCES stage (workspace_id, id),
@@ -292,6 +333,7 @@ CREATE INDEX deal_name_fold ON deal (workspace_id, name_fold, name, id);
 CREATE INDEX deal_amount ON deal (workspace_id, amount, id);
 CREATE INDEX deal_expected_close_date ON deal (workspace_id, expected_close_date, id);
 CREATE INDEX deal_closed_at ON deal (workspace_id, closed_at, id);
+CREATE INDEX deal_territory_id ON deal (workspace_id, territory_id, id) WHERE deleted_at IS NULL;
 CREATE INDEX deal_created_at ON deal (workspace_id, created_at, id);
 CREATE INDEX deal_updated_at ON deal (workspace_id, updated_at, id);
 CREATE INDEX deal_pipeline_id ON deal (workspace_id, pipeline_id, id);

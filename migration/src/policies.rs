@@ -2,7 +2,7 @@
 //!
 //! The server tells each transaction who asks: `kith.access` is `ALL` for whoever may see every
 //! record (and for the server itself), else `kith.rights` has, for each object, how far reading
-//! and writing reach, and `kith.member`, `kith.grantees` and `kith.person` say for whom. Nothing set
+//! and writing reach, and `kith.member`, `kith.grantees`, `kith.territories` and `kith.person` say for whom. Nothing set
 //! means nothing seen.
 //!
 //! Each condition that does not depend on the row stands in a sub-select of its own, which
@@ -16,7 +16,10 @@ use sea_orm_migration::sea_orm::{ConnectionTrait, DbBackend};
 const FOLLOWING: [&str; 2] = ["activity", "note"];
 
 /// The tables of records.
-const RECORDS: [&str; 9] = ["member", "company", "person", "pipeline", "stage", "deal", "activity", "note", "tag"];
+const RECORDS: [&str; 10] = ["member", "company", "person", "pipeline", "stage", "deal", "activity", "note", "tag", "territory"];
+
+/// Those that can lie in a territory.
+const PLACED: [&str; 3] = ["company", "person", "deal"];
 
 /// Tables whose rows belong to a record, and the columns that say to which. Links keep the workspace's
 /// policy alone: a link says nothing of the records at its ends, which have policies of their own, and a
@@ -29,7 +32,7 @@ pub const INVITATION_FUNCTION: &str = r#"
         AS $$ SELECT nullif(current_setting('kith.invitation', true), '') $$;
 "#;
 
-/// How far a right reaches, as bits: own 1, team 2, team tree 4, linked 16, all 32.
+/// How far a right reaches, as bits: own 1, team 2, team tree 4, territory 8, linked 16, all 32.
 const FUNCTIONS: &str = r#"
     CREATE FUNCTION kith_member() RETURNS uuid LANGUAGE sql STABLE PARALLEL SAFE
         AS $$ SELECT nullif(current_setting('kith.member', true), '')::uuid $$;
@@ -37,6 +40,8 @@ const FUNCTIONS: &str = r#"
         AS $$ SELECT nullif(current_setting('kith.person', true), '')::uuid $$;
     CREATE FUNCTION kith_grantees() RETURNS uuid[] LANGUAGE sql STABLE PARALLEL SAFE
         AS $$ SELECT coalesce(nullif(current_setting('kith.grantees', true), '')::uuid[], '{}') $$;
+    CREATE FUNCTION kith_territories() RETURNS uuid[] LANGUAGE sql STABLE PARALLEL SAFE
+        AS $$ SELECT coalesce(nullif(current_setting('kith.territories', true), '')::uuid[], '{}') $$;
     CREATE FUNCTION kith_all() RETURNS boolean LANGUAGE sql STABLE PARALLEL SAFE
         AS $$ SELECT coalesce(current_setting('kith.access', true), '') = 'ALL' $$;
     -- verb 0 reads, 1 writes
@@ -54,6 +59,11 @@ const FUNCTIONS: &str = r#"
         RETURN array(SELECT me UNION ALL SELECT r.owner_id FROM member_reach r
             WHERE r.workspace_id = kith_workspace() AND r.viewer_id = me
               AND r.level <= CASE WHEN reach & 4 > 0 THEN 2 WHEN reach & 2 > 0 THEN 1 ELSE 0 END);
+    END $$;
+    CREATE FUNCTION kith_placed(object text, verb int) RETURNS uuid[] LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+    BEGIN
+        IF kith_reach(object, verb) & 8 = 0 THEN RETURN '{}'; END IF;
+        RETURN kith_territories();
     END $$;
     CREATE FUNCTION kith_granted(object text, verb int) RETURNS uuid[] LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
     BEGIN
@@ -80,36 +90,36 @@ const FUNCTIONS: &str = r#"
             UNION SELECT l.to_id FROM record_link l WHERE l.workspace_id = kith_workspace() AND l.from_id = ANY (ends)
             UNION SELECT d.id FROM deal d WHERE object = 'deal' AND d.workspace_id = kith_workspace() AND d.company_id = ANY (ends));
     END $$;
-    CREATE FUNCTION kith_sees(object text, id uuid, owner uuid, verb int) RETURNS boolean LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER SET search_path = public AS $$
+    CREATE FUNCTION kith_sees(object text, id uuid, owner uuid, territory uuid, verb int) RETURNS boolean LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER SET search_path = public AS $$
     DECLARE reach int := kith_reach(object, verb);
     BEGIN
         IF reach & 32 > 0 THEN RETURN true; END IF;
         -- Everybody sees the member that they are.
         IF verb = 0 AND object = 'member' AND id = kith_member() THEN RETURN true; END IF;
         IF reach = 0 THEN RETURN false; END IF;
-        RETURN coalesce(owner = ANY (kith_owners(object, verb)), false) OR id = ANY (kith_granted(object, verb))
+        RETURN coalesce(owner = ANY (kith_owners(object, verb)), false) OR coalesce(territory = ANY (kith_placed(object, verb)), false) OR id = ANY (kith_granted(object, verb))
             OR (reach & 16 > 0 AND id = ANY (kith_linked(object, verb)));
     END $$;
     -- Fresh statistics after many records were written at once; only the tables' owner may take them.
     CREATE FUNCTION kith_analyze() RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
     BEGIN
-        ANALYZE record, record_link, record_key, member, company, person, pipeline, stage, deal, activity, note, tag;
+        ANALYZE record, record_link, record_key, member, company, person, pipeline, stage, deal, activity, note, tag, territory;
     END $$;
     -- Objects of which every record is visible.
     CREATE FUNCTION kith_open() RETURNS text[] LANGUAGE sql STABLE PARALLEL SAFE
-        AS $$ SELECT coalesce(array_agg(o), '{}') FROM unnest(ARRAY['member', 'company', 'person', 'pipeline', 'stage', 'deal', 'activity', 'note', 'tag']) o
+        AS $$ SELECT coalesce(array_agg(o), '{}') FROM unnest(ARRAY['member', 'company', 'person', 'pipeline', 'stage', 'deal', 'activity', 'note', 'tag', 'territory']) o
               WHERE kith_reach(o, 0) & 32 > 0 $$;
     -- Links that lead to something visible. A view, not a function: it becomes part of the statement's
     -- plan, and it reads with its owner's right, because what follows a link is judged by the other end.
     CREATE VIEW kith_visible_link AS
         SELECT l.workspace_id, l.from_id, l.kind FROM record_link l JOIN record r ON r.workspace_id = l.workspace_id AND r.id = l.to_id
         WHERE l.workspace_id = kith_workspace() AND r.deleted_at IS NULL
-          AND (r.object = ANY ((SELECT kith_open())::text[]) OR kith_sees(r.object, r.id, r.owner_id, 0));
+          AND (r.object = ANY ((SELECT kith_open())::text[]) OR kith_sees(r.object, r.id, r.owner_id, r.territory_id, 0));
 "#;
 
-const DROPPED: &str = "DROP FUNCTION kith_analyze(); DROP VIEW kith_visible_link; DROP FUNCTION kith_open(); DROP FUNCTION kith_sees(text, uuid, uuid, int); DROP FUNCTION kith_linked(text, int);
-    DROP FUNCTION kith_own_ends(text, int); DROP FUNCTION kith_granted(text, int); DROP FUNCTION kith_owners(text, int);
-    DROP FUNCTION kith_reach(text, int); DROP FUNCTION kith_all(); DROP FUNCTION kith_grantees(); DROP FUNCTION kith_person(); DROP FUNCTION kith_member();";
+const DROPPED: &str = "DROP FUNCTION kith_analyze(); DROP VIEW kith_visible_link; DROP FUNCTION kith_open(); DROP FUNCTION kith_sees(text, uuid, uuid, uuid, int); DROP FUNCTION kith_linked(text, int);
+    DROP FUNCTION kith_own_ends(text, int); DROP FUNCTION kith_granted(text, int); DROP FUNCTION kith_placed(text, int); DROP FUNCTION kith_owners(text, int);
+    DROP FUNCTION kith_reach(text, int); DROP FUNCTION kith_all(); DROP FUNCTION kith_grantees(); DROP FUNCTION kith_territories(); DROP FUNCTION kith_person(); DROP FUNCTION kith_member();";
 
 const TENANT: &str = "workspace_id = kith_workspace()";
 
@@ -122,6 +132,9 @@ fn rows_of(object: &str, verb: u8) -> String {
         format!("id = ANY ((SELECT kith_granted('{object}', {verb}))::uuid[])"),
         format!("id = ANY ((SELECT kith_linked('{object}', {verb}))::uuid[])"),
     ];
+    if PLACED.contains(&object) {
+        options.push(format!("territory_id = ANY ((SELECT kith_placed('{object}', {verb}))::uuid[])"));
+    }
     if verb == 0 && object == "member" {
         options.push("id = (SELECT kith_member())".to_owned());
     }
@@ -167,7 +180,7 @@ pub async fn create(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
             options.push("object = ANY ((SELECT kith_open())::text[])".into());
             options.extend(FOLLOWING.map(|object| format!("(object = '{object}' AND {})", follows("record", object))));
         }
-        options.push(format!("kith_sees(object, id, owner_id, {verb})"));
+        options.push(format!("kith_sees(object, id, owner_id, territory_id, {verb})"));
         format!("{TENANT} AND ({})", options.join(" OR "))
     };
     db.execute_unprepared(&by_verb("record", &spine(0), &spine(1))).await?;

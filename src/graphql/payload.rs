@@ -56,8 +56,8 @@ impl Call<'_> {
             // The log comes last: nothing runs between it and the commit.
             unit.finish().await?;
             tx.commit().await?;
-            if self.of.object.name == "member" {
-                // Whoever was suspended, or got another superior, is looked at anew.
+            if matches!(self.of.object.name.as_str(), "member" | "territory") {
+                // Whoever was suspended, got another superior or another territory, is looked at anew.
                 self.request.app.forget_access(self.signed.ctx.workspace).await;
             }
         } else {

@@ -14,6 +14,7 @@ pub mod person;
 pub mod pipeline;
 pub mod stage;
 pub mod tag;
+pub mod territory;
 mod tree;
 
 /// The objects of a brand-new workspace.
@@ -27,6 +28,7 @@ pub fn standard_catalog() -> Catalog {
         activity::definition(),
         note::definition(),
         tag::definition(),
+        territory::definition(),
         member::definition(),
     ])
 }
@@ -41,5 +43,6 @@ pub fn rule_book() -> RuleBook {
         ("person", Arc::new(person::PersonRules) as _),
         ("pipeline", Arc::new(pipeline::PipelineRules) as _),
         ("stage", Arc::new(stage::StageRules) as _),
+        ("territory", Arc::new(territory::TerritoryRules) as _),
     ])
 }

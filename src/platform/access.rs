@@ -25,6 +25,8 @@ impl Reach {
     pub const TEAM: Self = Self(1 | 2);
     /// And those of the teams below, and of everybody who reports to the caller.
     pub const TEAM_TREE: Self = Self(1 | 2 | 4);
+    /// Records in the caller's territories, and in those below.
+    pub const TERRITORY: Self = Self(8);
     /// Records linked to the caller's own person or companies.
     pub const LINKED: Self = Self(16);
     pub const ALL: Self = Self(63);
@@ -199,6 +201,8 @@ pub struct Policy {
     /// Whose records the caller reaches by teams, and by the tree below, besides their own.
     pub team: Vec<Uuid>,
     pub tree: Vec<Uuid>,
+    /// The caller's territories, and those below.
+    pub territories: Vec<Uuid>,
     /// Statements carry no row conditions: PostgreSQL's policies alone decide.
     pub left_to_database: bool,
     /// Objects of which something was shared with the caller.
@@ -264,8 +268,8 @@ impl Policy {
         if self.reaches_all() {
             return Rows::All;
         }
-        let (rights, grantees) = (self.rights(), self.grantees.clone());
-        Rows::Within(Arc::new(Within { rights, member: self.member, person: self.person, grantees }))
+        let (rights, grantees, territories) = (self.rights(), self.grantees.clone(), self.territories.clone());
+        Rows::Within(Arc::new(Within { rights, member: self.member, person: self.person, grantees, territories }))
     }
 
     /// How far reading and writing reach, by object, as the database's policies want it.

@@ -11,6 +11,8 @@
 
 mod narrow;
 
+use uuid::Uuid;
+
 pub use narrow::{check_filter, strays};
 
 use crate::catalog::{Catalog, Object, Target, Via};
@@ -94,6 +96,8 @@ pub enum Way {
     All,
     /// The member owns it, or reaches its owner by teams or as a superior.
     Owner,
+    /// It lies in a territory of the member's, or below one.
+    Territory,
     /// It was shared with the member or a team of theirs.
     Share,
     /// It is linked to the person that the member is, or to that person's companies.
@@ -123,6 +127,7 @@ fn ways_by_role(sql: &mut Sql, ctx: &Ctx, catalog: &Catalog, object: &Object, al
     let now = ctx.now().0;
     let mut ways = Vec::new();
     ways.extend(by_owner(sql, policy, alias, reach).map(|condition| (Way::Owner, condition)));
+    ways.extend(by_territory(sql, policy, object, alias, reach).map(|condition| (Way::Territory, condition)));
     ways.extend(by_grant(sql, policy, object, alias, verb, now).map(|condition| (Way::Share, condition)));
     if reach.includes(Reach::LINKED) {
         ways.push((Way::Linked, any_of(&by_link(sql, policy, object, alias))));
@@ -180,6 +185,7 @@ fn ways(sql: &mut Sql, policy: &Policy, object: &Object, alias: &str, verb: Verb
         return options;
     }
     options.extend(by_owner(sql, policy, alias, reach));
+    options.extend(by_territory(sql, policy, object, alias, reach));
     options.extend(by_grant(sql, policy, object, alias, verb, now));
     if reach.includes(Reach::LINKED) {
         options.extend(by_link(sql, policy, object, alias));
@@ -209,12 +215,23 @@ fn by_owner(sql: &mut Sql, policy: &Policy, alias: &str, reach: Reach) -> Option
         );
         return Some(in_select(sql, &format!("{alias}.owner_id"), &list));
     }
+    let owners: Vec<Uuid> = std::iter::once(me).chain(others.iter().copied()).collect();
+    Some(one_of(sql, &format!("{alias}.owner_id"), owners))
+}
+
+/// What lies in the caller's territories. The spine has the column too.
+fn by_territory(sql: &mut Sql, policy: &Policy, object: &Object, alias: &str, reach: Reach) -> Option<String> {
+    let placed = reach.includes(Reach::TERRITORY) && object.relations.contains_key("territory") && !policy.territories.is_empty();
+    placed.then(|| one_of(sql, &format!("{alias}.territory_id"), policy.territories.clone()))
+}
+
+/// Whether a column is among some ids, of which there is one at least.
+fn one_of(sql: &mut Sql, column: &str, mut ids: Vec<Uuid>) -> String {
     // Lists of few different lengths, so that few different statements are prepared.
-    let mut owners = vec![me];
-    owners.extend_from_slice(others);
-    owners.resize(owners.len().next_power_of_two(), me);
-    let list: Vec<String> = owners.into_iter().map(|owner| sql.bind_once(owner)).collect();
-    Some(if list.len() == 1 { format!("{alias}.owner_id = {}", list[0]) } else { format!("{alias}.owner_id IN ({})", list.join(", ")) })
+    let first = ids[0];
+    ids.resize(ids.len().next_power_of_two(), first);
+    let list: Vec<String> = ids.into_iter().map(|id| sql.bind_once(id)).collect();
+    if list.len() == 1 { format!("{column} = {}", list[0]) } else { format!("{column} IN ({})", list.join(", ")) }
 }
 
 fn by_grant(sql: &mut Sql, policy: &Policy, object: &Object, alias: &str, verb: Verb, now: i64) -> Option<String> {

@@ -83,6 +83,7 @@ fn roles() -> [(&'static str, &'static str, &'static str, Permissions); 7] {
                     ("member", &look),
                     ("pipeline", &look),
                     ("stage", &look),
+                    ("territory", &look),
                 ],
             ),
         ),
@@ -100,6 +101,7 @@ fn roles() -> [(&'static str, &'static str, &'static str, Permissions); 7] {
                     ("member", &look),
                     ("pipeline", &look),
                     ("stage", &look),
+                    ("territory", &look),
                 ],
             ),
         ),
@@ -117,7 +119,7 @@ fn roles() -> [(&'static str, &'static str, &'static str, Permissions); 7] {
             INTEGRATION,
             "Integration",
             "A program: reads and writes every record, but for members and the shape of the sales process.",
-            of(&[], &[(OTHERS, &full), ("member", &look), ("pipeline", &look), ("stage", &look)]),
+            of(&[], &[(OTHERS, &full), ("member", &look), ("pipeline", &look), ("stage", &look), ("territory", &look)]),
         ),
     ]
 }

@@ -70,8 +70,21 @@ pub async fn policy(tx: &Tx, workspace: Uuid, catalog: &Catalog, holding: Holdin
             policy.team.push(owner);
         }
     }
+    policy.territories = territories(tx, workspace, member).await?;
     policy.shared = shared(tx, workspace, &policy.grantees).await?;
     Ok(policy)
+}
+
+/// A member's territories, and those below.
+async fn territories(tx: &Tx, workspace: Uuid, member: Uuid) -> Result<Vec<Uuid>> {
+    let sql = "WITH RECURSIVE mine (id) AS (\
+                 SELECT t.id FROM record_link l JOIN territory t ON t.workspace_id = l.workspace_id AND t.id = l.from_id \
+                 WHERE l.workspace_id = $1 AND l.kind = 'territory_member' AND l.to_id = $2 AND t.deleted_at IS NULL \
+                 UNION SELECT t.id FROM territory t JOIN mine ON t.parent_id = mine.id WHERE t.workspace_id = $1 AND t.deleted_at IS NULL) \
+               SELECT id FROM mine ORDER BY id";
+    let rows = tx.fetch_all(sql, vec![workspace.into(), member.into()]).await?;
+    let ids = rows.iter().map(|row| row.uuid(0)).collect::<Result<Vec<_>, _>>()?;
+    Ok(ids.into_iter().flatten().collect())
 }
 
 /// The objects of which something was shared with any of these.

@@ -15,6 +15,7 @@ pub enum Scope {
     Own,
     Team,
     TeamTree,
+    Territory,
     Linked,
     All,
 }
@@ -25,6 +26,7 @@ impl Scope {
             Self::Own => Reach::OWN,
             Self::Team => Reach::TEAM,
             Self::TeamTree => Reach::TEAM_TREE,
+            Self::Territory => Reach::TERRITORY,
             Self::Linked => Reach::LINKED,
             Self::All => Reach::ALL,
         }

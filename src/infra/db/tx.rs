@@ -49,6 +49,7 @@ pub struct Within {
     pub member: Option<Uuid>,
     pub person: Option<Uuid>,
     pub grantees: Vec<Uuid>,
+    pub territories: Vec<Uuid>,
 }
 
 impl Scope {
@@ -87,8 +88,10 @@ impl Scope {
                         set(name, &id.to_string());
                     }
                 }
-                let grantees: Vec<String> = within.grantees.iter().map(Uuid::to_string).collect();
-                set("kith.grantees", &format!("{{{}}}", grantees.join(",")));
+                for (name, ids) in [("kith.grantees", &within.grantees), ("kith.territories", &within.territories)] {
+                    let ids: Vec<String> = ids.iter().map(Uuid::to_string).collect();
+                    set(name, &format!("{{{}}}", ids.join(",")));
+                }
             }
         }
         sql

@@ -94,6 +94,7 @@ pub fn definition() -> Object {
         .field(Field::column("description", Kind::LongText, "Description", "Anything worth knowing.").searchable())
         .field(Field::column("founded_year", Kind::Integer, "Founded", "The year in which it was founded.").range("0", "9999"))
         .field(Field::column("rating", Kind::Enum(&RATING), "Rating", "How promising it is."))
+        .relation(Relation::one("territory", "territory", "territory_id", "Territory", "The part of the market that it lies in."))
         .relation(Relation::one("parent", "company", "parent_id", "Parent company", "The company that owns it; parents form no cycle."))
         .relation(Relation::children("subsidiaries", "company", "parent_id", "Subsidiaries", "The companies whose parent it is."))
         .relation(

@@ -59,6 +59,7 @@ pub fn definition() -> Object {
         .field(Field::column("lost_reason", Kind::Text, "Lost reason", "Why it was lost.").max_length(255))
         .field(Field::column("next_step", Kind::Text, "Next step", "What happens next.").max_length(255))
         .field(Field::column("description", Kind::LongText, "Description", "Anything worth knowing.").searchable())
+        .relation(Relation::one("territory", "territory", "territory_id", "Territory", "The part of the market that it lies in."))
         .relation(
             Relation::one(
                 "pipeline",

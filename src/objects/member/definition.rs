@@ -1,6 +1,6 @@
 //! What a member is.
 
-use crate::catalog::{EnumType, Field, Kind, Object, Relation};
+use crate::catalog::{EnumType, Field, Kind, Object, Relation, Target};
 
 static STATUS: EnumType = EnumType {
     name: "MemberStatus",
@@ -33,6 +33,18 @@ pub fn definition() -> Object {
     .field(Field::column("job_title", Kind::Text, "Job title", "What they do.").max_length(255))
     .relation(Relation::one("manager", "member", "manager_id", "Manager", "Their superior, who sees what they see where a role says so."))
     .relation(Relation::children("directReports", "member", "manager_id", "Direct reports", "The members whose manager they are."))
+    .relation(
+        Relation::links(
+            "territories",
+            Target::Object("territory".into()),
+            "territory_member",
+            false,
+            "Territories",
+            "The parts of the market that they work in.",
+        )
+        .with_role()
+        .read_only(),
+    )
     .relation(Relation::one("person", "person", "person_id", "Person", "Who a portal user is: what is linked to that person is theirs."))
     .relation(Relation::children("ownedDeals", "deal", "owner_id", "Owned deals", "The deals they are responsible for."))
     .relation(Relation::children("ownedCompanies", "company", "owner_id", "Owned companies", "The companies they are responsible for."))

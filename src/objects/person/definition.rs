@@ -117,6 +117,7 @@ pub fn definition() -> Object {
                 .default(false),
         )
         .field(Field::column("do_not_contact_reason", Kind::Text, "Reason", "Why not to contact them.").sensitive())
+        .relation(Relation::one("territory", "territory", "territory_id", "Territory", "The part of the market that it lies in."))
         .relation(Relation::one("reportsTo", "person", "reports_to_id", "Reports to", "Their superior; superiors form no cycle."))
         .relation(Relation::children("reports", "person", "reports_to_id", "Reports", "Who reports to them."))
         .relation(

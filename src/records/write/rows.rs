@@ -74,8 +74,11 @@ impl Unit<'_> {
         match part {
             Part::Spine => {
                 let (name, owner) = (sql.bind(object.name.clone()), sql.bind(draft.reference("owner")));
-                let now = sql.bind(self.ctx.now().0);
-                format!("INSERT INTO record (workspace_id, id, object, owner_id, created_at) VALUES ($1, {id}, {name}, {owner}, {now})")
+                let (territory, now) = (sql.bind(draft.reference("territory")), sql.bind(self.ctx.now().0));
+                format!(
+                    "INSERT INTO record (workspace_id, id, object, owner_id, territory_id, created_at) \
+                     VALUES ($1, {id}, {name}, {owner}, {territory}, {now})"
+                )
             }
             Part::Record => {
                 let mut columns = state::values(object, &draft.now, None);
@@ -143,9 +146,10 @@ impl Unit<'_> {
         let mut columns = state::values(&draft.object, &draft.now, Some(&changed));
         columns.extend(self.stamps(draft.version + 1, false));
         self.update_columns(draft, columns).await?;
-        if draft.changed("owner") {
-            let spine = "UPDATE record SET owner_id = $1 WHERE workspace_id = $2 AND id = $3";
-            self.tx.run(spine, vec![draft.reference("owner").into(), self.ctx.workspace.into(), draft.id.into()]).await?;
+        if draft.changed("owner") || draft.changed("territory") {
+            let spine = "UPDATE record SET owner_id = $3, territory_id = $4 WHERE workspace_id = $1 AND id = $2";
+            let (owner, territory) = (draft.reference("owner"), draft.reference("territory"));
+            self.tx.run(spine, vec![self.ctx.workspace.into(), draft.id.into(), owner.into(), territory.into()]).await?;
         }
         let (old, new) = (draft.keys(&draft.before), draft.keys(&draft.now));
         self.release(draft, &old.iter().filter(|key| !new.contains(key)).collect::<Vec<_>>()).await?;

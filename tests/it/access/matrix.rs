@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::harness::{Actor, Server, capital};
 
 const ROLES: [&str; 7] = ["OWNER", "ADMIN", "MANAGER", "REP", "READ_ONLY", "PORTAL", "INTEGRATION"];
-const OBJECTS: [&str; 9] = ["company", "person", "deal", "pipeline", "stage", "task", "note", "tag", "member"];
+const OBJECTS: [&str; 10] = ["company", "person", "deal", "pipeline", "stage", "task", "note", "tag", "territory", "member"];
 const WHOSE: [&str; 5] = ["own", "team", "below", "other", "linked"];
 
 fn input(object: &str, name: &str, pipeline: &Value) -> Value {
@@ -98,7 +98,7 @@ async fn the_matrix_of_roles_is_what_was_reviewed() {
                     }
                 }
             }
-            let all = if matches!(object, "pipeline" | "stage" | "tag" | "member") { 4 } else { 5 };
+            let all = if matches!(object, "pipeline" | "stage" | "tag" | "territory" | "member") { 4 } else { 5 };
             let words = |list: &Vec<&str>| match list.len() {
                 0 => "–".to_owned(),
                 n if n == all => "all".to_owned(),

@@ -1,5 +1,6 @@
-//! Random roles, teams, shares and records: what the engine returns is what a model in memory says
-//! may be seen, on SQLite, on PostgreSQL, and on PostgreSQL with its policies alone.
+//! Random roles, teams, territories, shares and records: what the engine returns, which fields of it and
+//! what it refuses is what a model in memory says, on SQLite, on PostgreSQL, and on PostgreSQL with its
+//! policies alone.
 //!
 //! `KITH_CASES` sets how many random offices each test builds; `KITH_SEED` where they begin.
 
@@ -30,10 +31,32 @@ fn rights_of(object: &str) -> &str {
     if object == "task" { "activity" } else { object }
 }
 
+/// Ways to a record, as bits: a scope is a set of them, so that roles add up by union and restrictions
+/// cut by intersection.
+const OWN: u8 = 1;
+const TEAM: u8 = 1 | 2;
+const TREE: u8 = 1 | 2 | 4;
+const TERRITORY: u8 = 8;
+const LINKED: u8 = 16;
+const ALL: u8 = 63;
+const SCOPES: [(&str, u8); 6] =
+    [("OWN", OWN), ("TEAM", TEAM), ("TEAM_TREE", TREE), ("TERRITORY", TERRITORY), ("LINKED", LINKED), ("ALL", ALL)];
+
+/// How much of `Deal.description` is seen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+enum Sight {
+    #[default]
+    Hidden,
+    Masked,
+    Full,
+}
+
 #[derive(Clone, Debug, Default)]
 struct Rights {
-    read: BTreeSet<&'static str>,
-    update: BTreeSet<&'static str>,
+    read: u8,
+    update: u8,
+    /// Of a deal's description.
+    sight: Sight,
 }
 
 struct Record {
@@ -43,6 +66,9 @@ struct Record {
     /// The company of a deal; what a note or task is about.
     company: Option<usize>,
     about: Vec<usize>,
+    /// The companies where a person works.
+    works_at: Vec<usize>,
+    territory: Option<usize>,
 }
 
 #[derive(Default)]
@@ -55,6 +81,10 @@ struct Office {
     records: Vec<Record>,
     /// Record, member or team (1,000 and up), may edit.
     shares: Vec<(usize, usize, bool)>,
+    /// Territory: parent, members.
+    territories: Vec<(Option<usize>, BTreeSet<usize>)>,
+    /// The person that a member is.
+    persons: Vec<Option<usize>>,
 }
 
 impl Office {
@@ -68,21 +98,46 @@ impl Office {
         direct.flat_map(|report| std::iter::once(report).chain(self.reports(report))).collect()
     }
 
-    fn owners(&self, member: usize, scopes: &BTreeSet<&str>) -> BTreeSet<usize> {
+    fn owners(&self, member: usize, reach: u8) -> BTreeSet<usize> {
         let mut owners = BTreeSet::new();
-        if scopes.is_empty() {
+        if reach & OWN == 0 {
             return owners;
         }
         owners.insert(member);
         let own: Vec<usize> = (0..self.teams.len()).filter(|team| self.teams[*team].1.contains(&member)).collect();
-        if scopes.contains("TEAM") || scopes.contains("TEAM_TREE") {
+        if reach & 2 > 0 {
             owners.extend(own.iter().flat_map(|team| self.teams[*team].1.clone()));
         }
-        if scopes.contains("TEAM_TREE") {
+        if reach & 4 > 0 {
             owners.extend(own.iter().flat_map(|team| self.below(*team)).flat_map(|team| self.teams[team].1.clone()));
             owners.extend(self.reports(member));
         }
         owners
+    }
+
+    /// Whether a record lies in a territory of the member's, or below one.
+    fn placed(&self, member: usize, record: usize) -> bool {
+        let mut at = self.records[record].territory;
+        while let Some(territory) = at {
+            let (parent, members) = &self.territories[territory];
+            if members.contains(&member) {
+                return true;
+            }
+            at = *parent;
+        }
+        false
+    }
+
+    /// Whether a record is linked to the person that the member is, or to that person's companies.
+    fn linked(&self, member: usize, record: usize) -> bool {
+        let Some(person) = self.persons[member] else { return false };
+        let ends: Vec<usize> = std::iter::once(person).chain(self.records[person].works_at.iter().copied()).collect();
+        let it = &self.records[record];
+        match it.object {
+            "person" | "company" => ends.contains(&record),
+            "deal" => it.company.is_some_and(|company| ends.contains(&company)),
+            _ => it.about.iter().any(|other| ends.contains(other)),
+        }
     }
 
     fn shared(&self, member: usize, record: usize, edit: bool) -> bool {
@@ -90,26 +145,27 @@ impl Office {
         self.shares.iter().any(|(of, grantee, may_edit)| *of == record && is_for(*grantee) && (*may_edit || !edit))
     }
 
+    fn reached(&self, member: usize, record: usize, reach: u8, edit: bool) -> bool {
+        reach == ALL
+            || self.owners(member, reach).contains(&self.records[record].owner)
+            || reach & TERRITORY > 0 && self.placed(member, record)
+            || reach & LINKED > 0 && self.linked(member, record)
+            || reach > 0 && self.shared(member, record, edit)
+    }
+
     fn by_itself(&self, member: usize, record: usize) -> bool {
-        let scopes = &self.rights[member][rights_of(self.records[record].object)].read;
-        scopes.contains("ALL")
-            || self.owners(member, scopes).contains(&self.records[record].owner)
-            || !scopes.is_empty() && self.shared(member, record, false)
+        self.reached(member, record, self.rights[member][rights_of(self.records[record].object)].read, false)
     }
 
     fn sees(&self, member: usize, record: usize) -> bool {
         let it = &self.records[record];
-        let scopes = &self.rights[member][rights_of(it.object)].read;
-        let follows = matches!(it.object, "note" | "task") && !scopes.is_empty();
+        let follows = matches!(it.object, "note" | "task") && self.rights[member][rights_of(it.object)].read & OWN > 0;
         self.by_itself(member, record) || follows && it.about.iter().any(|other| self.by_itself(member, *other))
     }
 
     fn changes(&self, member: usize, record: usize) -> bool {
-        let scopes = &self.rights[member][rights_of(self.records[record].object)].update;
-        let right = scopes.contains("ALL")
-            || self.owners(member, scopes).contains(&self.records[record].owner)
-            || !scopes.is_empty() && self.shared(member, record, true);
-        right && self.sees(member, record)
+        let reach = self.rights[member][rights_of(self.records[record].object)].update;
+        self.reached(member, record, reach, true) && self.sees(member, record)
     }
 }
 
@@ -140,7 +196,28 @@ async fn build<'a>(server: &'a Server, dice: &mut Dice) -> (Office, Vec<Actor<'a
         teams.push(made["team"]["id"].as_str().unwrap().to_owned());
         office.teams.push((parent, members));
     }
-    make_records(&admin, &mut office, dice, &ids).await;
+    let mut territories: Vec<String> = Vec::new();
+    for territory in 0..4 {
+        let parent = (territory > 0 && dice.one_in(2)).then(|| dice.below(territory));
+        let members: BTreeSet<usize> = (0..MEMBERS).filter(|_| dice.one_in(4)).collect();
+        let mut input = json!({ "name": format!("T{territory}") });
+        input["members"] = json!({ "connect": members.iter().map(|member| json!({ "id": ids[*member] })).collect::<Vec<_>>() });
+        if let Some(parent) = parent {
+            input["parent"] = json!({ "id": territories[parent] });
+        }
+        territories.push(admin.create("territory", input).await);
+        office.territories.push((parent, members));
+    }
+    make_records(&admin, &mut office, dice, &ids, &territories).await;
+    for id in &ids {
+        let persons: Vec<usize> = (0..office.records.len()).filter(|record| office.records[*record].object == "person").collect();
+        let person = (!persons.is_empty() && dice.one_in(2)).then(|| persons[dice.below(persons.len())]);
+        if let Some(person) = person {
+            let done = admin.update("member", id, json!({ "person": { "id": office.records[person].id } })).await;
+            assert_eq!(done["userErrors"], json!([]));
+        }
+        office.persons.push(person);
+    }
     for (member, id) in ids.iter().enumerate() {
         give_roles(&admin, &mut office, dice, member, id).await;
     }
@@ -165,7 +242,7 @@ async fn build<'a>(server: &'a Server, dice: &mut Dice) -> (Office, Vec<Actor<'a
     (office, actors)
 }
 
-async fn make_records(admin: &Actor<'_>, office: &mut Office, dice: &mut Dice, ids: &[String]) {
+async fn make_records(admin: &Actor<'_>, office: &mut Office, dice: &mut Dice, ids: &[String], territories: &[String]) {
     for n in 0..24 {
         let object = if n < 5 { "company" } else { OBJECTS[1 + dice.below(4)] };
         let owner = dice.below(MEMBERS);
@@ -177,7 +254,21 @@ async fn make_records(admin: &Actor<'_>, office: &mut Office, dice: &mut Dice, i
             _ => "name",
         };
         input[name] = json!(format!("r{n:02}"));
-        let mut record = Record { object, id: String::new(), owner, company: None, about: Vec::new() };
+        let mut record =
+            Record { object, id: String::new(), owner, company: None, about: Vec::new(), works_at: Vec::new(), territory: None };
+        if matches!(object, "company" | "person" | "deal") && dice.one_in(2) {
+            let territory = dice.below(territories.len());
+            input["territory"] = json!({ "id": territories[territory] });
+            record.territory = Some(territory);
+        }
+        if object == "deal" {
+            input["description"] = json!(format!("d{n:02}"));
+        }
+        if object == "person" {
+            record.works_at = (0..5).filter(|_| dice.one_in(4)).collect();
+            let companies: Vec<Value> = record.works_at.iter().map(|company| json!({ "id": office.records[*company].id })).collect();
+            input["companies"] = json!({ "connect": companies });
+        }
         if object == "deal" && dice.one_in(2) {
             let company = dice.below(5);
             input["company"] = json!({ "id": office.records[company].id });
@@ -193,10 +284,9 @@ async fn make_records(admin: &Actor<'_>, office: &mut Office, dice: &mut Dice, i
     }
 }
 
-/// One or two random roles, which add up.
+/// One or two random roles, which add up, and now and then one that restricts.
 async fn give_roles(admin: &Actor<'_>, office: &mut Office, dice: &mut Dice, member: usize, id: &str) {
-    const SCOPES: [&str; 4] = ["OWN", "TEAM", "TEAM_TREE", "ALL"];
-    let mut sum: BTreeMap<&'static str, Rights> = BTreeMap::new();
+    let mut sum: BTreeMap<&'static str, Rights> = OBJECTS.iter().map(|object| (rights_of(object), Rights::default())).collect();
     let mut roles = Vec::new();
     for role in 0..1 + dice.below(2) {
         let mut objects = vec![
@@ -204,31 +294,66 @@ async fn give_roles(admin: &Actor<'_>, office: &mut Office, dice: &mut Dice, mem
             json!({ "object": "STAGE", "read": ["ALL"] }),
             json!({ "object": "MEMBER", "read": ["ALL"] }),
         ];
+        let mut fields = Vec::new();
         for object in OBJECTS {
             let rights = sum.entry(rights_of(object)).or_default();
-            let reach = dice.below(6);
-            if reach == 5 {
+            if dice.one_in(6) {
                 continue;
             }
-            let read = SCOPES[reach.min(3)];
-            let update = SCOPES[..=reach.min(3)][dice.below(reach.min(3) + 1)];
-            rights.read.insert(read);
-            let mut spec = json!({ "object": rights_of(object).to_uppercase(), "read": [read] });
+            let (read, names) = scopes(dice);
+            rights.read |= read;
+            let mut spec = json!({ "object": rights_of(object).to_uppercase(), "read": names });
             if dice.one_in(2) {
-                rights.update.insert(update);
-                spec["update"] = json!([update]);
+                // What may be changed must be seen: some of the same scopes.
+                let kept: Vec<&str> = names.iter().copied().filter(|_| dice.one_in(2)).collect();
+                rights.update |= bits(&kept);
+                spec["update"] = json!(kept);
             }
             objects.push(spec);
+            if object == "deal" {
+                let (sight, name) = [(Sight::Full, "FULL"), (Sight::Masked, "MASKED"), (Sight::Hidden, "HIDDEN")][dice.below(3)];
+                rights.sight = rights.sight.max(sight);
+                fields.push(json!({ "object": "DEAL", "field": "description", "sight": name }));
+            }
         }
-        let create = "mutation($input: CreateRoleInput!) { createRole(input: $input) { role { id } userErrors { path message } } }";
-        let input = json!({ "name": format!("role {member}.{role}"), "objects": objects });
-        let made = admin.ask_with(create, json!({ "input": input })).await["createRole"].take();
-        assert_eq!(made["userErrors"], json!([]));
-        roles.push(made["role"]["id"].clone());
+        roles.push(make_role(admin, json!({ "name": format!("role {member}.{role}"), "objects": objects, "fields": fields })).await);
+    }
+    let rights = sum.entry("deal").or_default();
+    if rights.read == 0 {
+        // Nothing is seen of deals, so nothing of their fields has to be hidden.
+        rights.sight = Sight::Full;
+    }
+    if dice.one_in(3) {
+        let (read, names) = scopes(dice);
+        rights.read &= read;
+        rights.update &= read;
+        let mut input = json!({ "name": format!("bound {member}"), "restricts": true, "objects": [{ "object": "DEAL", "create": true, "read": names, "update": names }] });
+        if dice.one_in(2) {
+            rights.sight = rights.sight.min(Sight::Masked);
+            input["fields"] = json!([{ "object": "DEAL", "field": "description", "sight": "MASKED" }]);
+        }
+        roles.push(make_role(admin, input).await);
     }
     let set = "mutation($holder: ID!, $roles: [ID!]!) { setRoles(input: { holder: $holder, roles: $roles }) { userErrors { message } } }";
     assert_eq!(admin.ask_with(set, json!({ "holder": id, "roles": roles })).await["setRoles"]["userErrors"], json!([]));
     office.rights.push(sum);
+}
+
+async fn make_role(admin: &Actor<'_>, input: Value) -> Value {
+    let create = "mutation($input: CreateRoleInput!) { createRole(input: $input) { role { id } userErrors { path message } } }";
+    let mut made = admin.ask_with(create, json!({ "input": input })).await["createRole"].take();
+    assert_eq!(made["userErrors"], json!([]), "{input}");
+    made["role"]["id"].take()
+}
+
+/// One or two random scopes.
+fn scopes(dice: &mut Dice) -> (u8, Vec<&'static str>) {
+    let names: Vec<&str> = (0..1 + dice.below(2)).map(|_| SCOPES[dice.below(SCOPES.len())].0).collect();
+    (bits(&names), names)
+}
+
+fn bits(names: &[&str]) -> u8 {
+    SCOPES.iter().filter(|(name, _)| names.contains(name)).fold(0, |sum, (_, bits)| sum | bits)
 }
 
 fn ids_of(list: &Value) -> BTreeSet<String> {
@@ -247,9 +372,9 @@ async fn compare(office: &Office, member: usize, actor: &Actor<'_>, context: &st
     }
     let data = actor
         .ask(&format!(
-            "{{ companies(first: 200) {{ totalCount nodes {{ id deals(first: 200) {{ totalCount nodes {{ id }} }} notes(first: 200) {{ nodes {{ id }} }} }} }} \
+            "{{ companies(first: 200) {{ totalCount nodes {{ id deals(first: 200) {{ totalCount nodes {{ id }} }} notes(first: 200) {{ nodes {{ id }} }} people(first: 200) {{ nodes {{ id }} }} }} }} \
              people(first: 200) {{ totalCount nodes {{ id }} }} \
-             deals(first: 200, orderBy: [{{ company: {{ name: ASC }} }}]) {{ totalCount nodes {{ id company {{ id }} viewerAccess {{ canUpdate }} }} }} \
+             deals(first: 200, orderBy: [{{ company: {{ name: ASC }} }}]) {{ totalCount nodes {{ id description company {{ id }} viewerAccess {{ canUpdate }} }} }} \
              notes(first: 200) {{ totalCount nodes {{ id links(first: 200) {{ totalCount nodes {{ ... on Node {{ id }} }} }} }} }} \
              tasks(first: 200) {{ totalCount nodes {{ id }} }} \
              nodes(ids: [{all}]) {{ id }} \
@@ -277,6 +402,10 @@ async fn compare(office: &Office, member: usize, actor: &Actor<'_>, context: &st
             (0..office.records.len()).filter(|note| office.records[*note].object == "note" && office.records[*note].about.contains(&at));
         let notes: BTreeSet<String> = notes.filter(|note| office.sees(member, *note)).map(|note| office.records[note].id.clone()).collect();
         assert_eq!(ids_of(&company["notes"]["nodes"]), notes, "notes of a company {context}");
+        let people =
+            (0..office.records.len()).filter(|person| office.records[*person].works_at.contains(&at) && office.sees(member, *person));
+        let people: BTreeSet<String> = people.map(|person| office.records[person].id.clone()).collect();
+        assert_eq!(ids_of(&company["people"]["nodes"]), people, "people of a company {context}");
     }
     for deal in data["deals"]["nodes"].as_array().unwrap() {
         let at = index(&deal["id"]);
@@ -285,6 +414,12 @@ async fn compare(office: &Office, member: usize, actor: &Actor<'_>, context: &st
             .filter(|company| office.sees(member, *company))
             .map(|company| json!({ "id": office.records[company].id }));
         assert_eq!(deal["company"], company.unwrap_or(Value::Null), "company of a deal {context}");
+        let described = match office.rights[member]["deal"].sight {
+            Sight::Full => json!(format!("d{at:02}")),
+            Sight::Masked => json!("d***"),
+            Sight::Hidden => Value::Null,
+        };
+        assert_eq!(deal["description"], described, "description of a deal {context}");
         if writes {
             assert_eq!(deal["viewerAccess"]["canUpdate"], office.changes(member, at), "canUpdate {context}");
         }
@@ -294,6 +429,12 @@ async fn compare(office: &Office, member: usize, actor: &Actor<'_>, context: &st
         let about: BTreeSet<String> = about.map(|other| office.records[*other].id.clone()).collect();
         assert_eq!(ids_of(&note["links"]["nodes"]), about, "links of a note {context}");
         assert_eq!(note["links"]["totalCount"], about.len(), "count of links of a note {context}");
+    }
+    let by_description = actor.send("{ deals(filter: { description: { startsWith: \"d\" } }) { totalCount } }", json!({})).await;
+    if office.rights[member]["deal"].sight == Sight::Full {
+        assert_eq!(by_description["data"]["deals"]["totalCount"], visible("deal").len(), "filter by a field {context}");
+    } else {
+        assert_eq!(by_description["errors"][0]["extensions"]["code"], "FORBIDDEN", "filter by a field {context}");
     }
     let companies = visible("company");
     let with: BTreeSet<String> = companies.iter().filter(|id| !deals_of(index(&json!(id))).is_empty()).cloned().collect();

@@ -101,7 +101,9 @@ impl Surface {
         let named = named(&field["type"]);
         let selection = match self.types[named]["kind"].as_str().unwrap() {
             "SCALAR" | "ENUM" => String::new(),
-            _ if named.ends_with("Connection") => " { totalCount }".into(),
+            _ if self.types[named]["fields"].as_array().is_some_and(|fields| fields.iter().any(|field| field["name"] == "totalCount")) => {
+                " { totalCount }".into()
+            }
             _ if self.types[named]["fields"].as_array().is_some_and(|fields| fields.iter().any(|field| field["name"] == "userErrors")) => {
                 " { userErrors { code } }".into()
             }

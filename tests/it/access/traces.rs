@@ -32,6 +32,7 @@ fn fixtures(pipeline: &str) -> Vec<(&'static str, &'static str, Value)> {
         ("emailActivity", "emailActivities", json!({ "subject": "x" })),
         ("note", "notes", json!({ "title": "x" })),
         ("tag", "tags", json!({ "name": "x" })),
+        ("territory", "territories", json!({ "name": "x" })),
         ("member", "members", json!({ "name": "x" })),
     ]
 }

@@ -33,6 +33,8 @@ pub enum AccessWay {
     All,
     /// They own it, or reach its owner by a team or as a superior.
     Owner,
+    /// It lies in a territory of theirs, or below one.
+    Territory,
     /// It was shared with them or with a team of theirs.
     Share,
     /// It is linked to the person that they are, or to that person's companies.

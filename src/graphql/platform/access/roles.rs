@@ -23,6 +23,8 @@ pub enum AccessScope {
     Team,
     /// And those of the teams below, and of everybody who reports to the member.
     TeamTree,
+    /// Companies, people and deals in the member's territories, and in those below.
+    Territory,
     /// Records linked to the member's own person, or to that person's companies; for portal users.
     Linked,
     /// Every record.
