@@ -44,6 +44,7 @@ fn ctx() -> Ctx {
         hidden: Default::default(),
         secrets: None,
         opened: Default::default(),
+        problems: Default::default(),
     }
 }
 

@@ -14,7 +14,7 @@ use crate::config::{Config, Encryption};
 use crate::error::{Error, Result};
 use crate::features::access::{self, AccessControl, Holding};
 use crate::features::fields::{self, Fields};
-use crate::features::identity::{self, Caller, Hasher, Identity, Lifetimes, SigningKeys};
+use crate::features::identity::{self, Caller, Guard, Hasher, Identity, Lifetimes, SigningKeys};
 use crate::features::secrets::SecretKeys;
 use crate::features::workspaces::Workspaces;
 use crate::infra::bus::{Bus, Heard};
@@ -27,7 +27,7 @@ use crate::objects;
 use crate::platform::access::Policy;
 use crate::platform::limits::Buckets;
 use crate::platform::secrets::Secrets;
-use crate::platform::{Access, Actor, ActorKind, Cause, Ctx, Hidden, Opened, Origin};
+use crate::platform::{Access, Actor, ActorKind, Cause, Ctx, Hidden, Opened, Origin, Problems};
 use crate::records::write::RuleBook;
 
 pub struct App {
@@ -95,6 +95,7 @@ impl App {
         let standard = Arc::new(objects::standard_catalog());
         let rules = Arc::new(objects::rule_book());
         let hasher = Hasher::default();
+        let guard = Guard::new(db.clone(), clock.clone());
         let bus = Bus::connect(&config.redis.url, &config.redis.prefix, Uuid::from_u128(rand::random()))
             .await
             .map_err(|e| StartError(format!("redis.url (REDIS_URL): cannot connect: {e}")))?;
@@ -111,6 +112,7 @@ impl App {
             keys,
             lifetimes,
             hasher: hasher.clone(),
+            guard: guard.clone(),
             vault,
             mailer: mailer.clone(),
             links: identity::Links { magic_link, password_reset },
@@ -119,10 +121,24 @@ impl App {
         let invitation_url = config.mail.invitation_url.clone();
         let app = Arc::new(Self {
             identity,
-            access: AccessControl { db: db.clone(), clock: clock.clone(), hasher: hasher.clone(), mailer, invitation_url },
+            access: AccessControl {
+                db: db.clone(),
+                clock: clock.clone(),
+                hasher: hasher.clone(),
+                guard: guard.clone(),
+                mailer,
+                invitation_url,
+            },
             buckets: Buckets::default(),
             web,
-            workspaces: Workspaces { db: db.clone(), clock: clock.clone(), rules: rules.clone(), standard: standard.clone(), hasher },
+            workspaces: Workspaces {
+                db: db.clone(),
+                clock: clock.clone(),
+                rules: rules.clone(),
+                standard: standard.clone(),
+                hasher,
+                guard,
+            },
             fields: Fields { db: db.clone(), secrets: secrets.clone(), standard: standard.clone() },
             secrets,
             known: Cache::new(1_000),
@@ -252,6 +268,7 @@ impl App {
             hidden: Hidden::default(),
             secrets: known.secrets.clone(),
             opened: Opened::default(),
+            problems: Problems::default(),
         };
         Ok((ctx, known))
     }

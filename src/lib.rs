@@ -5,12 +5,12 @@
 //!
 //! - [`app`]: the composition root; [`config`] its settings.
 //! - [`graphql`]: how one talks to it: the schema of a workspace, HTTP.
-//! - [`features`]: what the CRM does beyond keeping records: sign-in, demo data, custom fields.
+//! - [`features`]: what the CRM does beyond keeping records: sign-in, roles, custom fields, demo data.
 //! - [`objects`]: what the CRM knows: companies, people, deals, …, their definitions and rules.
 //! - [`records`]: the one door to every record.
 //! - [`catalog`]: what a record looks like.
-//! - [`platform`]: who is calling, and the change log.
-//! - [`infra`]: database, clock, text.
+//! - [`platform`]: who is calling and what they may do, the audit, the change log.
+//! - [`infra`]: database, clock, text, sealing, mail.
 
 pub mod app;
 pub mod catalog;

@@ -21,6 +21,8 @@ pub struct Model {
     pub revoked_at: Option<Micros>,
     #[sea_orm(column_type = "Text", nullable)]
     pub revoked_because: Option<String>,
+    /// The session in another workspace from which its user came over, and with which it ends.
+    pub parent_id: Option<Uuid>,
     #[sea_orm(column_type = "Text", nullable)]
     pub address: Option<String>,
     #[sea_orm(column_type = "Text", nullable)]

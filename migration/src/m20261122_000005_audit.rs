@@ -56,6 +56,7 @@ CREATE TABLE sign_in_attempt (
     updated_at BIGINT NOT NULL,
     PRIMARY KEY (key)
 );
+CREATE INDEX sign_in_attempt_updated_at ON sign_in_attempt (updated_at);
 "#;
 
 /// On PostgreSQL the server's role lacks the right; SQLite has no roles.

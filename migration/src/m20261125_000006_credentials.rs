@@ -103,7 +103,8 @@ CREATE TABLE data_key (
 );
 "#;
 
-const COLUMNS: [&str; 6] = [
+const COLUMNS: [&str; 7] = [
+    "session ADD COLUMN parent_id UUID",
     "api_key ADD COLUMN kind TEXT NOT NULL DEFAULT 'SECRET'",
     "api_key ADD COLUMN application_id UUID",
     "api_key ADD COLUMN restrictions JSON NOT NULL DEFAULT '{}'",

@@ -26,6 +26,9 @@ const OPEN: [&str; 11] = [
     "acceptInvitation",
 ];
 
+/// The most root fields of a stranger's document.
+const MOST_OF_STRANGERS: usize = 3;
+
 /// Refuses a document that is too large, too deep, or not for strangers.
 pub fn check(document: &ExecutableDocument, limits: &Limits, anonymous: bool) -> Result<()> {
     let mut measure = Measure { fragments: &document.fragments, known: HashMap::new() };
@@ -48,6 +51,12 @@ pub fn check(document: &ExecutableDocument, limits: &Limits, anonymous: bool) ->
         }
         if anonymous {
             only_open(set, &document.fragments, 0)?;
+            // Each may cost the hash of a password.
+            if size.roots > MOST_OF_STRANGERS {
+                return Err(Error::bad_request(format!(
+                    "A document of somebody who is not signed in has at most {MOST_OF_STRANGERS} root fields."
+                )));
+            }
         }
     }
     Ok(())
@@ -163,6 +172,8 @@ fn only_open(set: &SelectionSet, fragments: &HashMap<Name, Positioned<FragmentDe
 struct Size {
     depth: usize,
     nodes: usize,
+    /// Fields of the set itself.
+    roots: usize,
 }
 
 struct Measure<'a> {
@@ -178,13 +189,14 @@ impl<'a> Measure<'a> {
             let part = match &item.node {
                 Selection::Field(field) => {
                     let below = self.set(&field.node.selection_set.node)?;
-                    Size { depth: below.depth + 1, nodes: below.nodes.saturating_add(1) }
+                    Size { depth: below.depth + 1, nodes: below.nodes.saturating_add(1), roots: 1 }
                 }
                 Selection::InlineFragment(fragment) => self.set(&fragment.node.selection_set.node)?,
                 Selection::FragmentSpread(spread) => self.fragment(spread.node.fragment_name.node.as_str())?,
             };
             whole.depth = whole.depth.max(part.depth);
             whole.nodes = whole.nodes.saturating_add(part.nodes);
+            whole.roots = whole.roots.saturating_add(part.roots);
         }
         Ok(whole)
     }

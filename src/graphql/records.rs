@@ -204,7 +204,10 @@ impl OutputType for MemberRef {
             let plan = Plan::new(&signed.ctx, &signed.known.catalog, request.app.db.backend(), &query, &arguments, &selection)?;
             if self.within.is_some() {
                 let tx = request.app.db.begin(&signed.ctx.scope(), Mode::Read).await?;
-                return plan.run(&tx).await.map(raw);
+                let answered = plan.run(&tx).await?;
+                tx.commit().await?;
+                request::audit_opened(&request.app, &signed.ctx).await?;
+                return Ok(raw(answered));
             }
             let tx = request.snapshot().await?;
             plan.run(&tx).await.map(raw)

@@ -9,6 +9,7 @@ use crate::app::{App, Known};
 use crate::error::{Error, Result};
 use crate::features::identity::Caller;
 use crate::infra::db::{Mode, Tx};
+use crate::platform::audit::{self, Action, Event};
 use crate::platform::{Ctx, Origin};
 
 /// A caller whose credential was good, in a workspace.
@@ -18,11 +19,33 @@ pub struct Signed {
     pub known: Arc<Known>,
 }
 
+/// What a browser brought besides the document.
+#[derive(Clone, Debug, Default)]
+pub struct Browser {
+    /// The refresh token in a cookie, where it may be used.
+    pub refresh_cookie: Option<String>,
+    /// Whether the caller's credential came in a cookie.
+    pub by_cookie: bool,
+    /// Whether no page of another origin can have made the request.
+    pub unforged: bool,
+}
+
+/// Who read encrypted fields, and of which records, stands in the audit.
+pub async fn audit_opened(app: &App, ctx: &Ctx) -> Result<()> {
+    let opened = ctx.opened.take();
+    if opened.is_empty() {
+        return Ok(());
+    }
+    let tx = app.db.begin(&ctx.system_scope(), Mode::Write).await?;
+    audit::append(&tx, &Event::of(ctx, Action::SensitiveRead, None, serde_json::json!(opened))).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
 pub struct Request {
     pub app: Arc<App>,
     pub origin: Origin,
-    /// The refresh token that a browser brought in a cookie, and may use.
-    pub refresh_cookie: Option<String>,
+    pub browser: Browser,
     /// Empty: nobody said who they are (yet).
     signed: OnceLock<Signed>,
     /// All root fields of a query read this one snapshot, one after the other.
@@ -32,12 +55,12 @@ pub struct Request {
 impl Request {
     pub fn new(app: Arc<App>, origin: Origin, signed: Option<Signed>) -> Self {
         let signed = signed.map_or_else(OnceLock::new, OnceLock::from);
-        Self { app, origin, refresh_cookie: None, signed, snapshot: Mutex::new(None) }
+        Self { app, origin, browser: Browser::default(), signed, snapshot: Mutex::new(None) }
     }
 
     #[must_use]
-    pub fn with_refresh_cookie(self, refresh_cookie: Option<String>) -> Self {
-        Self { refresh_cookie, ..self }
+    pub fn with_browser(self, browser: Browser) -> Self {
+        Self { browser, ..self }
     }
 
     pub fn signed(&self) -> Result<&Signed> {

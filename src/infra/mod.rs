@@ -1,4 +1,4 @@
-//! What knows no CRM: the database, the clock, text.
+//! What knows no CRM: the database, the clock, text, sealing, mail, outgoing requests.
 
 pub mod bus;
 pub mod clock;

@@ -210,6 +210,8 @@ pub struct Policy {
     /// Filters in the query grammar, by object, of which every one must match: what the credential
     /// leaves of what the roles reach. The planner alone keeps them.
     pub row_filters: BTreeMap<String, Vec<serde_json::Value>>,
+    /// Those of the key behind the credential: they bound the others too.
+    pub key_filters: BTreeMap<String, Vec<serde_json::Value>>,
     rows: OnceLock<Rows>,
     unfiltered: OnceLock<Arc<Self>>,
 }
@@ -236,11 +238,12 @@ impl Policy {
         self.objects.get(name).unwrap_or(&self.others)
     }
 
-    /// For whom a row filter is planned: with the caller's rows, but every field, and no row filter
-    /// within a row filter.
+    /// For whom a row filter is planned: with every field, and with the rows of whoever chose it, which the
+    /// key's own filters bound; within those there are none.
     pub fn for_row_filters(&self) -> Arc<Self> {
         let make = || {
-            let mut policy = Self { row_filters: BTreeMap::new(), rows: OnceLock::new(), unfiltered: OnceLock::new(), ..self.clone() };
+            let (row_filters, key_filters) = (self.key_filters.clone(), BTreeMap::new());
+            let mut policy = Self { row_filters, key_filters, rows: OnceLock::new(), unfiltered: OnceLock::new(), ..self.clone() };
             policy.others.fields.clear();
             policy.objects.values_mut().for_each(|access| access.fields.clear());
             Arc::new(policy)
@@ -248,9 +251,18 @@ impl Policy {
         self.unfiltered.get_or_init(make).clone()
     }
 
+    /// Whether row filters leave out records of the object.
+    pub fn is_filtered(&self, object: &str) -> bool {
+        self.row_filters.contains_key(object) || self.key_filters.contains_key(object)
+    }
+
+    pub fn has_row_filters(&self) -> bool {
+        !self.row_filters.is_empty() || !self.key_filters.is_empty()
+    }
+
     /// Whether every record of the object is in sight.
     pub fn sees_all(&self, object: &str) -> bool {
-        self.object(object).read.is_all() && !self.row_filters.contains_key(object)
+        self.object(object).read.is_all() && !self.is_filtered(object)
     }
 
     /// Whether some field is less than whole, or cannot be written.

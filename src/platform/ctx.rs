@@ -88,6 +88,8 @@ pub struct Ctx {
     pub secrets: Option<Arc<Secrets>>,
     /// What was opened with them.
     pub opened: Opened,
+    /// What could not be told although the rest of the answer could.
+    pub problems: Problems,
 }
 
 /// Where a request came from.
@@ -104,6 +106,20 @@ pub struct Hidden(Arc<Mutex<BTreeSet<String>>>);
 impl Hidden {
     pub fn note(&self, type_name: &str, field: &str) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(format!("{type_name}.{field}"));
+    }
+
+    pub fn list(&self) -> Vec<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+    }
+}
+
+/// Why members of an answer are null that could have been more: each once.
+#[derive(Clone, Debug, Default)]
+pub struct Problems(Arc<Mutex<BTreeSet<String>>>);
+
+impl Problems {
+    pub fn note(&self, problem: String) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(problem);
     }
 
     pub fn list(&self) -> Vec<String> {

@@ -8,4 +8,4 @@ pub mod limits;
 pub mod secrets;
 
 pub use access::Access;
-pub use ctx::{Actor, ActorKind, Cause, Ctx, Hidden, Opened, Origin};
+pub use ctx::{Actor, ActorKind, Cause, Ctx, Hidden, Opened, Origin, Problems};

@@ -69,7 +69,7 @@ fn both(a: Option<String>, b: Option<String>) -> Option<String> {
 /// The same for a record of any object, by its row in the spine.
 pub fn reached_any(sql: &mut Sql, ctx: &Ctx, catalog: &Catalog, alias: &str) -> Option<String> {
     let policy = ctx.access.policy()?;
-    if catalog.objects().all(|object| policy.left_to_database && policy.row_filters.is_empty() || policy.sees_all(&object.name)) {
+    if catalog.objects().all(|object| policy.left_to_database && !policy.has_row_filters() || policy.sees_all(&object.name)) {
         return None;
     }
     let (mut options, mut open) = (Vec::new(), Vec::new());
@@ -140,7 +140,7 @@ fn ways_by_role(sql: &mut Sql, ctx: &Ctx, catalog: &Catalog, object: &Object, al
 fn by_following(sql: &mut Sql, ctx: &Ctx, catalog: &Catalog, object: &Object, alias: &str, verb: Verb, now: i64) -> Option<String> {
     let policy = ctx.access.policy()?;
     let kind = object.follows.filter(|_| verb == Verb::Read && policy.object(&object.name).read.by_owner())?;
-    if sql.is_postgres() && policy.row_filters.is_empty() {
+    if sql.is_postgres() && !policy.has_row_filters() {
         // As the policies ask it: reading the links themselves, each with its own policy, costs far more.
         return Some(format!(
             "coalesce((SELECT TRUE FROM kith_visible_link v WHERE v.workspace_id = $1 AND v.from_id = {alias}.id AND v.kind = '{kind}' LIMIT 1), FALSE)"

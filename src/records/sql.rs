@@ -150,6 +150,58 @@ impl Sql {
         if self.is_postgres() { format!("(({object})::jsonb)->>'{key}'") } else { format!("json_extract({object}, '$.{key}')") }
     }
 
+    /// The fields that an entry of the change log tells of, as the keys of an object.
+    pub fn changed_fields(&self, change: &str) -> String {
+        let (empty, removal) = (self.empty_object(), self.object_of("deletedAt", "NULL"));
+        format!(
+            "CASE WHEN {change}.kind IN ('DELETED', 'RESTORED') THEN {removal} \
+             WHEN {change}.after = {empty} THEN {change}.\"before\" ELSE {change}.after END"
+        )
+    }
+
+    /// What they were before an entry of the change log, and after it. A removal and its return write no
+    /// fields: they are told as when it was.
+    pub fn change_sides(&self, change: &str) -> (String, String) {
+        let empty = self.empty_object();
+        let removed = format!(
+            "(SELECT d.at FROM change_log d WHERE d.workspace_id = $1 AND d.record_id = {change}.record_id AND d.seq < {change}.seq \
+             AND d.kind = 'DELETED' ORDER BY d.seq DESC LIMIT 1)"
+        );
+        let before = self.object_of("deletedAt", &removed);
+        let after = self.object_of("deletedAt", &format!("{change}.at"));
+        (
+            format!("CASE {change}.kind WHEN 'RESTORED' THEN {before} WHEN 'DELETED' THEN {empty} ELSE {change}.\"before\" END"),
+            format!("CASE {change}.kind WHEN 'DELETED' THEN {after} WHEN 'RESTORED' THEN {empty} ELSE {change}.after END"),
+        )
+    }
+
+    fn object_of(&self, key: &str, value: &str) -> String {
+        format!("{}('{key}', {value})", if self.is_postgres() { "jsonb_build_object" } else { "json_object" })
+    }
+
+    fn empty_object(&self) -> &'static str {
+        if self.is_postgres() { "'{}'::jsonb" } else { "'{}'" }
+    }
+
+    /// The keys of a JSON object as a table to join, and the expression of a key there.
+    pub fn each_key(&self, document: &str) -> (String, String) {
+        if self.is_postgres() {
+            (format!("LATERAL jsonb_object_keys({document}) AS h (key)"), "(h.key COLLATE \"C\")".into())
+        } else {
+            (format!("json_each({document}) AS h"), "h.key".into())
+        }
+    }
+
+    /// The member of a JSON object whose key an expression tells.
+    pub fn member_of(&self, document: &str, key: &str) -> String {
+        if self.is_postgres() { format!("(({document}) -> {key})") } else { format!("(({document}) -> ('$.\"' || {key} || '\"'))") }
+    }
+
+    /// The sum of integers, as text: it may be wider than they are.
+    pub fn exact_sum(&self, expression: &str) -> String {
+        if self.is_postgres() { format!("sum({expression})::text") } else { format!("kith_sum({expression})") }
+    }
+
     /// `text`, unless it is null, without case and accents.
     pub fn fold(text: &str) -> String {
         format!("kith_fold({text})")

@@ -46,10 +46,9 @@ pub async fn policy(tx: &Tx, workspace: Uuid, catalog: &Catalog, holding: Holdin
     policy.roles = ids;
     if let Some(restrictions) = restrictions {
         policy.row_filters.clone_from(&restrictions.row_filters);
+        policy.key_filters.clone_from(&restrictions.key_filters);
         policy.person = restrictions.person;
-        if let Some(kept) = &restrictions.settings {
-            policy.settings.retain(|setting| kept.contains(setting));
-        }
+        policy.settings.retain(|setting| restrictions.keeps(*setting));
     }
     let Some(member) = member else { return Ok(policy) };
     policy.member = Some(member);

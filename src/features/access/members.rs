@@ -14,7 +14,7 @@ use super::roles::{assign, audit, built_in, held, no_more_than_own, refused, req
 use super::{AccessControl, builtin};
 use crate::catalog::Catalog;
 use crate::error::{Error, Result, UserError, UserErrorCode};
-use crate::features::identity::{Guard, check_strength, digest, new_secret};
+use crate::features::identity::{check_strength, digest, new_secret};
 use crate::infra::db::{Mode, Scope};
 use crate::infra::mail::Letter;
 use crate::platform::access::Setting;
@@ -56,6 +56,13 @@ impl AccessControl {
         require(ctx, Setting::Members)?;
         let given = member.get("email").and_then(|email| email.as_str()).unwrap_or_default();
         let email = value::email(given).map_err(|e| UserError::new(UserErrorCode::InvalidValue, &["email"], e.message))?;
+        if self.mailer.is_set_up() {
+            let wait = self.guard.must_wait_to_mail(&email, &Origin::default()).await?;
+            if wait > 0 {
+                let message = format!("This address was written to often enough. Try again in {wait} seconds.");
+                return Err(UserError::new(UserErrorCode::Limit, &["email"], message).into());
+            }
+        }
         let tx = self.db.begin(&ctx.system_scope(), Mode::Write).await?;
         let known = member::Entity::find()
             .filter(member::Column::WorkspaceId.eq(ctx.workspace))
@@ -125,7 +132,8 @@ impl AccessControl {
         let now = self.clock.now();
         let good = |row: &invitation::Model| row.accepted_at.is_none() && row.revoked_at.is_none() && row.expires_at > now;
         let found = found.filter(good).ok_or_else(void)?;
-        let wait = self.guard().must_wait(&found.email, origin).await?;
+        let _turn = self.guard.turn(&found.email, origin).await;
+        let wait = self.guard.must_wait(&found.email, origin).await?;
         if wait > 0 {
             let message = format!("Too many attempts. Try again in {wait} seconds.");
             return Err(UserError::new(UserErrorCode::Limit, &[], message).into());
@@ -156,10 +164,6 @@ impl AccessControl {
         Ok(Accepted { workspace: found.workspace_id, user, member: id })
     }
 
-    fn guard(&self) -> Guard {
-        Guard { db: self.db.clone(), clock: self.clock.clone() }
-    }
-
     async fn user_of(
         &self,
         email: &str,
@@ -174,7 +178,7 @@ impl AccessControl {
             let wrong = UserError::new(UserErrorCode::InvalidValue, &["password"], "You have an account already; give its password.");
             let fits = self.hasher.verify(password.to_owned(), known.password_hash.clone()).await?;
             if !fits {
-                self.guard().note_failure(email, origin).await?;
+                self.guard.note_failure(email, origin).await?;
                 return Err(wrong.into());
             }
             return Ok((known.id, None));

@@ -13,7 +13,7 @@ mod roles;
 mod shares;
 mod teams;
 
-use crate::features::identity::Hasher;
+use crate::features::identity::{Guard, Hasher};
 use crate::infra::clock::Clock;
 use crate::infra::db::Db;
 use crate::infra::mail::Mailer;
@@ -32,6 +32,7 @@ pub struct AccessControl {
     pub db: Db,
     pub clock: Clock,
     pub hasher: Hasher,
+    pub guard: Guard,
     pub mailer: Mailer,
     /// The page of the front end that an invitation leads to, with `{token}` in it.
     pub invitation_url: String,

@@ -126,6 +126,7 @@ fn context(made: Made, now: Micros) -> Ctx {
         hidden: Default::default(),
         secrets: None,
         opened: Default::default(),
+        problems: Default::default(),
     }
 }
 

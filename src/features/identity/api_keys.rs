@@ -83,7 +83,8 @@ impl KeyRequest {
             return required("applicationId", "Documents belong to an application: say which, and register them with it.");
         }
         if publishable && self.restrictions.origins.is_empty() {
-            return required("origins", "A publishable key names the origins of the pages that use it.");
+            let message = "A publishable key names the origins of the pages that use it.";
+            return Err(UserError::new(UserErrorCode::Required, &["restrictions", "origins"], message));
         }
         if publishable {
             self.restrictions.documents_only = true;
@@ -106,20 +107,20 @@ impl Identity {
     pub async fn create_api_key(&self, ctx: &Ctx, mut request: KeyRequest) -> Result<NewApiKey, Rejected> {
         access::require(ctx, Setting::ApiKeys)?;
         request.settle()?;
-        if ctx.access.policy().is_some_and(|policy| !policy.row_filters.is_empty()) {
-            return Err(Error::forbidden("A credential with row filters makes no keys; it makes embed tokens.").into());
-        }
         let (id, secret) = (self.clock.new_id(), new_secret());
         let shown = format!("{}{}_{}_{secret}", request.kind.prefix(), ctx.workspace.simple(), id.simple());
+        let maker = self.own_key(ctx).await?;
+        // A key that a key makes ends with it, and with the member behind it.
+        let ends = [request.expires_at, maker.as_ref().and_then(|key| key.expires_at)].into_iter().flatten().min();
         let key = api_key::Model {
             workspace_id: ctx.workspace,
             id,
             name: request.name.trim().to_owned(),
             hint: format!("…{}", &secret[secret.len() - 4..]),
             secret_hash: digest(&secret),
-            created_by: ctx.member,
+            created_by: ctx.member.or_else(|| maker.as_ref().and_then(|key| key.created_by)),
             created_at: ctx.now(),
-            expires_at: request.expires_at,
+            expires_at: ends,
             last_used_at: None,
             revoked_at: None,
             kind: request.kind.as_str().to_owned(),

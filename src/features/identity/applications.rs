@@ -10,7 +10,7 @@ use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder
 use serde_json::json;
 use uuid::Uuid;
 
-use super::{Identity, digest};
+use super::{Identity, RECHECK, digest};
 use crate::error::{Error, Result, UserError, UserErrorCode};
 use crate::features::access;
 use crate::infra::db::{Mode, Scope, Tx};
@@ -108,7 +108,9 @@ impl Identity {
     /// The text of an application's document; none if it has no such document.
     pub async fn document(&self, workspace: Uuid, application: Uuid, hash: &str) -> Result<Option<Arc<str>>> {
         let key = (application, hash.to_owned());
-        if let Some(known) = self.documents.get(&key) {
+        let now = self.clock.now();
+        if let Some((_, known)) = self.documents.get(&key).filter(|(at, _)| now.0 - at.0 < i64::try_from(RECHECK.as_micros()).unwrap_or(0))
+        {
             return Ok(Some(known));
         }
         let tx = self.db.begin(&Scope::workspace(workspace), Mode::Read).await?;
@@ -116,7 +118,7 @@ impl Identity {
         tx.commit().await?;
         let Some(found) = found else { return Ok(None) };
         let document: Arc<str> = found.document.into();
-        self.documents.insert(key, document.clone());
+        self.documents.insert(key, (now, document.clone()));
         Ok(Some(document))
     }
 

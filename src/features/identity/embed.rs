@@ -57,11 +57,16 @@ impl Identity {
         };
         own.check()?;
         let invalid = |path: &str, message: String| UserError::new(UserErrorCode::InvalidValue, &[path], message);
+        if own.objects.is_none() && own.person.is_none() {
+            let message = "Say what a visitor's browser may see: without scopes it had all that the key has.";
+            return Err(UserError::new(UserErrorCode::Required, &["restrictions", "scopes"], message).into());
+        }
         if seconds == 0 || Duration::from_secs(seconds.into()) > LONGEST {
             return Err(invalid("expiresInSeconds", format!("Expected 1 to {} seconds.", LONGEST.as_secs())).into());
         }
         if own.documents_only && caller.bound.as_ref().is_none_or(|bound| bound.application.is_none()) {
-            return Err(invalid("documentsOnly", "The key belongs to no application, so it has no documents.".into()).into());
+            let message = "The key belongs to no application, so it has no documents.";
+            return Err(UserError::new(UserErrorCode::InvalidValue, &["restrictions", "documentsOnly"], message).into());
         }
         let now = ctx.now().0 / 1_000_000;
         let claims = Claims { key, workspace: ctx.workspace, id: self.clock.new_id(), iat: now, exp: now + i64::from(seconds), own };

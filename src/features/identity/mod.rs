@@ -1,5 +1,10 @@
 //! Who is calling: passwords, sessions, access tokens, API keys.
 //!
+//! People come in by [`sign_in`]: a password, a link or another issuer ([`oidc`]), then a second factor
+//! ([`second_factor`]), then a workspace; between the steps stands a token that is good once
+//! ([`one_time`]). Programs have keys ([`api_keys`]), pages publishable ones, visitors' browsers embed
+//! tokens ([`embed`]); what these may not do although their holder may is said by [`restrictions`].
+//!
 //! A sign-in makes a session with a refresh token, which changes at every use; using an old one ends
 //! the session, since it was stolen or copied. Access tokens are short-lived JWTs (EdDSA) that say
 //! which member of which workspace calls. API keys are long-lived, shown once and kept as hashes.
@@ -44,8 +49,8 @@ pub use oidc::{Departure, Issuers, Returned};
 pub use password::{Hasher, check_strength};
 pub use restrictions::{Restrictions, ScopeAccess, is_origin};
 pub use second_factor::{Enrolment, reseal};
-pub use sessions::Tokens;
-pub use sign_in::SignedIn;
+pub use sessions::{Tokens, session_of_refresh};
+pub use sign_in::{Answered, SignedIn};
 pub use tokens::SigningKeys;
 
 /// How long things last.
@@ -116,6 +121,7 @@ pub struct Parts {
     pub keys: SigningKeys,
     pub lifetimes: Lifetimes,
     pub hasher: Hasher,
+    pub guard: Guard,
     pub vault: Vault,
     pub mailer: Mailer,
     pub links: Links,
@@ -132,7 +138,7 @@ pub struct Identity {
     /// Credentials that were found good, and when; looked at again after [`RECHECK`].
     good: Cache<Uuid, Micros>,
     /// Documents of applications, by application and hash.
-    documents: Cache<(Uuid, String), Arc<str>>,
+    documents: Cache<(Uuid, String), (Micros, Arc<str>)>,
     /// Whom a credential names, by its digest: a signature is checked once, a key looked up once.
     callers: Cache<String, Known>,
     hasher: Hasher,
@@ -148,8 +154,7 @@ const RECHECK: Duration = Duration::from_secs(10);
 
 impl Identity {
     pub fn new(parts: Parts) -> Self {
-        let Parts { db, bus, clock, keys, lifetimes, hasher, vault, mailer, links, issuers } = parts;
-        let guard = Guard { db: db.clone(), clock: clock.clone() };
+        let Parts { db, bus, clock, keys, lifetimes, hasher, guard, vault, mailer, links, issuers } = parts;
         let (good, callers, documents) = (Cache::new(10_000), Cache::new(10_000), Cache::new(10_000));
         Self { db, bus, clock, keys, lifetimes, good, documents, callers, hasher, guard, vault, mailer, links, issuers }
     }
@@ -218,6 +223,7 @@ impl Identity {
     }
 
     pub fn forget_all(&self) {
+        self.documents.clear();
         self.good.clear();
     }
 

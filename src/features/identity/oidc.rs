@@ -50,6 +50,8 @@ struct Journey {
     nonce: String,
     verifier: String,
     to: String,
+    /// What the page that began it must prove to know.
+    challenge: Option<String>,
 }
 
 /// Where a browser goes that came back from an issuer.
@@ -134,8 +136,11 @@ impl Identity {
     }
 
     /// Sends a browser to an issuer; afterwards it goes to `to`, one of the application's pages.
-    pub async fn depart(&self, name: &str, to: Option<&str>) -> Result<Departure> {
+    pub async fn depart(&self, name: &str, to: Option<&str>, challenge: Option<String>) -> Result<Departure> {
         let provider = self.issuers.get(name)?;
+        if challenge.as_ref().is_some_and(|challenge| challenge.len() != 43) {
+            return Err(Error::bad_request("`challenge` is the SHA-256 of a verifier in base64url, 43 characters (RFC 7636, S256)."));
+        }
         let pages = &self.issuers.app_urls;
         let to = match to {
             None => pages.first(),
@@ -143,12 +148,17 @@ impl Identity {
         };
         let to =
             to.ok_or_else(|| Error::bad_request("`redirect` is none of the pages that this server sends browsers to (auth.app_urls)."))?;
-        let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
-        let nonce = Nonce::new_random();
-        let journey =
-            Journey { provider: name.to_owned(), nonce: nonce.secret().clone(), verifier: verifier.secret().clone(), to: to.clone() };
-        let state = self.issue_token(Purpose::Issuer, None, serde_json::to_value(&journey)?).await?;
         let metadata = self.issuers.metadata(provider, self.clock.now()).await?;
+        let (ours, verifier) = PkceCodeChallenge::new_random_sha256();
+        let nonce = Nonce::new_random();
+        let journey = Journey {
+            provider: name.to_owned(),
+            nonce: nonce.secret().clone(),
+            verifier: verifier.secret().clone(),
+            to: to.clone(),
+            challenge,
+        };
+        let state = self.issue_token(Purpose::Issuer, None, serde_json::to_value(&journey)?).await?;
         let (id, secret) = client_id(provider);
         let client = CoreClient::from_provider_metadata((*metadata).clone(), id, secret).set_redirect_uri(self.issuers.redirect(name)?);
         let cookie = digest(&state);
@@ -157,7 +167,7 @@ impl Identity {
         for scope in if provider.scopes.is_empty() { &usual[..] } else { &provider.scopes } {
             url = url.add_scope(Wanted::new(scope.clone()));
         }
-        let (to, ..) = url.set_pkce_challenge(challenge).url();
+        let (to, ..) = url.set_pkce_challenge(ours).url();
         Ok(Departure { to: to.to_string(), cookie })
     }
 
@@ -183,7 +193,7 @@ impl Identity {
                 return Ok(to("error=issuer_failed"));
             }
         };
-        let standing = Standing { by: By::Issuer, second_factor: false, wanted: None };
+        let standing = Standing { challenge: journey.challenge.clone(), ..Standing::new(By::Issuer, None) };
         let token = self.issue_token(Purpose::SignIn, Some(user), serde_json::to_value(&standing)?).await?;
         Ok(to(&format!("token={token}")))
     }

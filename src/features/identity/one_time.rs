@@ -33,7 +33,7 @@ impl Purpose {
         }
     }
 
-    const fn lifetime(self) -> Duration {
+    pub(super) const fn lifetime(self) -> Duration {
         match self {
             Self::SignIn | Self::Issuer => Duration::from_secs(15 * 60),
             Self::PasswordReset => Duration::from_secs(60 * 60),
@@ -67,6 +67,14 @@ impl Identity {
         sign_in_token::Entity::insert(row.into_active_model()).exec_without_returning(&tx).await?;
         tx.commit().await?;
         Ok(token)
+    }
+
+    /// Removes what has expired.
+    pub(super) async fn sweep_tokens(&self) -> Result<()> {
+        let tx = self.db.begin(&Scope::default(), Mode::Write).await?;
+        tx.run("DELETE FROM sign_in_token WHERE expires_at < $1", vec![self.clock.now().0.into()]).await?;
+        tx.commit().await?;
+        Ok(())
     }
 
     /// Looks a token up, without using it.

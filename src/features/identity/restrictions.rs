@@ -35,6 +35,9 @@ pub struct Restrictions {
     /// Filters in the query grammar, by object; every one must match.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub row_filters: BTreeMap<String, Vec<Json>>,
+    /// Those of the key that made it, where it is a token.
+    #[serde(skip)]
+    pub key_filters: BTreeMap<String, Vec<Json>>,
     /// Origins of pages that may use it, `https://*.example.com` for all below; none: anywhere.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub origins: Vec<String>,
@@ -73,11 +76,32 @@ impl Restrictions {
             objects.insert("*".into(), ObjectAccess::default());
             roles.push(restricting(objects));
         }
+        if self.person.is_some() {
+            // Whoever speaks for a person reaches what is linked to them, whatever the key's roles reach.
+            let linked =
+                ObjectAccess { create: true, read: Reach::LINKED, update: Reach::LINKED, delete: Reach::LINKED, ..ObjectAccess::default() };
+            let shape = ObjectAccess { read: Reach::ALL, ..ObjectAccess::default() };
+            let objects = [("*", linked), ("pipeline", shape.clone()), ("stage", shape)];
+            roles.push(restricting(objects.into_iter().map(|(name, access)| (name.to_owned(), access)).collect()));
+        }
         if self.create_only || self.no_changes {
             let read = if self.create_only { Reach::NONE } else { Reach::ALL };
             roles.push(restricting(BTreeMap::from([("*".into(), ObjectAccess { create: true, read, ..ObjectAccess::default() })])));
         }
         roles
+    }
+
+    /// Whether the setting is left. None is that would give others, or itself again, what it lacks; and
+    /// whoever says on which objects or records a program works does not mean it to set the workspace up.
+    pub fn keeps(&self, setting: Setting) -> bool {
+        const GIVING: [Setting; 3] = [Setting::ApiKeys, Setting::Members, Setting::Roles];
+        let works_on_records =
+            self.objects.is_some() || !self.row_filters.is_empty() || !self.key_filters.is_empty() || self.person.is_some();
+        let kept = match &self.settings {
+            Some(settings) => settings.contains(&setting),
+            None => !works_on_records,
+        };
+        kept && !GIVING.contains(&setting)
     }
 
     /// What is left under both: of a token, and of the key that made it. Places are a token's own: the
@@ -95,10 +119,6 @@ impl Restrictions {
             (Some(own), Some(bound)) => Some(own.intersection(bound).copied().collect()),
             (own, bound) => own.or_else(|| bound.clone()),
         };
-        let mut row_filters = self.row_filters;
-        for (object, filters) in &key.row_filters {
-            row_filters.entry(object.clone()).or_default().extend(filters.iter().cloned());
-        }
         let documents = match (self.documents, &key.documents) {
             (own, bound) if bound.is_empty() => own,
             (own, bound) if own.is_empty() => bound.clone(),
@@ -114,7 +134,8 @@ impl Restrictions {
         Self {
             objects,
             settings,
-            row_filters,
+            row_filters: self.row_filters,
+            key_filters: key.row_filters.clone(),
             documents,
             origins: self.origins,
             addresses: self.addresses,
@@ -122,7 +143,7 @@ impl Restrictions {
             create_only: self.create_only || key.create_only,
             no_changes: self.no_changes || key.no_changes,
             challenge: self.challenge || key.challenge,
-            per_minute: self.per_minute.or(key.per_minute),
+            per_minute: [self.per_minute, key.per_minute].into_iter().flatten().min(),
             person: self.person.or(key.person),
         }
     }
@@ -146,12 +167,17 @@ impl Restrictions {
 
     /// Says what makes no sense.
     pub fn check(&self) -> Result<(), UserError> {
-        let invalid = |path: &str, message: String| Err(UserError::new(UserErrorCode::InvalidValue, &[path], message));
+        let invalid = |path: &str, message: String| Err(UserError::new(UserErrorCode::InvalidValue, &["restrictions", path], message));
         if let Some(wrong) = self.origins.iter().find(|origin| !is_origin(origin)) {
             return invalid("origins", format!("`{wrong}` is no origin: expected `https://app.example.com` or `https://*.example.com`."));
         }
         if self.origins.len() > MOST || self.addresses.len() > MOST || self.documents.len() > MOST * 10 {
             return invalid("origins", format!("At most {MOST} origins, {MOST} addresses and {} documents.", MOST * 10));
+        }
+        let filters = self.row_filters.values().flatten();
+        let (count, size) = filters.fold((0, 0), |(count, size), filter| (count + 1, size + filter.to_string().len()));
+        if count > MOST_FILTERS || size > LONGEST_FILTERS {
+            return invalid("rowFilters", format!("At most {MOST_FILTERS} row filters of {LONGEST_FILTERS} bytes together."));
         }
         if self.per_minute == Some(0) {
             return invalid("perMinute", "At least one request a minute.".into());
@@ -161,6 +187,9 @@ impl Restrictions {
 }
 
 const MOST: usize = 100;
+/// Row filters stand in every place of a statement where their objects do.
+const MOST_FILTERS: usize = 10;
+const LONGEST_FILTERS: usize = 4_096;
 
 fn restricting(objects: BTreeMap<String, ObjectAccess>) -> RoleSpec {
     RoleSpec { restricts: true, objects, settings: BTreeSet::new() }

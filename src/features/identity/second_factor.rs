@@ -43,21 +43,32 @@ impl Identity {
         Ok(self.account_by_id(user).await?.is_some_and(|account| account.totp_since.is_some()))
     }
 
-    /// Makes a secret. It counts once a code of it was given.
-    pub async fn enrol_second_factor(&self, user: Uuid) -> Result<Option<Enrolment>> {
+    /// Makes a secret. It counts once a code of it was given. None: the password is wrong, or there is a
+    /// second factor already.
+    pub async fn enrol_second_factor(&self, user: Uuid, password: &str, origin: &Origin) -> Result<Option<Enrolment>> {
         let account = self.account_by_id(user).await?.filter(|account| account.totp_since.is_none());
         let Some(account) = account else { return Ok(None) };
+        // Whoever finds a screen unlocked does not lock its owner out. Who has no password proved who they
+        // are elsewhere.
+        let _turn = self.guard.turn(&account.email, origin).await;
+        if account.password_hash.is_some()
+            && (self.guard.must_wait(&account.email, origin).await? > 0
+                || !self.hasher.verify(password.to_owned(), account.password_hash.clone()).await?)
+        {
+            self.guard.note_failure(&account.email, origin).await?;
+            return Ok(None);
+        }
         let secret: [u8; SECRET] = rand::random();
         let sealed = self.vault.seal(&context(user), &secret)?;
         let tx = self.db.begin(&Scope { user: Some(user), ..Scope::default() }, Mode::Write).await?;
-        tx.run("UPDATE user_account SET totp_secret = $2 WHERE id = $1", vec![user.into(), sealed.into()]).await?;
+        tx.run("UPDATE user_account SET totp_secret = $2 WHERE id = $1 AND totp_since IS NULL", vec![user.into(), sealed.into()]).await?;
         tx.commit().await?;
         let totp = totp(&secret, &account.email)?;
         Ok(Some(Enrolment { secret: totp.secret().to_base32(), uri: totp.to_url().map_err(Error::fault)? }))
     }
 
     /// Turns the second factor on, and gives the recovery codes. None: the code is wrong.
-    pub async fn confirm_second_factor(&self, ctx: &Ctx, user: Uuid, code: &str) -> Result<Option<Vec<String>>> {
+    pub async fn confirm_second_factor(&self, ctx: &Ctx, session: Option<Uuid>, user: Uuid, code: &str) -> Result<Option<Vec<String>>> {
         let account = self.account_by_id(user).await?;
         let Some(account) = account.filter(|account| account.totp_since.is_none() && account.totp_secret.is_some()) else {
             return Ok(None);
@@ -69,6 +80,9 @@ impl Identity {
         let codes = renew_codes(&tx, user).await?;
         audit::append(&tx, &Event::of(ctx, Action::SecondFactorOn, ctx.member, serde_json::Value::Null)).await?;
         tx.commit().await?;
+        // Whoever came in without it comes in anew.
+        self.void_tokens(user).await?;
+        self.end_other_sessions(user, session, "SECOND_FACTOR_ON").await?;
         Ok(Some(codes))
     }
 
@@ -77,6 +91,7 @@ impl Identity {
         let Some(account) = self.account_by_id(user).await?.filter(|account| account.totp_since.is_some()) else { return Ok(false) };
         // As at the door: whoever finds a screen unlocked does not guess.
         let (name, nowhere) = (format!("second-factor:{user}"), Origin::default());
+        let _turn = self.guard.turn(&name, &nowhere).await;
         if self.guard.must_wait(&name, &nowhere).await? > 0 || !self.check_second_factor(&account, code).await? {
             self.guard.note_failure(&name, &nowhere).await?;
             return Ok(false);

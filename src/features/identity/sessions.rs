@@ -26,6 +26,18 @@ pub struct Tokens {
 
 impl Identity {
     pub async fn open_session(&self, user: Uuid, workspace: Uuid, member: Uuid, origin: &Origin) -> Result<Tokens> {
+        self.open_session_of(user, workspace, member, None, origin).await
+    }
+
+    /// Opens a session that ends with another one.
+    pub(super) async fn open_session_of(
+        &self,
+        user: Uuid,
+        workspace: Uuid,
+        member: Uuid,
+        parent: Option<Uuid>,
+        origin: &Origin,
+    ) -> Result<Tokens> {
         let (id, secret, now) = (self.clock.new_id(), new_secret(), self.clock.now());
         let tx = self.db.begin(&Scope::workspace(workspace), Mode::Write).await?;
         let model = session::Model {
@@ -39,6 +51,7 @@ impl Identity {
             expires_at: later(now, self.lifetimes.refresh_token),
             revoked_at: None,
             revoked_because: None,
+            parent_id: parent,
             address: origin.address.clone(),
             user_agent: origin.user_agent.clone(),
         };
@@ -70,6 +83,7 @@ impl Identity {
             audit::append(&tx, &Event::sign_in(workspace, Some(found.member_id), Action::SessionReused, origin, now)).await?;
             tx.commit().await?;
             self.ended(id).await;
+            self.end_children(found.user_id, id).await?;
             return Err(refused());
         }
         let fresh = new_secret();
@@ -97,14 +111,18 @@ impl Identity {
     /// Ends a session; its access tokens end with it.
     pub async fn sign_out(&self, workspace: Uuid, id: Uuid, origin: &Origin) -> Result<()> {
         let tx = self.db.begin(&Scope::workspace(workspace), Mode::Write).await?;
-        if let Some(found) = session::Entity::find_by_id((workspace, id)).one(&tx).await? {
+        let found = session::Entity::find_by_id((workspace, id)).one(&tx).await?;
+        if let Some(found) = &found {
             let now = self.clock.now();
-            revoke(&tx, &found, now, "SIGNED_OUT").await?;
+            revoke(&tx, found, now, "SIGNED_OUT").await?;
             audit::append(&tx, &Event::sign_in(workspace, Some(found.member_id), Action::SignOut, origin, now)).await?;
         }
         tx.commit().await?;
         self.ended(id).await;
-        Ok(())
+        match found {
+            Some(found) => self.end_children(found.user_id, id).await,
+            None => Ok(()),
+        }
     }
 
     /// The open sessions of the caller, the latest first.
@@ -132,10 +150,11 @@ impl Identity {
         audit::append(&tx, &Event::of(ctx, Action::SessionRevoked, Some(id), serde_json::Value::Null)).await?;
         tx.commit().await?;
         self.ended(id).await;
+        self.end_children(found.user_id, id).await?;
         Ok(true)
     }
 
-    /// Changes the caller's password, and ends their other sessions in this workspace. False: the
+    /// Changes the caller's password, and ends their other sessions, in every workspace. False: the
     /// present password was wrong.
     pub async fn change_password(&self, ctx: &Ctx, session: Option<Uuid>, present: &str, new: &str) -> Result<bool> {
         let Some(user) = ctx.user else { return Err(Error::forbidden("An API key has no password.")) };
@@ -143,6 +162,7 @@ impl Identity {
         let account = user_account::Entity::find_by_id(user).one(&tx).await?;
         tx.commit().await?;
         let account = account.ok_or_else(|| Error::fault("the caller has no account"))?;
+        let _turn = self.guard.turn(&account.email, &ctx.origin).await;
         // The same guard as at the door: whoever finds a screen unlocked does not guess on.
         if self.guard.must_wait(&account.email, &ctx.origin).await? > 0
             || !self.hasher.verify(present.to_owned(), account.password_hash.clone()).await?
@@ -151,39 +171,51 @@ impl Identity {
             return Ok(false);
         }
         let hash = self.hasher.hash(new.to_owned()).await?;
-        let others: Vec<Uuid> = self.sessions(ctx).await?.into_iter().map(|open| open.id).filter(|id| Some(*id) != session).collect();
         let tx = self.db.begin(&ctx.scope(), Mode::Write).await?;
         tx.run("UPDATE user_account SET password_hash = $2 WHERE id = $1", vec![user.into(), hash.into()]).await?;
-        for id in &others {
-            if let Some(found) = session::Entity::find_by_id((ctx.workspace, *id)).one(&tx).await? {
-                revoke(&tx, &found, ctx.now(), "PASSWORD_CHANGED").await?;
-            }
-        }
         audit::append(&tx, &Event::of(ctx, Action::PasswordChanged, ctx.member, serde_json::Value::Null)).await?;
         tx.commit().await?;
-        for id in others {
+        self.void_tokens(user).await?;
+        self.end_other_sessions(user, session, "PASSWORD_CHANGED").await?;
+        Ok(true)
+    }
+
+    /// Ends a user's sessions in every workspace, but for one.
+    pub(super) async fn end_other_sessions(&self, user: Uuid, but: Option<Uuid>, because: &str) -> Result<()> {
+        for (workspace, member) in self.memberships(user).await? {
+            self.end_sessions(workspace, ("member_id", member), but, because).await?;
+        }
+        Ok(())
+    }
+
+    /// Ends the sessions that were opened from one, in other workspaces.
+    async fn end_children(&self, user: Uuid, parent: Uuid) -> Result<()> {
+        for (workspace, _) in self.memberships(user).await? {
+            self.end_sessions(workspace, ("parent_id", parent), None, "PARENT_ENDED").await?;
+        }
+        Ok(())
+    }
+
+    /// Ends the open sessions of a workspace where a column has a value, but for one.
+    async fn end_sessions(&self, workspace: Uuid, (column, id): (&str, Uuid), but: Option<Uuid>, because: &str) -> Result<()> {
+        let tx = self.db.begin(&Scope::workspace(workspace), Mode::Write).await?;
+        let sql = format!(
+            "UPDATE session SET revoked_at = $3, revoked_because = $4 \
+             WHERE workspace_id = $1 AND {column} = $2 AND revoked_at IS NULL AND id <> $5 RETURNING id"
+        );
+        let (now, but) = (self.clock.now().0, but.unwrap_or(Uuid::nil()));
+        let rows = tx.fetch_all(&sql, vec![workspace.into(), id.into(), now.into(), because.into(), but.into()]).await?;
+        let ended = rows.iter().map(|row| row.uuid(0)).collect::<Result<Vec<_>, _>>()?;
+        tx.commit().await?;
+        for id in ended.into_iter().flatten() {
             self.ended(id).await;
         }
-        Ok(true)
+        Ok(())
     }
 
     /// Ends every open session of a member.
     pub(super) async fn end_sessions_of(&self, workspace: Uuid, member: Uuid, because: &str) -> Result<()> {
-        let tx = self.db.begin(&Scope::workspace(workspace), Mode::Write).await?;
-        let open = session::Entity::find()
-            .filter(session::Column::WorkspaceId.eq(workspace))
-            .filter(session::Column::MemberId.eq(member))
-            .filter(session::Column::RevokedAt.is_null())
-            .all(&tx)
-            .await?;
-        for found in &open {
-            revoke(&tx, found, self.clock.now(), because).await?;
-        }
-        tx.commit().await?;
-        for found in open {
-            self.ended(found.id).await;
-        }
-        Ok(())
+        self.end_sessions(workspace, ("member_id", member), None, because).await
     }
 
     /// Whether the session behind an access token is still open.
@@ -208,6 +240,11 @@ async fn revoke(tx: &Tx, found: &session::Model, now: Micros, because: &str) -> 
     model.revoked_because = Set(Some(because.to_owned()));
     model.update(tx).await?;
     Ok(())
+}
+
+/// The session that a refresh token belongs to: workspace and id. Whether it is good is another question.
+pub fn session_of_refresh(token: &str) -> Option<(Uuid, Uuid)> {
+    parse_refresh(token).map(|(workspace, session, _)| (workspace, session))
 }
 
 fn parse_refresh(token: &str) -> Option<(Uuid, Uuid, &str)> {

@@ -49,6 +49,7 @@ pub struct Workspaces {
     pub rules: Arc<RuleBook>,
     pub standard: Arc<Catalog>,
     pub hasher: identity::Hasher,
+    pub guard: identity::Guard,
 }
 
 impl Workspaces {
@@ -90,6 +91,7 @@ impl Workspaces {
             hidden: Default::default(),
             secrets: None,
             opened: Default::default(),
+            problems: Default::default(),
         };
         let mut unit = Unit::new(&ctx, &self.standard, &tx, &self.rules);
         unit.create_within("member", json!({ "id": member, "name": new.admin_name, "email": new.admin_email, "status": "ACTIVE" })).await?;
@@ -121,12 +123,12 @@ impl Workspaces {
         if let Some(known) = known {
             let kept = known.password_hash.clone();
             // As at the door: nobody guesses here either.
-            let guard = identity::Guard { db: self.db.clone(), clock: self.clock.clone() };
             let nowhere = crate::platform::Origin::default();
-            let wait = guard.must_wait(&new.admin_email, &nowhere).await?;
+            let _turn = self.guard.turn(&new.admin_email, &nowhere).await;
+            let wait = self.guard.must_wait(&new.admin_email, &nowhere).await?;
             let fits = wait == 0 && self.hasher.verify(password, kept).await?;
             if !fits {
-                guard.note_failure(&new.admin_email, &nowhere).await?;
+                self.guard.note_failure(&new.admin_email, &nowhere).await?;
             }
             let refuse = UserError::new(
                 UserErrorCode::Taken,
@@ -209,8 +211,9 @@ fn check(mut new: NewWorkspace) -> Result<(NewWorkspace, Tz), UserError> {
 
 fn required(text: &str, path: &str) -> Result<String, UserError> {
     let text = text.trim();
-    if text.is_empty() || text.chars().count() > 255 {
-        return Err(UserError::new(UserErrorCode::InvalidValue, &[path], "Expected 1 to 255 characters."));
+    // A name stands in mails: neither lines nor addresses.
+    if text.is_empty() || text.chars().count() > 255 || text.chars().any(char::is_control) || text.contains("://") {
+        return Err(UserError::new(UserErrorCode::InvalidValue, &[path], "Expected 1 to 255 characters, on one line, and no web address."));
     }
     Ok(text.to_owned())
 }

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::Server;
+use super::gate;
 use super::handlers::{identify, refusal, turned_away};
 use super::origin::{self, Peer};
 use crate::app::App;
@@ -38,7 +39,11 @@ pub async fn export(State(server): State<Server>, peer: Peer, headers: HeaderMap
         Ok((None, _)) => return refusal(axum::http::StatusCode::UNAUTHORIZED, &Error::unauthenticated("Sign in first.")),
         Err(turned) => return turned_away(turned),
     };
-    if let Err(error) = begin(&server.app, &signed.ctx, wanted.after).await {
+    let begun = match gate::not_documents_only(&signed.caller) {
+        Ok(()) => begin(&server.app, &signed.ctx, wanted.after).await,
+        refused => refused,
+    };
+    if let Err(error) = begun {
         let status = if matches!(error, Error::Refused(_)) {
             axum::http::StatusCode::FORBIDDEN
         } else {

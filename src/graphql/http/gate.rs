@@ -49,6 +49,16 @@ pub fn credential(headers: &HeaderMap) -> Result<Credential<'_>> {
     Ok(Credential::Bearer(credential.trim()))
 }
 
+/// Refuses a credential that sends its application's documents and nothing else.
+pub fn not_documents_only(caller: &Caller) -> Result<()> {
+    match &caller.bound {
+        Some(bound) if bound.restrictions.documents_only => {
+            Err(Error::forbidden("This credential sends the documents of its application only."))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Whether another page cannot have forged this request.
 pub fn is_unforged(headers: &HeaderMap) -> bool {
     headers.contains_key(cookies::CSRF)
@@ -63,7 +73,8 @@ pub async fn admit(server: &Server, headers: &HeaderMap, from: &Origin, caller: 
         return Err(error.into());
     }
     if let Some(per_minute) = bound.restrictions.per_minute {
-        let by = format!("{} {}", caller.actor.id.unwrap_or_default(), from.address.as_deref().unwrap_or_default());
+        let credential = caller.token.or(caller.actor.id).unwrap_or_default();
+        let by = format!("{credential} {}", from.address.as_deref().unwrap_or_default());
         server.app.buckets.take("key", &by, per_minute, server.app.clock.now()).map_err(Turned::TooOften)?;
     }
     if bound.restrictions.challenge {

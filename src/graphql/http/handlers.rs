@@ -20,7 +20,7 @@ use crate::graphql::check::{Introspection, check, check_text, check_value, intro
 use crate::graphql::cookies;
 use crate::graphql::errors::server_error;
 use crate::graphql::merge::merge_roots;
-use crate::graphql::request::{Request, Signed};
+use crate::graphql::request::{Browser, Request, Signed, audit_opened};
 use crate::graphql::schema::WorkspaceSchema;
 use crate::graphql::view::View;
 use crate::infra::db::Mode;
@@ -34,6 +34,10 @@ pub async fn post(
     headers: HeaderMap,
     request: Result<GraphQLRequest, GraphQLRejection>,
 ) -> Response {
+    // A form of another page cannot say that it is JSON without being let.
+    if !is_json(&headers) {
+        return refusal(StatusCode::UNSUPPORTED_MEDIA_TYPE, &Error::bad_request("Send the request as application/json."));
+    }
     match request {
         Ok(request) => answer(&server, &headers, peer, request.into_inner(), false).await,
         Err(rejected) => {
@@ -50,6 +54,12 @@ pub async fn post(
             refusal(status, &Error::bad_request(message))
         }
     }
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let essence = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    essence == "application/json" || essence.starts_with("application/") && essence.ends_with("+json")
 }
 
 /// The layer that bounds bodies refuses a long one by its announced length, in plain text.
@@ -121,7 +131,9 @@ async fn answer(server: &Server, headers: &HeaderMap, peer: Peer, mut request: a
         }
     };
     let refresh = cookies::refresh(headers).filter(|_| !get && gate::is_unforged(headers)).map(str::to_owned);
-    let state = Arc::new(Request::new(server.app.clone(), origin, signed).with_refresh_cookie(refresh));
+    let by_cookie = matches!(gate::credential(headers), Ok(Credential::Cookie(_)));
+    let browser = Browser { refresh_cookie: refresh, by_cookie, unforged: gate::is_unforged(headers) };
+    let state = Arc::new(Request::new(server.app.clone(), origin, signed).with_browser(browser));
     let mut response = shown.api.execute(request.data(state.clone())).await;
     let statements = match state.finish().await {
         Ok(statements) => statements,
@@ -130,9 +142,16 @@ async fn answer(server: &Server, headers: &HeaderMap, peer: Peer, mut request: a
             0
         }
     };
+    tell_problems(&state, &mut response);
     name_codes(&mut response);
     audit_refusals(&state, &response).await;
-    audit_opened(&state).await;
+    if let Some(Err(error)) = match state.signed_or_none() {
+        Some(signed) => Some(audit_opened(&state.app, &signed.ctx).await),
+        None => None,
+    } {
+        // What was read cannot be accounted for, so it is not told.
+        return with_schema(respond(&Answer::from_errors(vec![server_error(&error)])), &schema);
+    }
     let hidden = state.signed_or_none().map(|signed| signed.ctx.hidden.list()).unwrap_or_default();
     if !hidden.is_empty() {
         response.extensions.insert("hidden".into(), Value::from(hidden));
@@ -167,21 +186,14 @@ async fn audit_refusals(state: &Request, response: &Answer) {
     }
 }
 
-/// Who read encrypted fields, and of which records, stands in the audit.
-async fn audit_opened(state: &Request) {
-    let Some(signed) = state.signed_or_none() else { return };
-    let opened = signed.ctx.opened.take();
-    if opened.is_empty() {
-        return;
-    }
-    let written = async {
-        let tx = state.app.db.begin(&signed.ctx.system_scope(), Mode::Write).await?;
-        audit::append(&tx, &Event::of(&signed.ctx, Action::SensitiveRead, None, serde_json::json!(opened))).await?;
-        tx.commit().await?;
-        Ok::<(), Error>(())
-    };
-    if let Err(error) = written.await {
-        tracing::error!("a read of encrypted fields could not be written to the audit: {error:?}");
+/// The most errors that an answer lists.
+const MOST_ERRORS: usize = 20;
+
+/// Members that are null because they could not be told, such as a sum of several currencies.
+fn tell_problems(state: &Request, response: &mut Answer) {
+    let problems = state.signed_or_none().map(|signed| signed.ctx.problems.list()).unwrap_or_default();
+    for problem in problems.into_iter().take(MOST_ERRORS.saturating_sub(response.errors.len())) {
+        response.errors.push(server_error(&Error::bad_request(problem)));
     }
 }
 
@@ -346,6 +358,9 @@ pub async fn sdl(State(server): State<Server>, peer: Peer, headers: HeaderMap, Q
         Ok(found) => found,
         Err(turned) => return turned_away(turned),
     };
+    if let Some(Err(error)) = signed.as_ref().map(|signed| gate::not_documents_only(&signed.caller)) {
+        return refusal(StatusCode::FORBIDDEN, &error);
+    }
     let schema = match (&signed, wanted.view.as_deref()) {
         (Some(signed), Some("workspace")) => match require(&signed.ctx, Setting::Schema) {
             Ok(()) => whole,

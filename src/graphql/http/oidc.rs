@@ -21,10 +21,12 @@ pub fn routes() -> Router<Server> {
 struct Departing {
     /// The page of the application to come back to.
     redirect: Option<String>,
+    /// The SHA-256 of a verifier that only this page knows, in base64url; `completeSignIn` wants the verifier then.
+    challenge: Option<String>,
 }
 
 async fn depart(State(server): State<Server>, Path(provider): Path<String>, Query(wanted): Query<Departing>) -> Response {
-    match server.app.identity.depart(&provider, wanted.redirect.as_deref()).await {
+    match server.app.identity.depart(&provider, wanted.redirect.as_deref(), wanted.challenge).await {
         Ok(departure) => to(&departure.to, Some(cookies::departing(&departure.cookie))),
         Err(error) => told(&error),
     }

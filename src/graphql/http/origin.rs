@@ -16,10 +16,12 @@ pub type Peer = Option<Extension<ConnectInfo<SocketAddr>>>;
 const LONGEST: usize = 255;
 
 pub fn of(settings: &config::Server, headers: &HeaderMap, peer: Peer) -> Origin {
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    // What the nearest proxy added stands last; what stands before it, anybody can have written.
+    let text = |name: &str| headers.get_all(name).iter().next_back().and_then(|value| value.to_str().ok());
+    // What the nearest proxy added stands last, in the last header of that name; what stands before it,
+    // anybody can have written.
     let named = Some(settings.client_address_header.as_str()).filter(|name| !name.is_empty()).and_then(text);
-    let forwarded = named.and_then(|list| list.rsplit(',').next()).map(|last| last.trim().to_owned());
+    let last = named.and_then(|list| list.rsplit(',').next()).and_then(|last| last.trim().parse::<std::net::IpAddr>().ok());
+    let forwarded = last.map(|address| address.to_string());
     let address = forwarded.or_else(|| peer.map(|Extension(ConnectInfo(peer))| peer.ip().to_string()));
     let user_agent = text("user-agent").map(|agent| agent.chars().take(LONGEST).collect());
     Origin { address, user_agent }
@@ -37,5 +39,9 @@ mod tests {
         assert_eq!(of(&settings, &headers, None).address, None);
         settings.client_address_header = "x-forwarded-for".into();
         assert_eq!(of(&settings, &headers, None).address.as_deref(), Some("2.2.2.2"));
+        headers.append("x-forwarded-for", "3.3.3.3".parse().unwrap());
+        assert_eq!(of(&settings, &headers, None).address.as_deref(), Some("3.3.3.3"));
+        headers.append("x-forwarded-for", "nonsense".parse().unwrap());
+        assert_eq!(of(&settings, &headers, None).address, None);
     }
 }

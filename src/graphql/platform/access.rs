@@ -27,7 +27,7 @@ fn signed(request: &Request) -> Result<&Signed> {
 
 /// Refuses whoever may not see members: who works here is not for customers.
 fn sees_members(signed: &Signed) -> Result<()> {
-    if !signed.ctx.access.object("member").read.is_all() {
+    if !signed.ctx.access.sees_all("member") {
         return Err(field_error(&Error::forbidden("Your roles do not let you see who works here.")));
     }
     Ok(())

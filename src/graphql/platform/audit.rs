@@ -267,12 +267,14 @@ impl AuditQuery {
         let tx = request.snapshot().await.map_err(|e| field_error(&e))?;
         let verdict = audit::verify(&tx, signed.ctx.workspace, from, to).await.map_err(|e| field_error(&e))?;
         let signed = |(closing, signature): &(Closing, String)| request.app.identity.signed_closing(signature).as_ref() == Some(closing);
+        let closing_signed = verdict.closed.as_ref().map(signed);
         Ok(AuditVerdict {
-            intact: verdict.broken_at.is_none(),
+            // Whoever writes a closing record that is not signed may be hiding what stood before it.
+            intact: verdict.broken_at.is_none() && closing_signed != Some(false),
             checked: verdict.checked,
             broken_at: verdict.broken_at,
             closed_through: verdict.closed.as_ref().map(|(closing, _)| closing.through),
-            closing_signed: verdict.closed.as_ref().map(signed),
+            closing_signed,
         })
     }
 }

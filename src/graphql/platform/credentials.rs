@@ -208,9 +208,9 @@ pub struct CreateEmbedTokenInput {
     /// How long it is good: at most a day.
     #[graphql(default = 900)]
     expires_in_seconds: u32,
-    /// What it may not do although the key may.
+    /// What it may not do although the key may; `scopes` must be given, unless `personId` is.
     restrictions: Option<CredentialRestrictionsInput>,
-    /// The person whose bearer it is: roles that reach LINKED records reach what is linked to them.
+    /// The person whose bearer it is: it reaches what is linked to them, and of the rest the shape of pipelines.
     person_id: Option<ID>,
 }
 

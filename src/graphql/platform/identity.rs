@@ -30,9 +30,9 @@ impl Viewer {
         super::workspace::current(request::of(ctx)).await
     }
 
-    /// The API key that was used; null for a member.
+    /// The API key that was used; null for a member, and for an embed token.
     async fn api_key(&self, ctx: &Context<'_>) -> Result<Option<ApiKey>> {
-        if self.0.member.is_some() {
+        if self.0.member.is_some() || self.0.token.is_some() {
             return Ok(None);
         }
         let request = request::of(ctx);

@@ -21,6 +21,13 @@ pub struct EnrollTotpPayload {
     user_errors: Vec<UserErrorView>,
 }
 
+/// Who asks for a second factor.
+#[derive(InputObject)]
+pub struct EnrollTotpInput {
+    /// The user's password; of users who have none it is not looked at.
+    password: String,
+}
+
 /// A code of the app.
 #[derive(InputObject)]
 pub struct ConfirmTotpInput {
@@ -61,21 +68,26 @@ fn refused(path: &[&str], message: &str) -> Vec<UserErrorView> {
 impl SecondFactorMutation {
     /// Makes a secret for codes that change with time (TOTP). It counts when `confirmTotp` has seen a code
     /// of it.
-    async fn enroll_totp(&self, ctx: &Context<'_>) -> Result<EnrollTotpPayload> {
+    async fn enroll_totp(&self, ctx: &Context<'_>, #[graphql(desc = "The password.")] input: EnrollTotpInput) -> Result<EnrollTotpPayload> {
         let request = request::of(ctx);
         let user = user(request)?;
-        let enrolled = request.app.identity.enrol_second_factor(user).await.map_err(|e| field_error(&e))?;
+        let enrolled =
+            request.app.identity.enrol_second_factor(user, &input.password, &request.origin).await.map_err(|e| field_error(&e))?;
         Ok(match enrolled {
             Some(enrolled) => EnrollTotpPayload { secret: Some(enrolled.secret), uri: Some(enrolled.uri), user_errors: Vec::new() },
-            None => EnrollTotpPayload { user_errors: refused(&[], "You have a second factor. Turn it off first."), ..Default::default() },
+            None => EnrollTotpPayload {
+                user_errors: refused(&["password"], "The password is wrong, or there is a second factor already: turn that off first."),
+                ..Default::default()
+            },
         })
     }
 
-    /// Turns the second factor on: from now on signing in asks for a code, in every workspace of the user's.
+    /// Turns the second factor on: from now on signing in asks for a code, in every workspace of the user's. Their
+    /// other sessions end.
     async fn confirm_totp(&self, ctx: &Context<'_>, #[graphql(desc = "The code.")] input: ConfirmTotpInput) -> Result<ConfirmTotpPayload> {
         let request = request::of(ctx);
         let signed = request.signed().map_err(|e| field_error(&e))?;
-        let codes = request.app.identity.confirm_second_factor(&signed.ctx, user(request)?, &input.code).await;
+        let codes = request.app.identity.confirm_second_factor(&signed.ctx, signed.caller.session, user(request)?, &input.code).await;
         Ok(match codes.map_err(|e| field_error(&e))? {
             Some(recovery_codes) => ConfirmTotpPayload { recovery_codes, user_errors: Vec::new() },
             None => {

@@ -1,73 +1,26 @@
 //! Signing in, staying in, getting out.
 
-use std::sync::Arc;
+mod session;
+
+pub use session::Session;
+use session::adopt;
 
 use async_graphql::{Context, Enum, ID, InputObject, Object, Result, SimpleObject};
 use uuid::Uuid;
 
 use super::access::{id, or_refuse};
-use super::values::{DateTime, UserErrorView, views};
-use crate::error::{UserError, UserErrorCode};
-use crate::features::identity::{SignedIn, Tokens, check_strength};
+use super::values::{UserErrorView, views};
+use crate::error::{Error, UserError, UserErrorCode};
+use crate::features::identity::{self, Answered, SignedIn, check_strength};
 use crate::graphql::cookies;
 use crate::graphql::errors::field_error;
-use crate::graphql::records::MemberRef;
-use crate::graphql::request::{self, Request, Signed};
-use crate::platform::Cause;
+use crate::graphql::request::{self, Request};
 
 #[derive(Default)]
 pub struct SignInQuery;
 
 #[derive(Default)]
 pub struct SignInMutation;
-
-/// A pair of tokens, and for whom they are.
-pub struct Session {
-    tokens: Tokens,
-    /// They went into cookies: the page's own code does not see them.
-    in_cookies: bool,
-    /// Set where the request itself goes on as somebody else: it is in another workspace.
-    elsewhere: Option<Arc<Signed>>,
-}
-
-/// What a sign-in gives: send the access token as `Authorization: Bearer …`, and keep the refresh token.
-#[Object]
-impl Session {
-    /// The session's id.
-    async fn id(&self) -> ID {
-        self.tokens.session.into()
-    }
-
-    /// Good for minutes: see `expiresAt`. Null where it went into a cookie.
-    async fn access_token(&self) -> Option<&str> {
-        (!self.in_cookies).then_some(self.tokens.access.as_str())
-    }
-
-    /// For `refreshSession`, once: it gives a new one. Using an old one ends the session. Null where it
-    /// went into a cookie.
-    async fn refresh_token(&self) -> Option<&str> {
-        (!self.in_cookies).then_some(self.tokens.refresh.as_str())
-    }
-
-    /// When the access token stops working.
-    async fn expires_at(&self) -> DateTime {
-        self.tokens.expires_at.into()
-    }
-
-    /// Who signed in.
-    async fn member(&self) -> MemberRef {
-        MemberRef::within(self.tokens.member, self.elsewhere.clone())
-    }
-
-    /// Where.
-    async fn workspace(&self, ctx: &Context<'_>) -> Result<super::workspace::Workspace> {
-        let request = request::of(ctx);
-        match &self.elsewhere {
-            Some(signed) => super::workspace::of(request, signed).await,
-            None => super::workspace::current(request).await,
-        }
-    }
-}
 
 /// How the tokens come.
 #[derive(Enum, Clone, Copy, PartialEq, Eq, Default)]
@@ -102,6 +55,8 @@ pub struct CompleteSignInInput {
     code: Option<String>,
     /// For WORKSPACE: which one.
     workspace_id: Option<ID>,
+    /// For a sign-in with another issuer that was begun with a `challenge`: what its hash is of.
+    verifier: Option<String>,
     /// How the tokens come.
     #[graphql(default)]
     transport: SessionTransport,
@@ -156,11 +111,11 @@ pub struct SignInChallenge {
 #[derive(SimpleObject, Default)]
 pub struct SignInPayload {
     /// The session, if it worked.
-    session: Option<Session>,
+    pub session: Option<Session>,
     /// What is still needed, if something is.
-    challenge: Option<SignInChallenge>,
+    pub challenge: Option<SignInChallenge>,
     /// Why it did not work; empty if it did.
-    user_errors: Vec<UserErrorView>,
+    pub user_errors: Vec<UserErrorView>,
 }
 
 /// A refresh token.
@@ -279,11 +234,13 @@ impl SignInMutation {
         let request = request::of(ctx);
         let wrong = "The token or the code is wrong, or not good any more.";
         let Ok(wanted) = workspace(input.workspace_id) else { return Ok(refused(wrong)) };
-        let step = request.app.identity.complete_sign_in(&input.token, input.code.as_deref(), wanted, &request.origin).await;
+        let answered = Answered { code: input.code.as_deref(), wanted, verifier: input.verifier.as_deref() };
+        let step = request.app.identity.complete_sign_in(&input.token, answered, &request.origin).await;
         settle(ctx, step, input.transport, wrong).await
     }
 
-    /// Opens a session in another workspace of the caller's; the present one stays open.
+    /// Opens a session in another workspace of the caller's. The present one stays open; when it ends, so does
+    /// the new one.
     async fn switch_workspace(
         &self,
         ctx: &Context<'_>,
@@ -292,9 +249,13 @@ impl SignInMutation {
         let request = request::of(ctx);
         let signed = request.signed().map_err(|e| field_error(&e))?;
         let wrong = "You are not a member there.";
-        let (Some(user), Ok(Some(wanted))) = (signed.caller.user, workspace(Some(input.workspace_id))) else { return Ok(refused(wrong)) };
-        let step = request.app.identity.switch_workspace(user, wanted, &request.origin).await;
-        settle(ctx, step, input.transport, wrong).await
+        let (Some(user), Some(session)) = (signed.caller.user, signed.caller.session) else { return Ok(refused(wrong)) };
+        let Ok(Some(wanted)) = workspace(Some(input.workspace_id)) else { return Ok(refused(wrong)) };
+        // Who keeps tokens from the page's code does not hand it some here.
+        let transport = if request.browser.by_cookie { SessionTransport::Cookie } else { input.transport };
+        let from = (signed.caller.workspace, session);
+        let step = request.app.identity.switch_workspace(from, user, wanted, &request.origin).await;
+        settle(ctx, step, transport, wrong).await
     }
 
     /// Exchanges a refresh token for a new pair of tokens. Anybody may ask this.
@@ -305,10 +266,10 @@ impl SignInMutation {
     ) -> Result<RefreshSessionPayload> {
         let request = request::of(ctx);
         let transport = if input.refresh_token.is_some() { SessionTransport::Token } else { SessionTransport::Cookie };
-        let token = input.refresh_token.or_else(|| request.refresh_cookie.clone()).unwrap_or_default();
+        let token = input.refresh_token.or_else(|| request.browser.refresh_cookie.clone()).unwrap_or_default();
         match request.app.identity.refresh(&token, &request.origin).await {
             Ok(tokens) => Ok(RefreshSessionPayload { session: Some(adopt(ctx, tokens, transport).await?), user_errors: Vec::new() }),
-            Err(crate::error::Error::Refused(_)) => {
+            Err(Error::Refused(_)) => {
                 let error = UserError::new(
                     UserErrorCode::InvalidValue,
                     &["refreshToken"],
@@ -324,11 +285,15 @@ impl SignInMutation {
     async fn sign_out(&self, ctx: &Context<'_>) -> Result<SignOutPayload> {
         let request = request::of(ctx);
         let session = request.signed_or_none().and_then(|signed| Some((signed.caller.workspace, signed.caller.session?)));
+        // An access cookie may have run out before the session did.
+        let session = session.or_else(|| identity::session_of_refresh(request.browser.refresh_cookie.as_deref()?));
         if let Some((workspace, session)) = session {
             request.app.identity.sign_out(workspace, session, &request.origin).await.map_err(|e| field_error(&e))?;
         }
-        for cookie in cookies::clear(request.app.config.auth.cookie_same_site) {
-            ctx.append_http_header("set-cookie", cookie);
+        if request.browser.unforged {
+            for cookie in cookies::clear(request.app.config.auth.cookie_same_site) {
+                ctx.append_http_header("set-cookie", cookie);
+            }
         }
         Ok(SignOutPayload { signed_out: session.is_some() })
     }
@@ -342,7 +307,7 @@ impl SignInMutation {
         let request = request::of(ctx);
         let wanted = or_refuse!(MailRequestPayload, input.workspace_id.map(|given| id(&given, &["workspaceId"])).transpose());
         or_refuse!(MailRequestPayload, needs_mail(request));
-        request.app.identity.send_magic_link(&input.email, wanted).await.map_err(|e| field_error(&e))?;
+        request.app.identity.send_magic_link(&input.email, wanted, &request.origin).await.map_err(|e| field_error(&e))?;
         Ok(MailRequestPayload { accepted: true, user_errors: Vec::new() })
     }
 
@@ -355,7 +320,7 @@ impl SignInMutation {
     ) -> Result<MailRequestPayload> {
         let request = request::of(ctx);
         or_refuse!(MailRequestPayload, needs_mail(request));
-        request.app.identity.send_password_reset(&input.email).await.map_err(|e| field_error(&e))?;
+        request.app.identity.send_password_reset(&input.email, &request.origin).await.map_err(|e| field_error(&e))?;
         Ok(MailRequestPayload { accepted: true, user_errors: Vec::new() })
     }
 
@@ -398,7 +363,7 @@ fn refused(message: &str) -> SignInPayload {
 }
 
 /// What came of a step, as its payload.
-async fn settle(
+pub async fn settle(
     ctx: &Context<'_>,
     step: crate::error::Result<SignedIn>,
     transport: SessionTransport,
@@ -419,21 +384,4 @@ async fn settle(
         }
         SignedIn::Refused => refused(wrong),
     })
-}
-
-/// The rest of the answer is given to who just signed in.
-pub async fn adopt(ctx: &Context<'_>, tokens: Tokens, transport: SessionTransport) -> Result<Session> {
-    let request = request::of(ctx);
-    let caller = request.app.identity.authenticate(&tokens.access, &request.origin).await.map_err(|e| field_error(&e))?;
-    let (within, known) = request.app.ctx(&caller, Cause::Request, None).await.map_err(|e| field_error(&e))?;
-    let signed = Signed { caller, ctx: within, known };
-    let elsewhere = request.adopt(signed).map(Arc::new);
-    let in_cookies = transport == SessionTransport::Cookie;
-    if in_cookies {
-        let lifetimes = request.app.identity.lifetimes();
-        for cookie in cookies::set(&tokens, lifetimes, request.app.config.auth.cookie_same_site) {
-            ctx.append_http_header("set-cookie", cookie);
-        }
-    }
-    Ok(Session { tokens, in_cookies, elsewhere })
 }

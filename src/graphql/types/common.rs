@@ -369,6 +369,48 @@ fn objects(types: &mut Types<'_>) {
             plain("endCursor", "Cursor", "The place of its last record."),
         ],
     );
+    types.enumeration(
+        "ChangeKind",
+        "What happened to a record.",
+        [
+            ("CREATED", "It was created."),
+            ("UPDATED", "Fields were changed."),
+            ("DELETED", "It was deleted; it can be restored."),
+            ("RESTORED", "It was brought back."),
+            ("PURGED", "It was removed for good."),
+            ("LINKED", "It was linked to another record, or what the link says was changed."),
+            ("UNLINKED", "A link of it was cut."),
+        ],
+    );
+    types.object(
+        "FieldChange",
+        "A change of one field of a record.",
+        [
+            plain("field", "String!", "The field or relation; `custom.<name>` of one that the workspace added."),
+            plain("from", "JSON", "What it was, as the API writes it; of a reference or link, `{ id }` of the other record. Null also where that is not told."),
+            plain("to", "JSON", "What it became."),
+            plain("kind", "ChangeKind!", "What happened to the record."),
+            plain("version", "Int!", "The record's version after the change."),
+            plain("actor", "Actor!", "Who changed it."),
+            plain("cause", "String!", "Why: `REQUEST`, or what of the server itself."),
+            plain("requestId", "String", "The request's id, as in the server's log."),
+            plain("at", "DateTime!", "When."),
+        ],
+    );
+    types.object(
+        "FieldChangeEdge",
+        "A change, and its place in the history.",
+        [plain("node", "FieldChange!", "The change."), plain("cursor", "Cursor!", "Its place.")],
+    );
+    types.object(
+        "FieldChangeConnection",
+        "A page of a record's history, the newest change first.",
+        [
+            plain("edges", "[FieldChangeEdge!]!", "The changes with their places."),
+            plain("nodes", "[FieldChange!]!", "The changes."),
+            plain("pageInfo", "PageInfo!", "Whether there is more, and where."),
+        ],
+    );
     types.object(
         "Actor",
         "Who did something.",

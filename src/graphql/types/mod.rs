@@ -4,6 +4,7 @@
 //! same everywhere, `records` the types of one object,
 //! `writes` its inputs and payloads, `roots` the root fields and their meaning.
 
+mod aggregates;
 mod common;
 mod meta;
 mod records;

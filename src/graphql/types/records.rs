@@ -2,6 +2,7 @@
 
 use async_graphql::registry::{Deprecation, MetaField, MetaInputValue};
 
+use super::aggregates;
 use super::common::list_filter;
 use super::meta::{Types, field, input, plain};
 use super::writes::{references, writes};
@@ -45,6 +46,7 @@ pub fn add(types: &mut Types<'_>, catalog: &Catalog, object: &Object) {
     for names in names(object) {
         record(types, catalog, object, &names);
         lists(types, catalog, object, &names);
+        aggregates::add(types, object, &names);
         filter(types, catalog, object, &names);
         order(types, catalog, object, &names);
         if !(object.is_interface() && names.variant.is_none()) {
@@ -85,6 +87,16 @@ pub fn common_fields() -> Vec<MetaField> {
         plain("owner", "Member", "The member who is responsible for it."),
         plain("customFields", "JSON!", "The custom fields, untyped, by API name; typed they are under `custom`."),
         plain("viewerAccess", "RecordAccess!", "What the caller may do with it."),
+        field(
+            "history",
+            "FieldChangeConnection!",
+            "Which fields were changed, from what to what, by whom and when; the newest change first. Fields that the caller does not see whole are not in it; a link is told of the record from which it was made.",
+            [
+                input("first", "Int", "Changes on the page: 20 if not given, at most 200."),
+                input("after", "Cursor", "Begin after this place."),
+                input("fields", "[String!]", "Only changes of these fields; own ones are named `custom.<name>`."),
+            ],
+        ),
     ]
 }
 
@@ -154,6 +166,10 @@ fn link_fields() -> Vec<MetaField> {
 }
 
 pub fn connection(types: &mut Types<'_>, name: &str, node: &str, edge_fields: Vec<MetaField>) {
+    let aggregate = (node != "AnyRecord").then(|| {
+        let help = "What all records that match are together; reckoned only when asked for.";
+        plain("aggregate", &format!("{node}Aggregate"), help)
+    });
     let mut edge = vec![plain("node", &format!("{node}!"), "The record."), plain("cursor", "Cursor!", "Its place in the list.")];
     edge.extend(edge_fields);
     types.object(&format!("{name}Edge"), "A record in a list, and its place there.", edge);
@@ -165,7 +181,9 @@ pub fn connection(types: &mut Types<'_>, name: &str, node: &str, edge_fields: Ve
             plain("nodes", &format!("[{node}!]!"), "The records."),
             plain("pageInfo", "PageInfo!", "Whether there is more, and where."),
             plain("totalCount", "Int", "How many records match in all; counted only when asked for."),
-        ],
+        ]
+        .into_iter()
+        .chain(aggregate),
     );
 }
 

@@ -1,4 +1,5 @@
-//! What SQLite must be taught on every connection: `kith_fold`, as PostgreSQL's function of that name.
+//! What SQLite must be taught on every connection: `kith_fold`, as PostgreSQL's function of that name, and
+//! `kith_sum`, which adds integers up without overflowing and gives the sum as text.
 
 #![expect(unsafe_code, reason = "SQLite takes functions through its C interface only")]
 
@@ -29,7 +30,68 @@ pub async fn register(connection: &mut SqliteConnection) -> Result<(), sqlx::Err
             None,
         )
     };
-    if code == ffi::SQLITE_OK { Ok(()) } else { Err(sqlx::Error::Protocol(format!("SQLite refused the function kith_fold: code {code}"))) }
+    check(code, "kith_fold")?;
+    // SAFETY: as above; `sum_step` and `sum_end` keep to the contract of an aggregate.
+    let code = unsafe {
+        ffi::sqlite3_create_function_v2(
+            handle.as_raw_handle().as_ptr(),
+            c"kith_sum".as_ptr(),
+            1,
+            flags,
+            std::ptr::null_mut(),
+            None,
+            Some(sum_step),
+            Some(sum_end),
+            None,
+        )
+    };
+    check(code, "kith_sum")
+}
+
+fn check(code: c_int, name: &str) -> Result<(), sqlx::Error> {
+    if code == ffi::SQLITE_OK { Ok(()) } else { Err(sqlx::Error::Protocol(format!("SQLite refused the function {name}: code {code}"))) }
+}
+
+/// A sum under way; SQLite gives it zeroed.
+struct Sum {
+    total: i128,
+    /// How many values there were that are not null.
+    count: i64,
+}
+
+unsafe extern "C" fn sum_step(context: *mut ffi::sqlite3_context, _: c_int, values: *mut *mut ffi::sqlite3_value) {
+    // SAFETY: SQLite calls with one value. The aggregate's memory is zeroed at the first call, which is a
+    // valid `Sum`, and SQLite aligns it to 8 bytes only, so it is read and written unaligned.
+    unsafe {
+        if ffi::sqlite3_value_type(*values) == ffi::SQLITE_NULL {
+            return;
+        }
+        let memory = ffi::sqlite3_aggregate_context(context, c_int::try_from(size_of::<Sum>()).unwrap_or(c_int::MAX)).cast::<Sum>();
+        if memory.is_null() {
+            ffi::sqlite3_result_error_nomem(context);
+            return;
+        }
+        let sum = memory.read_unaligned();
+        // A hundred and seventy septillion values would have to be added up to overflow this.
+        let total = sum.total.wrapping_add(i128::from(ffi::sqlite3_value_int64(*values)));
+        memory.write_unaligned(Sum { total, count: sum.count + 1 });
+    }
+}
+
+unsafe extern "C" fn sum_end(context: *mut ffi::sqlite3_context) {
+    // SAFETY: with a size of 0 SQLite gives the memory of the steps, or null if there were none; the
+    // result is copied.
+    unsafe {
+        let memory = ffi::sqlite3_aggregate_context(context, 0).cast::<Sum>();
+        let sum = if memory.is_null() { Sum { total: 0, count: 0 } } else { memory.read_unaligned() };
+        if sum.count == 0 {
+            ffi::sqlite3_result_null(context);
+            return;
+        }
+        let text = sum.total.to_string();
+        let bytes = c_int::try_from(text.len()).unwrap_or(c_int::MAX);
+        ffi::sqlite3_result_text(context, text.as_ptr().cast::<c_char>(), bytes, ffi::SQLITE_TRANSIENT());
+    }
 }
 
 unsafe extern "C" fn fold_text(context: *mut ffi::sqlite3_context, count: c_int, values: *mut *mut ffi::sqlite3_value) {

@@ -24,6 +24,12 @@ impl Rules for MemberRules {
     }
 
     async fn after_save(&self, unit: &mut Unit<'_>, draft: &Draft) -> Result<()> {
+        if !draft.is_new && draft.changed("status") && draft.text("status") != Some("ACTIVE") {
+            // Who comes back signs in anew.
+            let sql = "UPDATE session SET revoked_at = $3, revoked_because = 'SUSPENDED' \
+                       WHERE workspace_id = $1 AND member_id = $2 AND revoked_at IS NULL";
+            unit.tx.run(sql, vec![unit.ctx.workspace.into(), draft.id.into(), unit.ctx.now().0.into()]).await?;
+        }
         if draft.changed("manager") {
             reach::rebuild(unit.tx, unit.ctx.workspace).await?;
         }

@@ -2,6 +2,7 @@
 
 use serde_json::value::RawValue;
 
+use super::aggregate::{self, AggregateOut};
 use super::cell::{Cell, Cells, JsonRow};
 use super::cursor::{self, OrderKey};
 use super::shape::{NodeShape, Shaper, array, object};
@@ -14,6 +15,8 @@ pub struct ConnectionShape {
     pub slot: Option<usize>,
     /// The slot of the count, in the parent's row (for a root field: in each of its rows).
     pub total: Option<usize>,
+    /// The slot of the aggregates' row, likewise.
+    pub aggregate: Option<usize>,
     pub page: PageShape,
     pub fields: Vec<(String, ConnectionField)>,
 }
@@ -37,6 +40,7 @@ pub enum ConnectionField {
     Edges(Vec<(String, EdgeField)>),
     PageInfo(Vec<(String, PageField)>),
     TotalCount,
+    Aggregate(AggregateOut),
     Typename(String),
 }
 
@@ -59,6 +63,13 @@ pub enum PageField {
     Typename,
 }
 
+/// What is told of a list as a whole.
+#[derive(Default)]
+pub struct Whole<'a> {
+    pub total: Option<i64>,
+    pub aggregate: Option<Cell<'a>>,
+}
+
 impl Shaper<'_> {
     /// A nested list, whose rows are a JSON array in the parent's row.
     pub(super) fn connection_in(self, shape: &ConnectionShape, parent: &dyn Cells, out: &mut String) -> Result<()> {
@@ -77,10 +88,16 @@ impl Shaper<'_> {
             None => None,
         };
         let rows: Vec<&dyn Cells> = rows.iter().map(|row| row as &dyn Cells).collect();
-        self.connection(shape, rows, total, out)
+        let aggregate = shape.aggregate.map(|slot| parent.cell(slot, Store::Json)).transpose()?;
+        self.connection(shape, rows, Whole { total, aggregate }, out)
     }
 
-    pub fn connection(self, shape: &ConnectionShape, mut rows: Vec<&dyn Cells>, total: Option<i64>, out: &mut String) -> Result<()> {
+    pub fn connection(self, shape: &ConnectionShape, mut rows: Vec<&dyn Cells>, whole: Whole<'_>, out: &mut String) -> Result<()> {
+        let aggregates: Vec<serde_json::Value> = match &whole.aggregate {
+            Some(Cell::Json(document)) => serde_json::from_str(document)?,
+            _ => Vec::new(),
+        };
+        let total = whole.total;
         let page = &shape.page;
         let more = rows.len() > page.limit;
         rows.truncate(page.limit);
@@ -117,6 +134,10 @@ impl Shaper<'_> {
             }),
             ConnectionField::TotalCount => {
                 total.map_or(Cell::Null, Cell::Int).write(out);
+                Ok(())
+            }
+            ConnectionField::Aggregate(shape) => {
+                aggregate::write(shape, &aggregates, &|problem| self.problems.note(problem), out);
                 Ok(())
             }
             ConnectionField::Typename(json) => {

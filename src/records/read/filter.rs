@@ -191,7 +191,7 @@ impl Planner<'_> {
             Some(target)
                 if follows(relation, target)
                     && self.ctx.access.object(&target.name).read.by_owner()
-                    && self.ctx.access.policy().is_none_or(|policy| policy.row_filters.is_empty()) =>
+                    && self.ctx.access.policy().is_none_or(|policy| !policy.has_row_filters()) =>
             {
                 None
             }

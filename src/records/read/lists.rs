@@ -1,5 +1,6 @@
 //! To-many relations: lists inside records, and the parts of any connection.
 
+use super::aggregate::Columns;
 use super::connection::{ConnectionField, ConnectionShape, EdgeField, PageField};
 use super::node::{Planner, Scope};
 use super::order::order_by;
@@ -39,7 +40,11 @@ impl Planner<'_> {
             self.any_list(&mut inner, owner, relation, merged)?
         };
         let total = fields.total.then(|| scope.slot(format!("(SELECT count(*) FROM {from} WHERE {})", all_of(&conditions)), Store::Int));
-        let mut shape = ConnectionShape { slot: None, total, page: page.shape, fields: fields.fields };
+        let aggregate = (!fields.aggregates.list().is_empty()).then(|| {
+            let row = self.sql.json_array(fields.aggregates.list());
+            scope.slot(format!("(SELECT {row} FROM {from} WHERE {})", all_of(&conditions)), Store::Json)
+        });
+        let mut shape = ConnectionShape { slot: None, total, aggregate, page: page.shape, fields: fields.fields };
         if fields.rows {
             if let Some(position) = &page.position {
                 conditions.push(self.after(&page.keys, position));
@@ -143,6 +148,9 @@ impl Planner<'_> {
                     }
                     ConnectionField::Edges(edge)
                 }
+                "aggregate" => ConnectionField::Aggregate(
+                    self.aggregate(object, &alias, &part, &mut fields.aggregates).map_err(|e| e.within(part.key))?,
+                ),
                 _ => Self::page_part(scope, &connection, &part, page),
             };
             fields.push(&part, field);
@@ -175,25 +183,27 @@ impl Planner<'_> {
         match part.name {
             "totalCount" => ConnectionField::TotalCount,
             "pageInfo" => {
-                let fields = collect(&part.children, |_| true);
-                let fields = fields.into_iter().map(|field| {
-                    let out = match field.name {
-                        "hasNextPage" => PageField::HasNext,
-                        "hasPreviousPage" => PageField::HasPrevious,
-                        "startCursor" => PageField::Start,
-                        "endCursor" => PageField::End,
-                        _ => PageField::Typename,
-                    };
-                    if matches!(out, PageField::Start | PageField::End) {
-                        Self::order_slots(scope, page);
-                    }
-                    (field.key.to_owned(), out)
-                });
-                ConnectionField::PageInfo(fields.collect())
+                let fields = page_fields(part);
+                if fields.iter().any(|(_, field)| matches!(field, PageField::Start | PageField::End)) {
+                    Self::order_slots(scope, page);
+                }
+                ConnectionField::PageInfo(fields)
             }
             _ => ConnectionField::Typename(format!("\"{connection}\"")),
         }
     }
+}
+
+/// What is selected of `pageInfo`.
+pub(super) fn page_fields(part: &Merged<'_>) -> Vec<(String, PageField)> {
+    let field = |name: &str| match name {
+        "hasNextPage" => PageField::HasNext,
+        "hasPreviousPage" => PageField::HasPrevious,
+        "startCursor" => PageField::Start,
+        "endCursor" => PageField::End,
+        _ => PageField::Typename,
+    };
+    collect(&part.children, |_| true).into_iter().map(|part| (part.key.to_owned(), field(part.name))).collect()
 }
 
 #[derive(Default)]
@@ -201,6 +211,8 @@ pub(super) struct Fields {
     pub fields: Vec<(String, ConnectionField)>,
     pub rows: bool,
     pub total: bool,
+    /// What is asked of all records of the list.
+    pub aggregates: Columns,
 }
 
 impl Fields {
@@ -208,7 +220,7 @@ impl Fields {
         match field {
             ConnectionField::Nodes(_) | ConnectionField::Edges(_) | ConnectionField::PageInfo(_) => self.rows = true,
             ConnectionField::TotalCount => self.total = true,
-            ConnectionField::Typename(_) => {}
+            ConnectionField::Aggregate(_) | ConnectionField::Typename(_) => {}
         }
         self.fields.push((part.key.to_owned(), field));
     }

@@ -6,11 +6,13 @@
 //! are joins whose columns stand flat in the row, to-many lists are correlated sub-selects that
 //! give one JSON array per row.
 
+pub mod aggregate;
 pub(in crate::records) mod cell;
 mod connection;
 mod cursor;
 mod dates;
 mod filter;
+mod history;
 mod lists;
 mod node;
 mod order;

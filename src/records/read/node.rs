@@ -21,6 +21,8 @@ pub struct Planner<'a> {
     pub sql: Sql,
     /// Whether the record is only what it would be: its id must not be mistaken for the real one's.
     pub preview: bool,
+    /// Whether what is planned will be kept and shown as it is.
+    pub in_the_clear: bool,
     /// How many filters were planned, and how deep the present one stands.
     pub filters: (usize, usize),
 }
@@ -86,7 +88,7 @@ impl<'a> Planner<'a> {
 
     /// Plans a part of a statement that is under construction.
     pub fn with(ctx: &'a Ctx, catalog: &'a Catalog, sql: Sql) -> Self {
-        Self { ctx, catalog, sql, preview: false, filters: (0, 0) }
+        Self { ctx, catalog, sql, preview: false, in_the_clear: false, filters: (0, 0) }
     }
 }
 
@@ -213,6 +215,7 @@ impl Planner<'_> {
             "viewerAccess" => self.rights(scope, alias, object, merged),
             "createdBy" => self.actor(scope, alias, "created_by", merged)?,
             "updatedBy" => self.actor(scope, alias, "updated_by", merged)?,
+            "history" => self.history(scope, alias, object, merged)?,
             "tags" => self.plain_list(scope, alias, &object.relations["tags"], merged)?,
             name => match (object.find_field(name), object.relations.get(name)) {
                 (Some(field), _) => match self.veiled(scope, alias, object, field) {
@@ -248,16 +251,18 @@ impl Planner<'_> {
         Ok(Out::Inline(fields))
     }
 
-    fn actor(&mut self, scope: &mut Scope, alias: &str, column: &str, merged: &Merged<'_>) -> Result<Out> {
+    pub(super) fn actor(&mut self, scope: &mut Scope, alias: &str, column: &str, merged: &Merged<'_>) -> Result<Out> {
         let mut fields = Vec::new();
+        // In the log the column is called after what it holds.
+        let id = if column == "actor" { format!("{alias}.actor_id") } else { format!("{alias}.{column}") };
         for part in collect(&merged.children, |_| true) {
             let out = match part.name {
                 "__typename" => Out::Literal("\"Actor\"".into()),
                 "kind" => Out::Scalar { slot: scope.slot(format!("{alias}.{column}_kind"), Store::Text), kind: Kind::Text },
-                "actorId" => Out::Id { slot: scope.slot(format!("{alias}.{column}"), Store::Uuid) },
+                "actorId" => Out::Id { slot: scope.slot(id.clone(), Store::Uuid) },
                 _ => {
                     let member = self.catalog.object("member").clone();
-                    self.joined(scope, &format!("{alias}.{column}"), &member, &part)?
+                    self.joined(scope, &id, &member, &part)?
                 }
             };
             fields.push((part.key.to_owned(), out));
@@ -287,11 +292,7 @@ impl Planner<'_> {
             Kind::Money => Out::Money {
                 amount: scope.slot(expression, Store::Int),
                 currency: scope.slot(self.currency(alias, field), Store::Text),
-                parts: parts(merged, |name| match name {
-                    "amount" => MoneyPart::Amount,
-                    "currency" => MoneyPart::Currency,
-                    _ => MoneyPart::Typename,
-                }),
+                parts: money_parts(merged),
             },
             Kind::Select | Kind::MultiSelect => Out::Select {
                 slot: scope.slot(expression, field.kind.store()),
@@ -387,6 +388,15 @@ fn sealed_field(object: &Object, field: &Field) -> Option<SealedField> {
 /// `deal` as a value of the enum `ObjectName`.
 pub fn object_enum(name: &str) -> String {
     name.to_uppercase()
+}
+
+/// What is selected of an amount.
+pub(super) fn money_parts(merged: &Merged<'_>) -> Vec<(String, MoneyPart)> {
+    parts(merged, |name| match name {
+        "amount" => MoneyPart::Amount,
+        "currency" => MoneyPart::Currency,
+        _ => MoneyPart::Typename,
+    })
 }
 
 fn parts<T>(merged: &Merged<'_>, part: impl Fn(&str) -> T) -> Vec<(String, T)> {

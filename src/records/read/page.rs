@@ -15,7 +15,7 @@ use crate::records::sql::all_of;
 
 /// A page is at most this long, and this long when nothing is said.
 pub const MOST_ROWS: usize = 200;
-const USUAL_ROWS: usize = 20;
+pub(super) const USUAL_ROWS: usize = 20;
 
 /// A page of a list, as its arguments ask for it.
 pub(super) struct Page {

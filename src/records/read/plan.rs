@@ -6,7 +6,7 @@ use sea_orm::Value;
 use serde_json::{Map, Value as Json};
 
 use super::cell::Cells;
-use super::connection::ConnectionShape;
+use super::connection::{ConnectionShape, Whole};
 use super::node::{Planner, Scope};
 use super::page::MOST_ROWS;
 use super::shape::{NodeShape, Shaper};
@@ -14,7 +14,7 @@ use crate::catalog::{Catalog, Object, Store, Variant};
 use crate::error::{Error, Result};
 use crate::infra::db::{Backend, Row, Tx};
 use crate::platform::secrets::Secrets;
-use crate::platform::{Ctx, Opened};
+use crate::platform::{Ctx, Opened, Problems};
 use crate::records::keys;
 use crate::records::selection::{Merged, Selection};
 use crate::records::sql::all_of;
@@ -44,6 +44,7 @@ pub struct Plan {
     backend: Backend,
     secrets: Option<Arc<Secrets>>,
     opened: Opened,
+    problems: Problems,
 }
 
 enum RootShape {
@@ -71,7 +72,15 @@ impl Plan {
             RootQuery::List { object, variant } => planner.root_list(object, *variant, &merged)?,
             RootQuery::Nodes { single } => planner.nodes(*single, &merged)?,
         };
-        Ok(Self { sql, values: planner.sql.values, shape, backend, secrets: ctx.secrets.clone(), opened: ctx.opened.clone() })
+        Ok(Self {
+            sql,
+            values: planner.sql.values,
+            shape,
+            backend,
+            secrets: ctx.secrets.clone(),
+            opened: ctx.opened.clone(),
+            problems: ctx.problems.clone(),
+        })
     }
 
     /// Runs the statement and returns the answer's JSON.
@@ -82,7 +91,7 @@ impl Plan {
     }
 
     fn shape(&self, rows: &[Row]) -> Result<String> {
-        let shaper = Shaper { backend: self.backend, secrets: self.secrets.as_deref(), opened: &self.opened };
+        let shaper = Shaper { backend: self.backend, secrets: self.secrets.as_deref(), opened: &self.opened, problems: &self.problems };
         let mut out = String::with_capacity(256 + rows.len() * 256);
         match &self.shape {
             RootShape::One(node) => match rows.first() {
@@ -102,7 +111,11 @@ impl Plan {
                         records.push(row);
                     }
                 }
-                shaper.connection(connection, records, total, &mut out)?;
+                let aggregate = match (connection.aggregate, rows.first()) {
+                    (Some(slot), Some(row)) => Some(row.cell(slot, Store::Json)?),
+                    _ => None,
+                };
+                shaper.connection(connection, records, Whole { total, aggregate }, &mut out)?;
             }
             RootShape::Nodes { shape, ids, single } => self.shape_nodes(shaper, shape, ids, *single, rows, &mut out)?,
         }
@@ -250,29 +263,39 @@ impl Planner<'_> {
         }
         let mut page = self.page(object, &mut scope, merged)?;
         let fields = self.connection_fields(&mut scope, object, variant, None, &mut page, merged)?;
-        let count = format!("SELECT count(*) AS total FROM {} {alias} WHERE {}", object.table, all_of(&conditions));
-        let mut total = None;
+        let aggregates = fields.aggregates.list();
+        let whole = fields.total || !aggregates.is_empty();
+        let row = if aggregates.is_empty() {
+            String::new()
+        } else {
+            format!(", {} AS agg", self.sql.in_row(&self.sql.json_array(aggregates), Store::Json))
+        };
+        let count = format!("SELECT count(*) AS total{row} FROM {} {alias} WHERE {}", object.table, all_of(&conditions));
+        let (mut total, mut aggregate) = (None, None);
         let limit = page.shape.limit + 1;
         let columns = self.column_list(&scope);
-        let sql = match (fields.rows, fields.total) {
+        let sql = match (fields.rows, whole) {
             (true, false) => self.rows(object, &scope, &columns.join(", "), &conditions, &page, limit),
             (false, _) => {
-                total = fields.total.then_some(0);
+                total = whole.then_some(0);
+                aggregate = (!aggregates.is_empty()).then_some(1);
                 count
             }
             (true, true) => {
                 total = Some(columns.len());
+                aggregate = (!aggregates.is_empty()).then_some(columns.len() + 1);
                 let names: Vec<String> = (0..columns.len()).map(|index| format!("p.c{index}")).collect();
                 let numbered: Vec<String> = columns.iter().enumerate().map(|(index, column)| format!("{column} AS c{index}")).collect();
                 let rows = self.rows(object, &scope, &numbered.join(", "), &conditions, &page, limit);
                 // The page is numbered so that the join cannot lose its order.
                 format!(
-                    "SELECT {}, n.total FROM ({count}) n LEFT JOIN (SELECT q.*, row_number() OVER () AS place FROM ({rows}) q) p ON TRUE ORDER BY p.place",
-                    names.join(", ")
+                    "SELECT {}, n.total{} FROM ({count}) n LEFT JOIN (SELECT q.*, row_number() OVER () AS place FROM ({rows}) q) p ON TRUE ORDER BY p.place",
+                    names.join(", "),
+                    if aggregate.is_some() { ", n.agg" } else { "" }
                 )
             }
         };
-        let shape = ConnectionShape { slot: fields.rows.then_some(0), total, page: page.shape, fields: fields.fields };
+        let shape = ConnectionShape { slot: fields.rows.then_some(0), total, aggregate, page: page.shape, fields: fields.fields };
         Ok((sql, RootShape::List(Box::new(shape))))
     }
 

@@ -5,11 +5,12 @@ use uuid::Uuid;
 
 use super::cell::{Cell, Cells, JsonRow, write_text};
 use super::connection::ConnectionShape;
+use super::history::HistoryShape;
 use crate::catalog::{Kind, SelectOption, Store};
 use crate::error::{Error, Result};
 use crate::infra::db::Backend;
-use crate::platform::Opened;
 use crate::platform::secrets::Secrets;
+use crate::platform::{Opened, Problems};
 use crate::records::value;
 
 /// What a record becomes.
@@ -122,6 +123,7 @@ pub enum Out {
         node: NodeShape,
     },
     Connection(Box<ConnectionShape>),
+    History(Box<HistoryShape>),
 }
 
 /// Which field a sealed value is of, and what the audit calls it.
@@ -137,6 +139,7 @@ pub struct Shaper<'a> {
     pub backend: Backend,
     pub secrets: Option<&'a Secrets>,
     pub opened: &'a Opened,
+    pub problems: &'a Problems,
 }
 
 impl Shaper<'_> {
@@ -190,7 +193,7 @@ impl Shaper<'_> {
         object(out, fields, |how, out| self.field(how, row, out))
     }
 
-    fn field(self, how: &Out, row: &dyn Cells, out: &mut String) -> Result<()> {
+    pub(super) fn field(self, how: &Out, row: &dyn Cells, out: &mut String) -> Result<()> {
         match how {
             Out::Literal(json) => out.push_str(json),
             Out::Id { slot } => row.cell(*slot, Store::Uuid)?.write(out),
@@ -231,12 +234,13 @@ impl Shaper<'_> {
             Out::Node(node) => self.node(node, row, out)?,
             Out::List { slot, store_chunked, node } => self.list(*slot, *store_chunked, node, row, out)?,
             Out::Connection(connection) => self.connection_in(connection, row, out)?,
+            Out::History(history) => self.history(history, row, out)?,
         }
         Ok(())
     }
 
     /// Opens a sealed value; whoever reads it stands in the audit.
-    fn open(self, field: &SealedField, sealed: &str, record: Option<Uuid>) -> Result<String> {
+    pub(super) fn open(self, field: &SealedField, sealed: &str, record: Option<Uuid>) -> Result<String> {
         let secrets = self.secrets.ok_or_else(|| Error::fault("a sealed value, and no key to open it"))?;
         self.opened.note(&field.name, record);
         secrets.open(field.id, sealed)

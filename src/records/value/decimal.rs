@@ -41,6 +41,23 @@ pub fn format_decimal(units: i64, places: usize, out: &mut String) {
     }
 }
 
+/// The same of a sum, which may be wider.
+pub fn format_wide(units: i128, places: usize) -> String {
+    let mut out = String::new();
+    match i64::try_from(units) {
+        Ok(units) => format_decimal(units, places, &mut out),
+        Err(_) => {
+            let scale = 10_i128.pow(SCALE);
+            let sign = if units < 0 { "-" } else { "" };
+            let (whole, rest) = ((units / scale).unsigned_abs(), (units % scale).unsigned_abs());
+            let fraction = format!("{rest:04}");
+            let significant = fraction.trim_end_matches('0').len().max(places.min(4));
+            out = format!("{sign}{whole}{}{}", if significant > 0 { "." } else { "" }, &fraction[..significant]);
+        }
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -58,6 +75,8 @@ mod tests {
         }
         assert_eq!(formatted(125_000, 2), "12.50");
         assert_eq!(formatted(-5, 2), "-0.0005");
+        assert_eq!(format_wide(i128::from(i64::MAX) * 10, 2), "9223372036854775.807");
+        assert_eq!(format_wide(-100_000_000_000_000_000_000_000, 2), "-10000000000000000000.00");
     }
 
     #[test]

@@ -12,8 +12,8 @@ mod seal;
 mod write;
 
 pub use contact::email;
-pub use decimal::{format_decimal, parse_decimal};
+pub use decimal::{format_decimal, format_wide, parse_decimal};
 pub use mask::mask;
 pub use parse::{Invalid, date, parse};
 pub use seal::{seal, seal_over};
-pub(in crate::records) use write::{write, write_custom, write_money, write_options, write_picks};
+pub(in crate::records) use write::{write, write_custom, write_money, write_options, write_picks, write_stored};

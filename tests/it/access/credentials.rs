@@ -130,7 +130,84 @@ on_both! {
         let wrong = admin.ask_with(CREATE, json!({ "input": { "name": "k", "kind": "PUBLISHABLE" } })).await;
         assert_eq!(wrong["createApiKey"]["userErrors"][0]["path"], json!(["applicationId"]));
         let wrong = admin.ask_with(CREATE, json!({ "input": { "name": "k", "kind": "PUBLISHABLE", "applicationId": application["id"] } })).await;
-        assert_eq!(wrong["createApiKey"]["userErrors"][0]["path"], json!(["origins"]));
+        assert_eq!(wrong["createApiKey"]["userErrors"][0]["path"], json!(["restrictions", "origins"]));
+    }
+
+    async fn a_restricted_key_gives_nobody_what_it_lacks(server: &Server) {
+        let admin = server.admin().await;
+        let owner = admin.role("OWNER").await;
+        let (bound, _) = key(&admin, json!({ "roles": [owner], "restrictions": { "scopes": [{ "object": "DEAL", "access": "WRITE" }], "settings": ["API_KEYS", "MEMBERS", "ROLES", "AUDIT"] } })).await;
+        assert_eq!(bound.ask("{ viewer { settings } }").await["viewer"]["settings"], json!(["AUDIT"]));
+        for document in [
+            "mutation { createApiKey(input: { name: \"more\" }) { secret } }",
+            "mutation { inviteMember(input: { name: \"m\", email: \"m@test.example\" }) { token } }",
+            "mutation { createRole(input: { name: \"more\" }) { role { id } } }",
+        ] {
+            assert_eq!(bound.refused(document).await.0, "FORBIDDEN", "{document}");
+        }
+        // Nor does one that works only in some places.
+        let (there, _) = key(&admin, json!({ "roles": [owner], "restrictions": { "perMinute": 100 } })).await;
+        assert_eq!(there.refused("mutation { createApiKey(input: { name: \"more\" }) { secret } }").await.0, "FORBIDDEN");
+    }
+
+    async fn what_a_key_makes_ends_with_it(server: &Server) {
+        let admin = server.admin().await;
+        let owner = admin.role("OWNER").await;
+        let (maker, _) = key(&admin, json!({ "roles": [owner], "expiresAt": "2026-03-11T13:00:00Z" })).await;
+        let (made, _) = key(&maker, json!({})).await;
+        let (longer, _) = key(&maker, json!({ "expiresAt": "2027-03-11T13:00:00Z" })).await;
+        assert!(deals(&made).await.is_empty() && deals(&longer).await.is_empty());
+        server.clock.advance(61 * 60 * 1_000_000);
+        for ended in [&maker, &made, &longer] {
+            assert_eq!(ended.refused("{ viewer { settings } }").await.0, "UNAUTHENTICATED");
+        }
+    }
+
+    async fn a_token_does_not_look_behind_the_filters_of_its_key(server: &Server) {
+        let admin = server.admin().await;
+        let (mine, other) = (admin.create("company", json!({ "name": "mine" })).await, admin.create("company", json!({ "name": "other" })).await);
+        admin.create("deal", json!({ "name": "d1", "company": { "id": mine } })).await;
+        admin.create("deal", json!({ "name": "d2", "company": { "id": other } })).await;
+        let (bound, _) = key(&admin, json!({ "restrictions": { "rowFilters": [{ "companies": { "name": { "eq": "mine" } } }] } })).await;
+        assert_eq!(deals(&bound).await, ["d1", "d2"]);
+        let scopes = json!([{ "object": "DEAL", "access": "READ" }, { "object": "COMPANY", "access": "READ" }]);
+        for (name, found) in [("mine", vec!["d1"]), ("other", vec![])] {
+            let filters = json!([{ "deals": { "company": { "name": { "eq": name } } } }]);
+            let token = embed(&bound, json!({ "restrictions": { "scopes": scopes, "rowFilters": filters } })).await;
+            assert_eq!(deals(&token).await, found, "{name}");
+            assert_eq!(names(&token.ask("{ companies { nodes { name } } }").await["companies"]["nodes"]), ["mine"]);
+        }
+        let bare = bound.ask_with(EMBED, json!({ "input": {} })).await;
+        assert_eq!(bare["createEmbedToken"]["userErrors"][0]["path"], json!(["restrictions", "scopes"]));
+    }
+
+    async fn what_only_creates_points_at_nothing_unseen_and_keeps_to_its_filters(server: &Server) {
+        let admin = server.admin().await;
+        let company = admin.create("company", json!({ "name": "other" })).await;
+        let create = "mutation($i: DealCreate!) { createDeal(input: $i) { userErrors { code } } }";
+        let made = admin.ask_with(APPLICATION, json!({ "input": { "name": "site", "documents": [create] } })).await;
+        let restrictions = json!({ "origins": ["https://site.test"], "rowFilters": [{ "deals": { "name": { "startsWith": "web " } } }] });
+        let (form, _) = key(&admin, json!({ "kind": "PUBLISHABLE", "applicationId": made["createApplication"]["application"]["id"], "restrictions": restrictions })).await;
+        let send = async |input: Value| form.post(json!({ "query": create, "variables": { "i": input } }), &[("origin", "https://site.test")]).await.2;
+        let within = send(json!({ "name": "web 1" })).await;
+        assert_eq!(within["data"]["createDeal"]["userErrors"], json!([]), "{within}");
+        let astray = send(json!({ "name": "other" })).await;
+        assert_eq!(astray["errors"][0]["extensions"]["code"], "FORBIDDEN", "{astray}");
+        let point = send(json!({ "name": "web 2", "company": { "id": company } })).await;
+        assert_eq!(point["data"]["createDeal"]["userErrors"][0]["code"], "NOT_FOUND", "{point}");
+        assert_eq!(deals(&admin).await, ["web 1"]);
+    }
+
+    async fn a_row_filter_does_not_look_into_sealed_fields(server: &Server) {
+        let admin = server.admin().await;
+        let field = "mutation { createField(input: { object: PERSON, name: \"passport\", kind: TEXT, label: \"P\", encrypted: true }) { userErrors { code } } }";
+        admin.ask(field).await;
+        let filters = json!([{ "people": { "custom": { "passport": { "eq": "X1" } } } }]);
+        let made = admin.ask_with(CREATE, json!({ "input": { "name": "k", "restrictions": { "rowFilters": filters } } })).await;
+        assert_eq!(made["createApiKey"]["userErrors"][0]["code"], "INVALID_VALUE", "{made}");
+        let many: Vec<Value> = (0..11).map(|n| json!({ "people": { "lastName": { "eq": n.to_string() } } })).collect();
+        let made = admin.ask_with(CREATE, json!({ "input": { "name": "k", "restrictions": { "rowFilters": many } } })).await;
+        assert_eq!(made["createApiKey"]["userErrors"][0]["path"], json!(["restrictions", "rowFilters"]));
     }
 
     async fn an_embed_token_is_less_than_its_key(server: &Server) {
@@ -153,7 +230,7 @@ on_both! {
         let forged = token.credential.as_ref().unwrap().replace("kith_embed_", "");
         assert_eq!(server.bearer(&forged).refused("{ viewer { settings } }").await.0, "UNAUTHENTICATED");
         // It ends with its time, and with its key.
-        let short = embed(&server_key, json!({ "expiresInSeconds": 60 })).await;
+        let short = embed(&server_key, json!({ "expiresInSeconds": 60, "restrictions": { "scopes": [{ "object": "DEAL", "access": "READ" }] } })).await;
         assert_eq!(deals(&short).await, ["others", "theirs"]);
         server.clock.advance(61 * 1_000_000);
         assert_eq!(short.refused("{ deals { totalCount } }").await.0, "UNAUTHENTICATED");

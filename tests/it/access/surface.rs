@@ -22,7 +22,7 @@ const FOR_STRANGERS: [&str; 10] = [
 
 /// Root fields that every member has, whatever their roles: they speak of nobody but the caller, or
 /// of what the schema tells anyway.
-const FOR_EVERYBODY: [&str; 7] = ["enrollTotp", "fields", "objects", "sessions", "signInOptions", "viewer", "workspace"];
+const FOR_EVERYBODY: [&str; 6] = ["fields", "objects", "sessions", "signInOptions", "viewer", "workspace"];
 
 /// Fields of the roots, their arguments, and all input types and enums, by introspection.
 struct Surface {

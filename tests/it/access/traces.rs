@@ -185,7 +185,7 @@ on_both! {
             if *name == "createApiKey" {
                 // A key makes an embed token.
                 let key = Actor { credential: data["secret"].as_str().map(str::to_owned), ..admin.clone() };
-                tried.ask(server, &key, "createEmbedToken", "input: {}", "token userErrors { code }", json!({})).await;
+                tried.ask(server, &key, "createEmbedToken", "input: { restrictions: { scopes: [{ object: DEAL, access: READ }] } }", "token userErrors { code }", json!({})).await;
             }
         }
         // Sessions, the second factor and a workspace of one's own.
@@ -193,7 +193,7 @@ on_both! {
         tried.ask(server, &admin, "signIn", &sign_in, "userErrors { code }", json!({})).await;
         let other = admin.ask("{ sessions { id current } }").await["sessions"].as_array().unwrap().iter().find(|session| session["current"] == false).unwrap()["id"].clone();
         tried.ask(server, &admin, "revokeSession", &format!("input: {{ id: {other} }}"), "revokedId userErrors { code }", json!({})).await;
-        let secret = admin.ask("mutation { enrollTotp { secret } }").await["enrollTotp"]["secret"].as_str().unwrap().to_owned();
+        let secret = admin.ask("mutation { enrollTotp(input: { password: \"battery staple\" }) { secret } }").await["enrollTotp"]["secret"].as_str().unwrap().to_owned();
         let code = crate::stories::totp_code(&secret, server);
         let confirmed = tried.ask(server, &admin, "confirmTotp", &format!("input: {{ code: \"{code}\" }}"), "recoveryCodes userErrors { code }", json!({})).await;
         tried.ask(server, &admin, "disableTotp", &format!("input: {{ code: {} }}", confirmed["recoveryCodes"][0]), "disabled userErrors { code }", json!({})).await;

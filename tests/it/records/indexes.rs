@@ -80,6 +80,7 @@ async fn every_operator_of_an_indexed_field_finds_an_index() {
         hidden: Default::default(),
         secrets: None,
         opened: Default::default(),
+        problems: Default::default(),
     };
     pretend_to_be_large(&server, &admin).await;
     let tx = server.app.db.begin(&Scope::workspace(admin.workspace), Mode::Read).await.unwrap();
@@ -133,6 +134,7 @@ async fn pretend_to_be_large(server: &Server, admin: &crate::harness::Actor<'_>)
         ("task", json!({ "subject": "x" })),
         ("note", json!({ "title": "x" })),
         ("tag", json!({ "name": "x" })),
+        ("territory", json!({ "name": "x" })),
     ] {
         admin.create(one, input).await;
     }

@@ -1,9 +1,11 @@
 //! Reading and writing records.
 
+mod aggregates;
 mod concurrency;
 mod custom_fields;
 mod encrypted;
 mod filters;
+mod history;
 mod indexes;
 mod pages;
 mod reading;

@@ -34,7 +34,11 @@ pub fn code(secret: &str, server: &Server) -> String {
 
 /// Turns a second factor on; gives its secret and the recovery codes.
 async fn enroll(actor: &Actor<'_>) -> (String, Vec<String>) {
-    let begun = actor.ask("mutation { enrollTotp { secret uri userErrors { code } } }").await["enrollTotp"].take();
+    let begin = "mutation($password: String!) { enrollTotp(input: { password: $password }) { secret uri userErrors { code } } }";
+    // A stolen access token is not enough.
+    let stolen = actor.ask_with(begin, json!({ "password": "wrong horse" })).await;
+    assert_eq!(stolen["enrollTotp"]["secret"], Value::Null);
+    let begun = actor.ask_with(begin, json!({ "password": "correct horse" })).await["enrollTotp"].take();
     let secret = begun["secret"].as_str().unwrap().to_owned();
     assert!(begun["uri"].as_str().unwrap().starts_with("otpauth://totp/"), "{begun}");
     let confirm = "mutation($code: String!) { confirmTotp(input: { code: $code }) { recoveryCodes userErrors { code } } }";
@@ -177,11 +181,92 @@ on_both! {
         assert_eq!((&refused["session"], &refused["userErrors"][0]["code"]), (&Value::Null, &json!("INVALID_VALUE")));
     }
 
+    async fn an_invitation_does_not_replace_the_second_factor(server: &Server) {
+        let (admin, other) = (server.admin().await, server.admin().await);
+        let email = email_of(&admin).await;
+        enroll(&admin).await;
+        let invite = "mutation($e: String!) { inviteMember(input: { name: \"A\", email: $e }) { token userErrors { code } } }";
+        let token = other.ask_with(invite, json!({ "e": email })).await["inviteMember"]["token"].take();
+        let accept = "mutation($t: String!) { acceptInvitation(input: { token: $t, password: \"correct horse\" }) { session { id } challenge { kind } userErrors { code } } }";
+        let accepted = server.anonymous().ask_with(accept, json!({ "t": token })).await;
+        assert_eq!(accepted["acceptInvitation"], json!({ "session": null, "challenge": { "kind": "TOTP" }, "userErrors": [] }));
+    }
+
+    async fn who_is_suspended_does_not_come_back_by_what_they_had(server: &Server) {
+        let admin = server.admin().await;
+        let bea = server.member(&admin, "Bea", "REP").await;
+        let id = bea.id().await;
+        for status in ["SUSPENDED", "ACTIVE"] {
+            let done = admin.update("member", &id, json!({ "status": status })).await;
+            assert_eq!(done["userErrors"], json!([]), "{status}");
+            assert_eq!(bea.refused("{ viewer { settings } }").await.0, "UNAUTHENTICATED");
+        }
+    }
+
+    async fn a_session_that_another_opened_ends_with_it(server: &Server) {
+        let admin = server.admin().await;
+        let email = email_of(&admin).await;
+        let make = "mutation($email: String!) { createWorkspace(input: { name: \"Second\", adminName: \"A\", email: $email, password: \"correct horse\" }) { workspaceId } }";
+        let second = server.anonymous().ask_with(make, json!({ "email": email })).await["createWorkspace"]["workspaceId"].take();
+        let switch = "mutation($w: ID!) { switchWorkspace(input: { workspaceId: $w }) { session { accessToken } userErrors { code } } }";
+        let moved = admin.ask_with(switch, json!({ "w": second })).await["switchWorkspace"]["session"]["accessToken"].as_str().unwrap().to_owned();
+        let there = server.bearer(&moved);
+        assert_eq!(there.ask("{ workspace { name } }").await["workspace"]["name"], "Second");
+        assert_eq!(admin.ask("mutation { signOut { signedOut } }").await["signOut"]["signedOut"], true);
+        assert_eq!(there.refused("{ workspace { name } }").await.0, "UNAUTHENTICATED");
+    }
+
+    async fn a_new_password_ends_what_others_hold(server: &Server) {
+        let admin = server.admin().await;
+        let email = email_of(&admin).await;
+        let stolen = sign_in(&server.anonymous(), &email).await["session"]["accessToken"].as_str().unwrap().to_owned();
+        server.anonymous().ask_with("mutation($email: String!) { requestMagicLink(input: { email: $email }) { accepted } }", json!({ "email": email })).await;
+        let token = token_in(&server.mails(&email, 1).await[0]);
+        let change = "mutation { changePassword(input: { present: \"correct horse\", new: \"battery staple\" }) { userErrors { code } } }";
+        assert_eq!(admin.ask(change).await["changePassword"]["userErrors"], json!([]));
+        assert!(admin.ask("{ viewer { settings } }").await["viewer"].is_object());
+        assert_eq!(server.bearer(&stolen).refused("{ viewer { settings } }").await.0, "UNAUTHENTICATED");
+        assert_eq!(complete(&server.anonymous(), json!({ "token": token })).await["session"], Value::Null);
+    }
+
+    async fn parallel_guesses_are_counted_like_others(server: &Server) {
+        let admin = server.admin().await;
+        let email = email_of(&admin).await;
+        let origin = kith::platform::Origin { address: Some("198.51.100.7".into()), user_agent: None };
+        let guess = async |n: usize| server.app.identity.sign_in(&email, &format!("guess {n}"), None, &origin).await.unwrap();
+        let answers = futures_util::future::join_all((0..200).map(guess)).await;
+        let tried = answers.iter().filter(|answer| matches!(answer, kith::features::identity::SignedIn::Refused)).count();
+        assert!((1..20).contains(&tried), "{tried} passwords were tried");
+    }
+
+    async fn a_mailbox_is_not_flooded(server: &Server) {
+        let admin = server.admin().await;
+        let email = email_of(&admin).await;
+        let ask = "mutation($email: String!) { requestMagicLink(input: { email: $email }) { accepted userErrors { code } } }";
+        for _ in 0..40 {
+            let answer = server.anonymous().ask_with(ask, json!({ "email": email })).await;
+            assert_eq!(answer["requestMagicLink"]["accepted"], true);
+        }
+        let mails = server.mails(&email, 1).await;
+        assert!(mails.len() < 10, "{} mails", mails.len());
+    }
+
+    async fn a_stranger_asks_for_little_at_once(server: &Server) {
+        let many: String = (0..4).map(|n| format!("a{n}: signIn(input: {{ email: \"a@test.example\", password: \"x\" }}) {{ userErrors {{ code }} }} ")).collect();
+        assert_eq!(server.anonymous().refused(&format!("mutation {{ {many} }}")).await.0, "BAD_REQUEST");
+        let form = Request::post("/graphql").header("content-type", "text/plain").body(Body::from("{\"query\":\"{ __typename }\"}")).unwrap();
+        assert_eq!(server.send(form).await.0, StatusCode::UNSUPPORTED_MEDIA_TYPE);
+    }
+
     async fn a_browser_signs_in_by_cookies(server: &Server) {
         let admin = server.admin().await;
         let email = email_of(&admin).await;
         let document = "mutation($e: String!) { signIn(input: { email: $e, password: \"correct horse\", transport: COOKIE }) { session { accessToken refreshToken member { name } } } }";
-        let (_, headers, answer) = server.anonymous().post(json!({ "query": document, "variables": { "e": email } }), &[]).await;
+        let begin = json!({ "query": document, "variables": { "e": email } });
+        // Another page cannot sign its visitors in as somebody else.
+        let (_, headers, answer) = server.anonymous().post(begin.clone(), &[]).await;
+        assert_eq!((headers.get("set-cookie"), answer["errors"][0]["extensions"]["code"].as_str()), (None, Some("FORBIDDEN")));
+        let (_, headers, answer) = server.anonymous().post(begin, &[("x-kith-csrf", "1")]).await;
         assert_eq!((&answer["data"]["signIn"]["session"]["accessToken"], &answer["data"]["signIn"]["session"]["refreshToken"]), (&Value::Null, &Value::Null));
         let set: Vec<&str> = headers.get_all("set-cookie").iter().map(|value| value.to_str().unwrap()).collect();
         assert_eq!(set.len(), 2);

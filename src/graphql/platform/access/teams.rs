@@ -7,7 +7,7 @@ use serde_json::{Map, json};
 use super::{id, ids, or_refuse, sees_members, signed};
 use crate::features::access::{TeamInput, TeamMember};
 use crate::graphql::errors::field_error;
-use crate::graphql::platform::sign_in::{Session, SessionTransport, adopt};
+use crate::graphql::platform::sign_in::{Session, SessionTransport, SignInChallenge, SignInPayload, settle};
 use crate::graphql::platform::values::{DateTime, UserErrorView, views};
 use crate::graphql::platform::workspace::split;
 use crate::graphql::records::MemberRef;
@@ -159,6 +159,8 @@ pub struct InviteMemberPayload {
 pub struct AcceptInvitationPayload {
     /// The new member's session: they are signed in.
     session: Option<Session>,
+    /// What is still needed to sign in, if something is: they are a member already.
+    challenge: Option<SignInChallenge>,
     /// Why it was not accepted; empty if it was.
     user_errors: Vec<UserErrorView>,
 }
@@ -263,11 +265,11 @@ impl TeamMutation {
         let request = request::of(ctx);
         let accepted = request.app.access.accept(&input.token, input.name.as_deref(), &input.password, &request.origin).await;
         let (accepted, errors) = split(accepted)?;
-        let Some(accepted) = accepted else { return Ok(AcceptInvitationPayload { session: None, user_errors: views(errors) }) };
+        let Some(accepted) = accepted else { return Ok(AcceptInvitationPayload { user_errors: views(errors), ..Default::default() }) };
         request.app.forget_access(accepted.workspace).await;
-        let tokens = request.app.identity.open_session(accepted.user, accepted.workspace, accepted.member, &request.origin).await;
-        let session = adopt(ctx, tokens.map_err(|e| field_error(&e))?, SessionTransport::Token).await?;
-        Ok(AcceptInvitationPayload { session: Some(session), user_errors: Vec::new() })
+        let step = request.app.identity.enter(accepted.user, accepted.workspace, &request.origin).await;
+        let SignInPayload { session, challenge, user_errors } = settle(ctx, step, SessionTransport::Token, "Sign in.").await?;
+        Ok(AcceptInvitationPayload { session, challenge, user_errors })
     }
 }
 

@@ -34,9 +34,11 @@ pub struct CredentialScope {
 /// What a credential may not do although its roles allow it. What is absent takes nothing away.
 #[derive(InputObject, Default)]
 pub struct CredentialRestrictionsInput {
-    /// The objects that it is for; it sees no others, and keeps no settings unless `settings` names them.
+    /// The objects that it is for; it sees no others. With these, or with row filters, it keeps the settings that
+    /// `settings` names, and no others.
     scopes: Option<Vec<CredentialScope>>,
-    /// The settings that it keeps.
+    /// The settings that it keeps. A restricted credential never has API_KEYS, MEMBERS and ROLES: it could give
+    /// itself what it lacks.
     settings: Option<Vec<SettingName>>,
     /// The records that it is for: of each object named here only those that match. What it writes must match too.
     /// A filter that goes through another object finds what the credential sees of that: name it in `scopes`.
@@ -88,12 +90,7 @@ impl CredentialRestrictionsInput {
             let network = address.parse().or_else(|_| address.parse::<std::net::IpAddr>().map(Into::into));
             addresses.push(network.map_err(|_| invalid("addresses", format!("`{address}` is no network address.")))?);
         }
-        // Whoever says what a program works on does not mean it to set the workspace up.
-        let settings: Option<std::collections::BTreeSet<Setting>> = match (self.settings, &objects) {
-            (Some(settings), _) => Some(settings.into_iter().map(Setting::from).collect()),
-            (None, Some(_)) => Some(Default::default()),
-            (None, None) => None,
-        };
+        let settings = self.settings.map(|settings| settings.into_iter().map(Setting::from).collect());
         Ok(Restrictions {
             objects,
             settings,

@@ -15,6 +15,9 @@ use crate::records::value;
 impl Planner<'_> {
     /// A sealed value is compared by its blind index: equal or not, and nothing else.
     pub(super) fn sealed_filter(&mut self, field: &Field, alias: &str, condition: &Json, negated: bool) -> Result<String> {
+        if self.in_the_clear {
+            return Err(Error::bad_request("Encrypted fields cannot stand in a row filter: its values are not sealed."));
+        }
         let empty = Map::new();
         let (sealed, own) = (self.sql.field(alias, field), self.sql.sealed(alias, &field.name, secrets::INDEX));
         let mut parts = Vec::new();
