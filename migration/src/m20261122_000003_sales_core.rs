@@ -144,7 +144,7 @@ CREATE TABLE company (
 );
 CREATE INDEX company_name_fold ON company (workspace_id, name_fold, name, id);
 CREATE INDEX company_parent_id ON company (workspace_id, parent_id, id);
-CREATE INDEX company_owner_id ON company (workspace_id, owner_id, id) WHERE deleted_at IS NULL;
+CREATE INDEX company_owner_id ON company (workspace_id, owner_id, id, territory_id) WHERE deleted_at IS NULL;
 CREATE INDEX company_territory_id ON company (workspace_id, territory_id, id) WHERE deleted_at IS NULL;
 CREATE INDEX company_created_at ON company (workspace_id, created_at, id);
 CREATE INDEX company_updated_at ON company (workspace_id, updated_at, id);
@@ -210,7 +210,7 @@ CREATE INDEX person_full_name_fold ON person (workspace_id, full_name_fold, full
 CREATE INDEX person_last_name_fold ON person (workspace_id, last_name_fold, last_name, id);
 CREATE INDEX person_email ON person (workspace_id, email, id);
 CREATE INDEX person_reports_to_id ON person (workspace_id, reports_to_id, id);
-CREATE INDEX person_owner_id ON person (workspace_id, owner_id, id) WHERE deleted_at IS NULL;
+CREATE INDEX person_owner_id ON person (workspace_id, owner_id, id, territory_id) WHERE deleted_at IS NULL;
 CREATE INDEX person_territory_id ON person (workspace_id, territory_id, id) WHERE deleted_at IS NULL;
 CREATE INDEX person_created_at ON person (workspace_id, created_at, id);
 CREATE INDEX person_updated_at ON person (workspace_id, updated_at, id);
@@ -339,7 +339,7 @@ CREATE INDEX deal_updated_at ON deal (workspace_id, updated_at, id);
 CREATE INDEX deal_pipeline_id ON deal (workspace_id, pipeline_id, id);
 CREATE INDEX deal_stage_id ON deal (workspace_id, stage_id, id);
 CREATE INDEX deal_company_id ON deal (workspace_id, company_id, id);
-CREATE INDEX deal_owner_id ON deal (workspace_id, owner_id, id) WHERE deleted_at IS NULL;
+CREATE INDEX deal_owner_id ON deal (workspace_id, owner_id, id, territory_id) WHERE deleted_at IS NULL;
 CREATE INDEX deal_status ON deal (workspace_id, status, id);
 CREATE INDEX deal_probability ON deal (workspace_id, probability, id);
 CREATE INDEX deal_stage_entered_at ON deal (workspace_id, stage_entered_at, id);
