@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use async_graphql::parser::types::Field;
 use async_graphql::registry::{MetaType, MetaTypeId, Registry};
-use async_graphql::{ContainerType, Context, ContextSelectionSet, ObjectType, OutputType, Positioned, ServerResult, Value};
+use async_graphql::{ContainerType, Context, ContextBase, ContextSelectionSet, ObjectType, OutputType, Positioned, ServerResult, Value};
 use async_graphql_value::indexmap::IndexMap;
 use serde_json::{Map, Value as Json};
 
@@ -18,8 +18,9 @@ use super::types::{self, Of, Query, Roots};
 use super::view::View;
 use super::{errors, payload, request, selection};
 use crate::catalog::Catalog;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::infra::db::Mode;
+use crate::platform::Problems;
 use crate::records::read::{Plan, RootQuery};
 use crate::records::selection::Selection;
 
@@ -96,11 +97,21 @@ impl ContainerType for RecordMutation {
 }
 
 /// Root fields of queries are nullable: what fails is null, and the others are answered.
-fn failed(ctx: &Context<'_>, error: &crate::error::Error) -> Value {
+fn failed(ctx: &Context<'_>, error: &Error) -> Value {
     let mut error = ctx.set_error_path(errors::server_error(error));
     error.locations = vec![ctx.item.pos];
     ctx.add_error(error);
     Value::Null
+}
+
+/// The most problems that a root field lists.
+const MOST_PROBLEMS: usize = 20;
+
+/// Members that are null because they could not be told, such as a sum of several currencies.
+fn tell_problems<T>(ctx: &ContextBase<'_, T>, problems: &Problems) {
+    for problem in problems.take().into_iter().take(MOST_PROBLEMS) {
+        ctx.add_error(ctx.set_error_path(errors::server_error(&Error::bad_request(problem))));
+    }
 }
 
 async fn read(ctx: &Context<'_>, query: &Query) -> Result<Value> {
@@ -120,6 +131,8 @@ async fn answer(ctx: &Context<'_>, query: &RootQuery<'_>, arguments: &Map<String
     let plan = Plan::new(&signed.ctx, &signed.known.catalog, request.app.db.backend(), query, arguments, selection)?;
     let tx = request.snapshot().await?;
     let answered = plan.run(&tx).await;
+    // As long as the snapshot is held, no other root field notes anything.
+    tell_problems(ctx, &signed.ctx.problems);
     drop(tx);
     if answered.is_err() {
         // PostgreSQL takes nothing more in a transaction that failed; the other root fields are not to
@@ -205,12 +218,15 @@ impl OutputType for MemberRef {
             if self.within.is_some() {
                 let tx = request.app.db.begin(&signed.ctx.scope(), Mode::Read).await?;
                 let answered = plan.run(&tx).await?;
+                tell_problems(ctx, &signed.ctx.problems);
                 tx.commit().await?;
                 request::audit_opened(&request.app, &signed.ctx).await?;
                 return Ok(raw(answered));
             }
             let tx = request.snapshot().await?;
-            plan.run(&tx).await.map(raw)
+            let answered = plan.run(&tx).await;
+            tell_problems(ctx, &signed.ctx.problems);
+            answered.map(raw)
         };
         found.await.map_err(|error| ctx.set_error_path(errors::server_error(&error)))
     }

@@ -122,8 +122,9 @@ impl Problems {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(problem);
     }
 
-    pub fn list(&self) -> Vec<String> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+    /// What was noted since somebody last asked.
+    pub fn take(&self) -> BTreeSet<String> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 

@@ -142,7 +142,6 @@ async fn answer(server: &Server, headers: &HeaderMap, peer: Peer, mut request: a
             0
         }
     };
-    tell_problems(&state, &mut response);
     name_codes(&mut response);
     audit_refusals(&state, &response).await;
     if let Some(Err(error)) = match state.signed_or_none() {
@@ -183,17 +182,6 @@ async fn audit_refusals(state: &Request, response: &Answer) {
     };
     if let Err(error) = written.await {
         tracing::error!("a refusal could not be written to the audit: {error:?}");
-    }
-}
-
-/// The most errors that an answer lists.
-const MOST_ERRORS: usize = 20;
-
-/// Members that are null because they could not be told, such as a sum of several currencies.
-fn tell_problems(state: &Request, response: &mut Answer) {
-    let problems = state.signed_or_none().map(|signed| signed.ctx.problems.list()).unwrap_or_default();
-    for problem in problems.into_iter().take(MOST_ERRORS.saturating_sub(response.errors.len())) {
-        response.errors.push(server_error(&Error::bad_request(problem)));
     }
 }
 

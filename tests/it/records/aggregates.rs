@@ -46,7 +46,7 @@ on_both! {
         assert_eq!(answer["data"]["deals"]["aggregate"], json!({ "count": 2, "sum": { "amount": null, "probability": "20" } }));
         assert_eq!(answer["data"]["jpy"]["aggregate"]["sum"]["amount"], json!({ "amount": "1000", "currency": "JPY" }));
         assert_eq!(answer["errors"].as_array().unwrap().len(), 1);
-        assert_eq!(answer["errors"][0]["extensions"]["code"], "BAD_REQUEST");
+        assert_eq!((&answer["errors"][0]["extensions"]["code"], &answer["errors"][0]["path"]), (&json!("BAD_REQUEST"), &json!(["deals"])));
         assert!(answer["errors"][0]["message"].as_str().unwrap().starts_with("Deal.amount: the amounts have several currencies"), "{answer}");
         let answer = admin.send("{ deals(filter: { amount: { currency: \"JPY\" } }) { aggregate { sum { amount(in: \"EUR\") { amount } } } } }", json!({})).await;
         assert_eq!(answer["data"]["deals"]["aggregate"]["sum"]["amount"], Value::Null);
