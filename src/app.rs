@@ -13,7 +13,7 @@ use crate::catalog::Catalog;
 use crate::config::{Config, Encryption};
 use crate::error::{Error, Result};
 use crate::features::access::{self, AccessControl, Holding};
-use crate::features::fields::{self, Fields};
+use crate::features::data_model::{self, DataModel};
 use crate::features::identity::{self, Caller, Guard, Hasher, Identity, Lifetimes, SigningKeys};
 use crate::features::secrets::SecretKeys;
 use crate::features::workspaces::Workspaces;
@@ -38,7 +38,7 @@ pub struct App {
     pub identity: Identity,
     pub workspaces: Workspaces,
     pub access: AccessControl,
-    pub fields: Fields,
+    pub data_model: DataModel,
     pub secrets: SecretKeys,
     pub standard: Arc<Catalog>,
     pub rules: Arc<RuleBook>,
@@ -139,7 +139,7 @@ impl App {
                 hasher,
                 guard,
             },
-            fields: Fields { db: db.clone(), secrets: secrets.clone(), standard: standard.clone() },
+            data_model: DataModel { db: db.clone(), secrets: secrets.clone(), standard: standard.clone() },
             secrets,
             known: Cache::new(1_000),
             policies: Cache::new(10_000),
@@ -191,12 +191,12 @@ impl App {
             return Ok(known.clone());
         }
         let tx = self.db.begin(&Scope::workspace(id), Mode::Read).await?;
-        let row = fields::current_version(&tx, id).await?.ok_or_else(|| Error::unauthenticated("The workspace is gone."))?;
+        let row = data_model::current_version(&tx, id).await?.ok_or_else(|| Error::unauthenticated("The workspace is gone."))?;
         let catalog = match old.filter(|known| known.catalog.version == row.catalog_version) {
             Some(known) => known.catalog.clone(),
-            None => self.fields.catalog(&tx, id, row.catalog_version).await?,
+            None => self.data_model.catalog(&tx, id, row.catalog_version).await?,
         };
-        let sealed = catalog.objects().any(|object| object.custom.values().any(|field| field.settings.encrypted));
+        let sealed = catalog.objects().any(|object| object.kept_in_document().any(|field| field.settings.encrypted));
         let secrets = if sealed { self.secrets.load(&tx, id).await? } else { None };
         tx.commit().await?;
         let time_zone = row.time_zone.parse().unwrap_or(chrono_tz::UTC);
@@ -225,14 +225,18 @@ impl App {
         let bound = caller.bound.as_deref();
         let (key, now) = ((caller.workspace, holder, bound.map_or(0, |bound| bound.fingerprint)), self.clock.now());
         let trusted = i64::try_from(TRUSTED.as_micros()).unwrap_or(0);
-        if let Some((_, policy)) = self.policies.get(&key).filter(|(at, _)| now.0 - at.0 < trusted) {
-            return Ok(policy);
+        let old = self.policies.get(&key);
+        if let Some((_, policy)) = old.as_ref().filter(|(at, _)| now.0 - at.0 < trusted) {
+            return Ok(policy.clone());
         }
         let tx = self.db.begin(&Scope::workspace(caller.workspace), Mode::Read).await?;
         let restrictions = bound.map(|bound| &bound.restrictions);
         let holding = Holding { holder, member: caller.member, restrictions };
         let mut policy = access::policy(&tx, caller.workspace, catalog, holding).await?;
         policy.left_to_database = !self.config.database.row_conditions;
+        if let Some((_, old)) = old {
+            policy.extents = old.extents.clone();
+        }
         let policy = Arc::new(policy);
         tx.commit().await?;
         self.policies.insert(key, (now, policy.clone()));

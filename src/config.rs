@@ -45,6 +45,7 @@ pub struct Database {
     pub migrate_url: String,
     pub max_connections: u32,
     pub row_conditions: bool,
+    pub few_rows: u32,
 }
 
 #[derive(Clone, Debug, Deserialize)]

@@ -198,7 +198,7 @@ fn welcome(address: SocketAddr, with_demo: bool) -> String {
 }
 
 async fn fill(app: &Arc<App>) -> Result<&'static str, StartError> {
-    match demo::fill(&app.workspaces, &app.fields, &app.access).await {
+    match demo::fill(&app.workspaces, &app.data_model, &app.access).await {
         Ok(true) => Ok("Filled a demo workspace."),
         Ok(false) => Ok("The demo workspace is there already."),
         Err(e) => Err(StartError(format!("the demo workspace could not be filled: {e}"))),

@@ -12,6 +12,7 @@ pub mod application;
 pub mod audit_entry;
 pub mod change_log;
 pub mod company;
+pub mod custom_record;
 pub mod data_key;
 pub mod deal;
 pub mod field_definition;

@@ -21,7 +21,15 @@ pub struct Model {
     pub plural_label: String,
     #[sea_orm(column_type = "Text", nullable)]
     pub description: Option<String>,
+    #[sea_orm(column_type = "Text", nullable)]
+    pub icon: Option<String>,
+    #[sea_orm(column_type = "Text", nullable)]
+    pub color: Option<String>,
+    /// The field that names a record.
+    #[sea_orm(column_type = "Text")]
+    pub title_field: String,
     pub created_at: Micros,
+    pub updated_at: Micros,
     pub archived_at: Option<Micros>,
 }
 

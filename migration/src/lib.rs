@@ -13,6 +13,7 @@ mod m20261122_000003_sales_core;
 mod m20261122_000004_access;
 mod m20261122_000005_audit;
 mod m20261125_000006_credentials;
+mod m20261126_000007_custom_objects;
 mod policies;
 
 pub use sea_orm_migration::prelude::{MigratorTrait, SchemaManager};
@@ -29,6 +30,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000004_access::Migration),
             Box::new(m20261122_000005_audit::Migration),
             Box::new(m20261125_000006_credentials::Migration),
+            Box::new(m20261126_000007_custom_objects::Migration),
         ]
     }
 }

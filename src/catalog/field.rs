@@ -107,6 +107,8 @@ pub struct Field {
     /// The field that it is a part of.
     pub derived_from: Option<&'static str>,
     pub archived: bool,
+    /// A workspace added it to a standard object: it stands under `custom`.
+    pub added: bool,
     pub settings: Settings,
 }
 
@@ -131,6 +133,7 @@ impl Field {
             only: &[],
             derived_from: None,
             archived: false,
+            added: false,
             settings: Settings::default(),
         }
     }
@@ -161,7 +164,7 @@ impl Field {
 
     /// The field as permissions name it.
     pub fn access_name(&self) -> String {
-        if self.is_custom() { format!("custom.{}", self.name) } else { self.name.clone() }
+        if self.added { format!("custom.{}", self.name) } else { self.name.clone() }
     }
 
     /// It tells what the other field tells: whoever may not see that does not see this.
@@ -267,7 +270,7 @@ impl Field {
 
     /// The key under which `record_key` keeps its value, if the value must be unique.
     pub fn key_name(&self) -> Option<String> {
-        self.unique.then(|| if self.is_custom() { format!("custom.{}", self.name) } else { self.name.clone() })
+        self.unique.then(|| self.access_name())
     }
 
     /// Its type in answers, with `!` where null cannot be.

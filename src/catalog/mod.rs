@@ -8,6 +8,7 @@
 
 mod field;
 mod kind;
+mod names;
 mod object;
 
 use std::sync::Arc;
@@ -16,7 +17,8 @@ use indexmap::IndexMap;
 
 pub use field::{Field, Privacy, SelectOption, Settings, Source};
 pub use kind::{EnumType, Kind, SCALE, Store};
-pub use object::{Object, Relation, Target, Variant, Variants, Via};
+pub use names::types_of;
+pub use object::{Object, Own, Relation, Target, Variant, Variants, Via, enum_name, own_name};
 
 /// The objects of a workspace, as of one version of its definitions.
 #[derive(Debug)]
@@ -32,13 +34,21 @@ impl Catalog {
         Self { version: 0, objects }
     }
 
-    /// A copy of this catalog with a workspace's own fields.
+    /// A copy of this catalog with a workspace's own objects and fields.
     #[must_use]
-    pub fn with_custom_fields(&self, version: i64, fields: Vec<(String, Field)>) -> Self {
-        let mut objects = self.objects.clone();
-        for (object, field) in fields {
-            if let Some(object) = objects.get_mut(&object) {
-                Arc::make_mut(object).custom.insert(field.name.clone(), field);
+    pub fn with_own(&self, version: i64, own: Vec<Object>, fields: Vec<(String, Field)>) -> Self {
+        let mut objects = self.without_namesakes(&own).objects;
+        for object in own.into_iter().map(add_common) {
+            objects.insert(object.name.clone(), Arc::new(object));
+        }
+        for (object, mut field) in fields {
+            let Some(object) = objects.get_mut(&object) else { continue };
+            let object = Arc::make_mut(object);
+            if object.own.is_some() {
+                object.fields.insert(field.name.clone(), field);
+            } else {
+                field.added = true;
+                object.custom.insert(field.name.clone(), field);
             }
         }
         Self { version, objects }
@@ -57,6 +67,11 @@ impl Catalog {
 
     pub fn find(&self, name: &str) -> Option<&Arc<Object>> {
         self.objects.get(name)
+    }
+
+    /// The object that a value of the API's `ObjectName` means.
+    pub fn by_enum(&self, name: &str) -> Option<&Arc<Object>> {
+        self.objects.values().find(|object| object.enum_name() == name)
     }
 
     /// An object that a definition names.

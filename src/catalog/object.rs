@@ -1,10 +1,14 @@
 //! One object: its fields, its relations, its types.
 
+use std::borrow::Cow;
+
+use entity::Micros;
 use indexmap::IndexMap;
 use sea_orm::{ColumnTrait, EntityTrait, IdenStatic, Iterable};
+use uuid::Uuid;
 
 use super::field::{Field, Source};
-use crate::infra::text::pascal_case;
+use crate::infra::text::{pascal_case, screaming_snake_case};
 
 /// What a relation points at.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,6 +97,14 @@ impl Relation {
         self
     }
 
+    /// The object that it leads to; none if to any.
+    pub fn leads_to(&self) -> Option<&str> {
+        match &self.target {
+            Target::Object(name) => Some(name),
+            Target::Any => None,
+        }
+    }
+
     pub fn to_one(&self) -> Option<&str> {
         match &self.via {
             Via::Column(column) => Some(column),
@@ -120,10 +132,23 @@ pub struct Variant {
     pub help: &'static str,
 }
 
+/// What is particular to an object that a workspace defined itself.
+#[derive(Clone, Debug)]
+pub struct Own {
+    /// The definition's id.
+    pub id: Uuid,
+    pub icon: Option<String>,
+    pub color: Option<String>,
+    /// Since when nothing is read or written of it any more.
+    pub archived_at: Option<Micros>,
+}
+
 #[derive(Clone, Debug)]
 pub struct Object {
-    /// The API's name of one: `deal`.
+    /// What it is called in the database, for ever: the spine, roles and the log name it so.
     pub name: String,
+    /// The API's name of one: `deal`.
+    pub one: String,
     pub plural: String,
     /// Its GraphQL type: `Deal`; an interface where there are variants.
     pub type_name: String,
@@ -140,6 +165,8 @@ pub struct Object {
     /// The kind of the links that its records follow: whoever may see what a note is about may see
     /// the note.
     pub follows: Option<&'static str>,
+    /// None of a standard object.
+    pub own: Option<Own>,
     /// The entity's columns, in its order, with nullability.
     pub columns: Vec<(String, bool)>,
 }
@@ -151,6 +178,7 @@ impl Object {
         let columns = E::Column::iter().map(|column| (column.as_str().to_owned(), column.def().is_null())).collect();
         Self {
             name: table.clone(),
+            one: table.clone(),
             plural: plural.to_owned(),
             type_name: pascal_case(&table),
             label: label.to_owned(),
@@ -163,8 +191,54 @@ impl Object {
             relations: IndexMap::new(),
             variants: None,
             follows: None,
+            own: None,
             columns,
         }
+    }
+
+    /// Begins the definition of an object of a workspace's own. No standard object is called in the
+    /// database as these are: theirs begin with `_`.
+    pub fn own(name: &str, names: [&str; 4], help: &str, own: Own) -> Self {
+        let [plural, label, plural_label, title] = names;
+        let mut object = Self::standard::<entity::custom_record::Entity>(plural, label, plural_label, help).title(title);
+        object.name = own_name(name);
+        name.clone_into(&mut object.one);
+        object.type_name = pascal_case(name);
+        object.own = Some(own);
+        object
+    }
+
+    pub fn is_archived(&self) -> bool {
+        self.own.as_ref().is_some_and(|own| own.archived_at.is_some())
+    }
+
+    /// What a statement reads its records from.
+    pub fn rows(&self) -> Cow<'_, str> {
+        match self.own {
+            // Its name is letters and digits. Both databases look through the sub-select.
+            Some(_) => format!("(SELECT * FROM {} WHERE workspace_id = $1 AND object = '{}')", self.table, self.name).into(),
+            None => Cow::Borrowed(&self.table),
+        }
+    }
+
+    /// Its value of the API's `ObjectName`.
+    pub fn enum_name(&self) -> String {
+        enum_name(&self.name)
+    }
+
+    /// The fields whose values are kept in the `custom` document.
+    pub fn kept_in_document(&self) -> impl Iterator<Item = &Field> {
+        self.all_fields().filter(|field| field.is_custom())
+    }
+
+    /// A field of a workspace's own object that the workspace defined.
+    pub fn own_field(&self, name: &str) -> Option<&Field> {
+        self.fields.get(name).filter(|field| field.is_custom())
+    }
+
+    /// What the log calls a member of the document.
+    pub fn logged_name(&self, member: &str) -> String {
+        if self.own.is_some() { member.to_owned() } else { format!("custom.{member}") }
     }
 
     #[must_use]
@@ -235,4 +309,14 @@ impl Object {
     pub fn all_fields(&self) -> impl Iterator<Item = &Field> {
         self.fields.values().chain(self.custom.values())
     }
+}
+
+/// What a workspace's own object of that API name is called in the database.
+pub fn own_name(one: &str) -> String {
+    format!("_{one}")
+}
+
+/// The value of the API's `ObjectName` for an object that is called so in the database.
+pub fn enum_name(stored: &str) -> String {
+    screaming_snake_case(stored.trim_start_matches('_'))
 }

@@ -10,6 +10,7 @@ mod cookies;
 mod errors;
 pub mod http;
 mod merge;
+mod order;
 mod payload;
 mod platform;
 mod records;

@@ -6,6 +6,7 @@ mod credentials;
 mod describe;
 mod fields;
 mod identity;
+mod objects;
 mod second_factor;
 mod sessions;
 mod sign_in;
@@ -37,6 +38,7 @@ pub struct PlatformMutationParts(
     workspace::WorkspaceMutation,
     access::AccessMutation,
     fields::FieldMutation,
+    objects::ObjectMutation,
 );
 
 pub use PlatformMutationParts as PlatformMutation;

@@ -21,7 +21,7 @@ use crate::catalog::Catalog;
 use crate::error::{Error, Result};
 use crate::infra::db::Mode;
 use crate::platform::Problems;
-use crate::records::read::{Plan, RootQuery};
+use crate::records::read::{Plan, RootQuery, extent};
 use crate::records::selection::Selection;
 
 thread_local! {
@@ -128,6 +128,12 @@ async fn read(ctx: &Context<'_>, query: &Query) -> Result<Value> {
 async fn answer(ctx: &Context<'_>, query: &RootQuery<'_>, arguments: &Map<String, Json>, selection: &Selection) -> Result<Value> {
     let request = request::of(ctx);
     let signed = request.signed()?;
+    if let RootQuery::List { object, .. } = query
+        && extent::is_due(&signed.ctx, object)
+    {
+        let tx = request.snapshot().await?;
+        extent::learn(&tx, &signed.ctx, &signed.known.catalog, object, request.app.config.database.few_rows).await?;
+    }
     let plan = Plan::new(&signed.ctx, &signed.known.catalog, request.app.db.backend(), query, arguments, selection)?;
     let tx = request.snapshot().await?;
     let answered = plan.run(&tx).await;

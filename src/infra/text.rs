@@ -40,6 +40,18 @@ pub fn pascal_case(camel: &str) -> String {
     chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
 }
 
+/// `openHouse` as an enum's value: `OPEN_HOUSE`.
+pub fn screaming_snake_case(camel: &str) -> String {
+    let mut out = String::with_capacity(camel.len() + 4);
+    for c in camel.chars() {
+        if c.is_uppercase() && !out.is_empty() {
+            out.push('_');
+        }
+        out.extend(c.to_uppercase());
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -54,5 +66,6 @@ mod tests {
     fn names_change_their_case() {
         assert_eq!(camel_case("expected_close_date"), "expectedCloseDate");
         assert_eq!(pascal_case("dealPeople"), "DealPeople");
+        assert_eq!(screaming_snake_case("openHouse"), "OPEN_HOUSE");
     }
 }

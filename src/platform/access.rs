@@ -11,6 +11,7 @@ use std::sync::{Arc, LazyLock, OnceLock};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::extent::Extents;
 use crate::infra::db::{Rows, Within};
 
 /// Which records a right extends to.
@@ -212,6 +213,8 @@ pub struct Policy {
     pub row_filters: BTreeMap<String, Vec<serde_json::Value>>,
     /// Those of the key behind the credential: they bound the others too.
     pub key_filters: BTreeMap<String, Vec<serde_json::Value>>,
+    /// How much that is, roughly; outlives the policy.
+    pub extents: Arc<Extents>,
     rows: OnceLock<Rows>,
     unfiltered: OnceLock<Arc<Self>>,
 }

@@ -4,6 +4,7 @@ pub mod access;
 pub mod audit;
 pub mod changelog;
 mod ctx;
+pub mod extent;
 pub mod limits;
 pub mod secrets;
 

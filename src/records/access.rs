@@ -44,6 +44,9 @@ const MOST_LISTED: usize = 64;
 /// The condition under which the caller reaches the record of `object` in `alias`; none where every
 /// record is reached.
 pub fn reached(sql: &mut Sql, ctx: &Ctx, catalog: &Catalog, object: &Object, alias: &str, verb: Verb) -> Option<String> {
+    if object.is_archived() {
+        return Some("FALSE".into());
+    }
     let by_role = by_role(sql, ctx, catalog, object, alias, verb);
     both(by_role, narrow::by_filter(sql, ctx, catalog, object, alias))
 }
@@ -68,12 +71,19 @@ fn both(a: Option<String>, b: Option<String>) -> Option<String> {
 
 /// The same for a record of any object, by its row in the spine.
 pub fn reached_any(sql: &mut Sql, ctx: &Ctx, catalog: &Catalog, alias: &str) -> Option<String> {
-    let policy = ctx.access.policy()?;
-    if catalog.objects().all(|object| policy.left_to_database && !policy.has_row_filters() || policy.sees_all(&object.name)) {
+    let policy = ctx.access.policy();
+    let open = |object: &Object| {
+        let seen = policy.is_none_or(|policy| policy.left_to_database && !policy.has_row_filters() || policy.sees_all(&object.name));
+        seen && !object.is_archived()
+    };
+    if catalog.objects().all(|object| open(object)) {
         return None;
     }
     let (mut options, mut open) = (Vec::new(), Vec::new());
     for object in catalog.objects() {
+        if object.is_archived() {
+            continue;
+        }
         let by_role = by_role(sql, ctx, catalog, object, alias, Verb::Read);
         match both(by_role, narrow::by_filter_on_spine(sql, ctx, catalog, object, alias)) {
             None => open.push(format!("'{}'", object.name)),
@@ -159,7 +169,7 @@ fn by_following(sql: &mut Sql, ctx: &Ctx, catalog: &Catalog, object: &Object, al
 fn spine(sql: &mut Sql, ctx: &Ctx, catalog: &Catalog, alias: &str, now: i64) -> String {
     let Some(policy) = ctx.access.policy() else { return "TRUE".into() };
     let (mut options, mut open) = (Vec::new(), Vec::new());
-    for object in catalog.objects() {
+    for object in catalog.objects().filter(|object| !object.is_archived()) {
         let reach = policy.object(&object.name).read;
         let by_filter = narrow::by_filter_on_spine(sql, ctx, catalog, object, alias);
         if reach.is_all() && by_filter.is_none() {
@@ -270,7 +280,7 @@ fn by_link(sql: &mut Sql, policy: &Policy, object: &Object, alias: &str) -> Vec<
     for relation in object.relations.values().filter(|relation| of_company(&relation.target)) {
         if let Via::Column(column) = &relation.via {
             // The spine has no such column; the record's own table is asked by its id.
-            let rows = format!("SELECT cl.id FROM {} cl WHERE cl.workspace_id = $1 AND cl.{column} IN ({ends})", object.table);
+            let rows = format!("SELECT cl.id FROM {} cl WHERE cl.workspace_id = $1 AND cl.{column} IN ({ends})", object.rows());
             options.push(in_select(sql, &format!("{alias}.id"), &rows));
         }
     }

@@ -40,7 +40,7 @@ pub async fn explain(ctx: &Ctx, catalog: &Catalog, tx: &Tx, name: String, id: Uu
     }
     let columns: Vec<String> = tested.iter().map(|(_, _, condition)| format!("CASE WHEN {condition} THEN 1 ELSE 0 END")).collect();
     let record = sql.bind(id);
-    let text = format!("SELECT {} FROM {} t WHERE t.workspace_id = $1 AND t.id = {record}", columns.join(", "), object.table);
+    let text = format!("SELECT {} FROM {} t WHERE t.workspace_id = $1 AND t.id = {record}", columns.join(", "), object.rows());
     let text = if sql.is_postgres() { text.replace("THEN 1 ELSE 0 END", "THEN 1::bigint ELSE 0::bigint END") } else { text };
     let mut ways = Vec::new();
     let Some(row) = tx.fetch_optional(&text, sql.values).await? else { return Ok(Some(Explanation { object: name, ways })) };

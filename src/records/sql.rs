@@ -55,6 +55,11 @@ impl Sql {
         self.backend == Backend::Postgres
     }
 
+    /// A select that runs as it is, before what stands around it: an order outside does not choose its index.
+    pub fn fenced(&self, select: &str) -> String {
+        format!("{select}{}", if self.is_postgres() { " OFFSET 0" } else { " LIMIT -1" })
+    }
+
     /// The array of some expressions as JSON. PostgreSQL's builder takes 100 arguments, SQLite's
     /// 127: a longer row becomes an array of arrays (see [`CHUNK`]).
     pub fn json_array(&self, items: &[String]) -> String {

@@ -18,7 +18,7 @@ use uuid::Uuid;
 use crate::catalog::{Privacy, SelectOption, Settings};
 use crate::error::{Error, Result};
 use crate::features::access::AccessControl;
-use crate::features::fields::{Fields, NewField};
+use crate::features::data_model::{DataModel, NewField};
 use crate::features::workspaces::{Made, NewWorkspace, Workspaces};
 use crate::infra::clock::Clock;
 use crate::infra::db::{Backend, Db, Mode, Scope, Tx};
@@ -34,7 +34,7 @@ pub const PASSWORD: &str = "kith-demo";
 const BATCH: usize = 500;
 
 /// Fills the database, unless the demo's user is there already; tells whether it did.
-pub async fn fill(workspaces: &Workspaces, fields: &Fields, access: &AccessControl) -> Result<bool> {
+pub async fn fill(workspaces: &Workspaces, fields: &DataModel, access: &AccessControl) -> Result<bool> {
     let db = &workspaces.db;
     if is_filled(db).await? {
         return Ok(false);
@@ -131,7 +131,7 @@ fn context(made: Made, now: Micros) -> Ctx {
 }
 
 /// A handful of fields that a workspace like this would add; returns the catalog version that has them.
-async fn add_fields(service: &Fields, ctx: &Ctx) -> Result<i64> {
+async fn add_fields(service: &DataModel, ctx: &Ctx) -> Result<i64> {
     let options = |keys: &[(&str, &str, &str)]| {
         keys.iter()
             .map(|(key, label, color)| SelectOption {

@@ -11,7 +11,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use super::Server;
-use super::body::respond;
+use super::body::{respond, respond_in_order};
 use super::gate::{self, Credential, Turned};
 use super::origin::{self, Peer};
 use crate::error::{Code, Error, Result};
@@ -20,6 +20,7 @@ use crate::graphql::check::{Introspection, check, check_text, check_value, intro
 use crate::graphql::cookies;
 use crate::graphql::errors::server_error;
 use crate::graphql::merge::merge_roots;
+use crate::graphql::order::{self, Order};
 use crate::graphql::request::{Browser, Request, Signed, audit_opened};
 use crate::graphql::schema::WorkspaceSchema;
 use crate::graphql::view::View;
@@ -114,9 +115,9 @@ async fn answer(server: &Server, headers: &HeaderMap, peer: Peer, mut request: a
     if let Err(error) = gate::document(server, signed.as_ref().map(|signed| &signed.caller), &mut request).await {
         return with_schema(respond(&Answer::from_errors(vec![server_error(&error)])), &schema);
     }
-    let shown = match prepare(server, &mut request, get, signed.is_none()) {
-        Ok(introspection) => match shown(server, signed.as_ref(), &schema, introspection) {
-            Ok(shown) => shown,
+    let (shown, order) = match prepare(server, &mut request, get, signed.is_none()) {
+        Ok((introspection, order)) => match shown(server, signed.as_ref(), &schema, introspection) {
+            Ok(shown) => (shown, order),
             Err(error) => return with_schema(respond(&Answer::from_errors(vec![server_error(&error)])), &schema),
         },
         Err(Unfit::Method) => {
@@ -163,7 +164,7 @@ async fn answer(server: &Server, headers: &HeaderMap, peer: Peer, mut request: a
         micros = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX),
         "graphql"
     );
-    with_schema(respond(&response), &schema)
+    with_schema(respond_in_order(&response, &order), &schema)
 }
 
 /// A refusal of the policy stands in the audit, once for a request.
@@ -199,7 +200,7 @@ impl From<Error> for Unfit {
 }
 
 /// Looks at a document before it is executed, and puts right what async-graphql gets wrong.
-fn prepare(server: &Server, request: &mut async_graphql::Request, get: bool, anonymous: bool) -> Result<Introspection, Unfit> {
+fn prepare(server: &Server, request: &mut async_graphql::Request, get: bool, anonymous: bool) -> Result<(Introspection, Order), Unfit> {
     check_text(&request.query)?;
     request.variables.values().try_for_each(check_value)?;
     let operation = request.operation_name.clone();
@@ -216,8 +217,9 @@ fn prepare(server: &Server, request: &mut async_graphql::Request, get: bool, ano
     }
     merge_roots(&mut document)?;
     let introspection = introspection(&document);
+    let order = Order::of(&document, operation.as_deref());
     request.set_parsed_query(document);
-    Ok(introspection)
+    Ok((introspection, order))
 }
 
 /// The schema that executes a document: the workspace's, or, if the document asks about the schema,
@@ -245,11 +247,7 @@ fn name_codes(response: &mut Answer) {
 /// The defaults of an operation's variables. async-graphql 7.2 forgets them in `@skip` and
 /// `@include`, so they are given like values of the caller.
 fn default_values(document: &ExecutableDocument, operation: Option<&str>) -> Vec<(Name, Value)> {
-    let chosen = match &document.operations {
-        DocumentOperations::Single(only) => Some(only),
-        DocumentOperations::Multiple(all) => all.iter().find(|(name, _)| operation == Some(name.as_str())).map(|(_, found)| found),
-    };
-    let definitions = chosen.into_iter().flat_map(|operation| &operation.node.variable_definitions);
+    let definitions = order::chosen(document, operation).into_iter().flat_map(|operation| &operation.node.variable_definitions);
     let default = |definition: &Positioned<VariableDefinition>| {
         Some((definition.node.name.node.clone(), definition.node.default_value.clone()?.node))
     };

@@ -106,8 +106,7 @@ impl ApiKey {
 
     /// The objects that it is for; null: all that its roles allow.
     async fn scopes(&self) -> Option<Vec<CredentialScope>> {
-        let scope =
-            |(name, access): (&String, &ScopeAccess)| CredentialScope { object: ObjectName(name.to_uppercase()), access: (*access).into() };
+        let scope = |(name, access): (&String, &ScopeAccess)| CredentialScope { object: ObjectName::of(name), access: (*access).into() };
         self.restrictions.objects.as_ref().map(|objects| objects.iter().map(scope).collect())
     }
 
@@ -120,7 +119,7 @@ impl ApiKey {
     async fn row_filters(&self) -> Vec<RowFilterView> {
         let filters = self.restrictions.row_filters.iter();
         let each = filters.flat_map(|(object, filters)| filters.iter().map(move |filter| (object, filter)));
-        each.map(|(object, filter)| RowFilterView { object: ObjectName(object.to_uppercase()), filter: Json(filter.clone()) }).collect()
+        each.map(|(object, filter)| RowFilterView { object: ObjectName::of(object), filter: Json(filter.clone()) }).collect()
     }
 
     /// Origins of the pages that may use it; anywhere, if empty.

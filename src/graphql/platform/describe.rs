@@ -15,6 +15,8 @@ pub struct DescribeQuery;
 /// An object of the workspace: what its records look like.
 #[derive(SimpleObject)]
 pub struct ObjectDescription {
+    /// The definition's id, for `updateObject`; of a standard object, its name.
+    id: async_graphql::ID,
     /// What the API calls it.
     object: ObjectName,
     /// What the API calls one: the root field for one record.
@@ -31,6 +33,14 @@ pub struct ObjectDescription {
     help: String,
     /// The field that names a record.
     title_field: String,
+    /// Whether the workspace defined it.
+    custom: bool,
+    /// Whether it is archived: its records are kept, and nobody reaches them.
+    archived: bool,
+    /// A name or code of an icon, for front ends.
+    icon: Option<String>,
+    /// A colour, for front ends.
+    color: Option<String>,
     /// Whether the caller may create records.
     creatable: bool,
     /// Whether the caller may change records, those that they reach.
@@ -153,16 +163,22 @@ impl DescribeQuery {
     /// The fields of one object.
     async fn fields(&self, ctx: &Context<'_>, #[graphql(desc = "Which object.")] object: ObjectName) -> Result<Vec<FieldDescription>> {
         let signed = request::of(ctx).signed().map_err(|e| field_error(&e))?;
-        let found = signed.known.catalog.find(&object.0.to_lowercase());
+        let found = signed.known.catalog.by_enum(&object.0);
         let found = found.filter(|object| has_rights(&signed.ctx.access, object));
         Ok(found.map(|object| describe(object, signed.ctx.access.object(&object.name)).fields).unwrap_or_default())
     }
 }
 
 pub fn describe(object: &catalog::Object, access: &ObjectAccess) -> ObjectDescription {
+    let own = object.own.as_ref();
     ObjectDescription {
-        object: ObjectName(object.name.to_uppercase()),
-        name: object.name.clone(),
+        id: own.map_or_else(|| object.one.clone().into(), |own| own.id.into()),
+        custom: own.is_some(),
+        archived: object.is_archived(),
+        icon: own.and_then(|own| own.icon.clone()),
+        color: own.and_then(|own| own.color.clone()),
+        object: ObjectName::of(&object.name),
+        name: object.one.clone(),
         plural: object.plural.clone(),
         graphql_type: object.type_name.clone(),
         label: object.label.clone(),
@@ -189,11 +205,11 @@ pub fn describe_field(object: &catalog::Object, field: &catalog::Field, access: 
     let allowed = access.field(&field.access_name());
     let writable = !field.read_only && !field.archived && allowed.write;
     let whole = allowed.sight == Sight::Full;
-    let path = if field.is_custom() { vec!["custom".to_owned(), field.name.clone()] } else { vec![field.name.clone()] };
+    let path = if field.added { vec!["custom".to_owned(), field.name.clone()] } else { vec![field.name.clone()] };
     let types = object.variants.iter().flat_map(|variants| variants.types);
     let id = match field.source {
         catalog::Source::Custom { id } => id.into(),
-        catalog::Source::Column(_) => format!("{}.{}", object.name, field.name).into(),
+        catalog::Source::Column(_) => format!("{}.{}", object.one, field.name).into(),
     };
     FieldDescription {
         id,
@@ -253,7 +269,7 @@ fn describe_relation(relation: &catalog::Relation) -> RelationDescription {
         label: relation.label.clone(),
         help: relation.help.clone(),
         target: match &relation.target {
-            Target::Object(name) => Some(ObjectName(name.to_uppercase())),
+            Target::Object(name) => Some(ObjectName::of(name)),
             Target::Any => None,
         },
         many: relation.to_one().is_none(),

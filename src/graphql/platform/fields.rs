@@ -8,7 +8,7 @@ use super::values::{ObjectName, UserErrorView, views};
 use super::workspace::split;
 use crate::catalog::{Privacy, SelectOption, Settings, Source};
 use crate::error::{UserError, UserErrorCode};
-use crate::features::fields::{Change, NewField, USUAL_PRIVACY};
+use crate::features::data_model::{Change, NewField, USUAL_PRIVACY};
 use crate::graphql::errors::field_error;
 use crate::graphql::request::{self, Request};
 
@@ -98,6 +98,13 @@ pub struct SelectOptionInput {
 pub struct CreateFieldInput {
     /// The object.
     object: ObjectName,
+    #[graphql(flatten)]
+    field: FieldInput,
+}
+
+/// A field of an object that is being defined.
+#[derive(InputObject)]
+pub struct FieldInput {
     /// What the API shall call it: a small letter, then letters and digits. It stays.
     name: String,
     /// Its kind. It stays.
@@ -207,34 +214,39 @@ fn options(given: Vec<SelectOptionInput>) -> Vec<SelectOption> {
         .collect()
 }
 
+/// The field as the door takes it, of no object yet.
+pub(super) fn new_field(input: FieldInput) -> NewField {
+    NewField {
+        object: String::new(),
+        name: input.name,
+        kind: input.kind.name(),
+        label: input.label,
+        help: input.help,
+        required: input.required,
+        unique: input.unique,
+        indexed: input.indexed,
+        searchable: input.searchable,
+        privacy: input.privacy.map_or(USUAL_PRIVACY, Privacy::from),
+        settings: Settings {
+            options: input.options.map(options).unwrap_or_default(),
+            default: input.default_value.map(|value| value.0),
+            min: input.min,
+            max: input.max,
+            max_length: input.max_length,
+            pattern: input.pattern,
+            encrypted: input.encrypted,
+        },
+    }
+}
+
 #[Object]
 impl FieldMutation {
     /// Adds a field to an object of the workspace. The next request finds it in the schema, typed.
     async fn create_field(&self, ctx: &Context<'_>, #[graphql(desc = "The new field.")] input: CreateFieldInput) -> Result<FieldPayload> {
         let request = request::of(ctx);
         let signed = request.signed().map_err(|e| field_error(&e))?;
-        let new = NewField {
-            object: input.object.0.to_lowercase(),
-            name: input.name,
-            kind: input.kind.name(),
-            label: input.label,
-            help: input.help,
-            required: input.required,
-            unique: input.unique,
-            indexed: input.indexed,
-            searchable: input.searchable,
-            privacy: input.privacy.map_or(USUAL_PRIVACY, Privacy::from),
-            settings: Settings {
-                options: input.options.map(options).unwrap_or_default(),
-                default: input.default_value.map(|value| value.0),
-                min: input.min,
-                max: input.max,
-                max_length: input.max_length,
-                pattern: input.pattern,
-                encrypted: input.encrypted,
-            },
-        };
-        let (made, errors) = split(request.app.fields.create(&signed.ctx, &signed.known.catalog, new).await)?;
+        let new = NewField { object: input.object.stored(&signed.known.catalog), ..new_field(input.field) };
+        let (made, errors) = split(request.app.data_model.create(&signed.ctx, &signed.known.catalog, new).await)?;
         payload(request, made.map(|(id, _)| id), errors).await
     }
 
@@ -256,7 +268,7 @@ impl FieldMutation {
             max_length: given(input.max_length),
             pattern: given(input.pattern),
         };
-        let (done, errors) = split(request.app.fields.update(&signed.ctx, id, change).await)?;
+        let (done, errors) = split(request.app.data_model.update(&signed.ctx, &signed.known.catalog, id, change).await)?;
         payload(request, done.map(|_| id), errors).await
     }
 
@@ -275,7 +287,7 @@ impl FieldMutation {
         let request = request::of(ctx);
         let signed = request.signed().map_err(|e| field_error(&e))?;
         let Ok(id) = input.id.parse::<Uuid>() else { return Ok(not_found()) };
-        let (done, errors) = split(request.app.fields.archive(&signed.ctx, id, input.archived).await)?;
+        let (done, errors) = split(request.app.data_model.archive(&signed.ctx, &signed.known.catalog, id, input.archived).await)?;
         payload(request, done.map(|_| id), errors).await
     }
 }
@@ -286,7 +298,7 @@ fn not_found() -> FieldPayload {
 }
 
 #[expect(clippy::option_option, reason = "absent, null and a value are three things here")]
-fn given<T>(value: MaybeUndefined<T>) -> Option<Option<T>> {
+pub(super) fn given<T>(value: MaybeUndefined<T>) -> Option<Option<T>> {
     match value {
         MaybeUndefined::Undefined => None,
         MaybeUndefined::Null => Some(None),
@@ -303,7 +315,7 @@ async fn payload(request: &Request, id: Option<Uuid>, errors: Vec<UserError>) ->
         let known = request.app.workspace(signed.ctx.workspace).await.map_err(|e| field_error(&e))?;
         let of = |source: &Source| matches!(source, Source::Custom { id: own } if *own == id);
         field = known.catalog.objects().find_map(|object| {
-            let found = object.custom.values().find(|field| of(&field.source))?;
+            let found = object.kept_in_document().find(|field| of(&field.source))?;
             Some(describe_field(object, found, signed.ctx.access.object(&object.name)))
         });
     }

@@ -10,6 +10,7 @@ use async_graphql::{
 use chrono::SecondsFormat;
 use entity::Micros;
 
+use crate::catalog::{Catalog, enum_name};
 use crate::error::UserError;
 
 /// A text whose type the generated half of the schema defines.
@@ -69,6 +70,19 @@ macro_rules! text_type {
 }
 
 text_type!(ObjectName, "ObjectName");
+
+impl ObjectName {
+    /// Of the object that is called so in the database.
+    pub fn of(stored: &str) -> Self {
+        Self(enum_name(stored))
+    }
+
+    /// What the object is called in the database; what names none stays what it is, to be refused.
+    pub fn stored(&self, catalog: &Catalog) -> String {
+        catalog.by_enum(&self.0).map_or_else(|| self.0.clone(), |object| object.name.clone())
+    }
+}
+
 text_type!(DateTime, "DateTime");
 text_type!(TimeZone, "TimeZone");
 text_type!(CurrencyCode, "CurrencyCode");

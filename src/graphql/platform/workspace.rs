@@ -5,7 +5,7 @@ use entity::workspace;
 
 use super::values::{CurrencyCode, TimeZone, UserErrorView, views};
 use crate::error::{Error, UserError, UserErrorCode};
-use crate::features::fields::current_version;
+use crate::features::data_model::current_version;
 use crate::features::workspaces::{Change, NewWorkspace};
 use crate::graphql::errors::field_error;
 use crate::graphql::request::{self, Request, Signed};

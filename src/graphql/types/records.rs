@@ -20,7 +20,7 @@ pub struct Names<'a> {
 
 /// An object's own names, and those of its types where it has several.
 pub fn names(object: &Object) -> Vec<Names<'_>> {
-    let own = Names { one: &object.name, many: &object.plural, type_name: &object.type_name, help: &object.help, variant: None };
+    let own = Names { one: &object.one, many: &object.plural, type_name: &object.type_name, help: &object.help, variant: None };
     let types = object.variants.iter().flat_map(|variants| variants.types);
     let types = types.map(|variant| Names {
         one: variant.name,
@@ -228,7 +228,7 @@ fn filter(types: &mut Types<'_>, catalog: &Catalog, object: &Object, names: &Nam
         input("id", "IDFilter", "Conditions on the id."),
         input("isNull", "Boolean", "In the place of a to-one relation: there is no such record (true), or there is one (false)."),
     ];
-    for field in object.fields_of(names.variant) {
+    for field in object.fields_of(names.variant).filter(|field| !field.archived) {
         inputs.push(input(&field.name, &field.filter_type(), &field.help));
     }
     for relation in object.relations.values() {
@@ -246,7 +246,7 @@ fn filter(types: &mut Types<'_>, catalog: &Catalog, object: &Object, names: &Nam
 
 fn order(types: &mut Types<'_>, catalog: &Catalog, object: &Object, names: &Names<'_>) {
     let mut inputs = vec![input("id", "SortDirection", "By the id: the order of creation, unless clients made ids of their own.")];
-    for field in object.fields_of(names.variant).filter(|field| field.sortable()) {
+    for field in object.fields_of(names.variant).filter(|field| field.sortable() && !field.archived) {
         inputs.push(input(&field.name, "SortDirection", &field.help));
     }
     for relation in object.relations.values().filter(|relation| relation.to_one().is_some()) {

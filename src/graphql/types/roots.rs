@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use async_graphql::registry::{MetaField, Registry};
+use async_graphql::registry::{Deprecation, MetaField, MetaInputValue, Registry};
 
 use super::meta::{Fields, Types, field, fields, input, input_with_default, plain};
 use super::records::{Names, common_fields, concrete_types, connection, list_arguments, names};
@@ -63,7 +63,7 @@ pub struct Roots {
 pub fn add_types(registry: &mut Registry, catalog: &Catalog) {
     let mut types = Types { registry };
     common::add(&mut types);
-    let objects: Vec<(String, &str)> = catalog.objects().map(|object| (object.name.to_uppercase(), object.help.as_str())).collect();
+    let objects: Vec<(String, &str)> = catalog.objects().map(|object| (object.enum_name(), object.help.as_str())).collect();
     types.enumeration("ObjectName", "An object that records can be of.", objects.iter().map(|(name, help)| (name.as_str(), *help)));
     let all: Vec<String> = catalog.objects().flat_map(|object| concrete_types(object)).collect();
     types.interface("Node", "Anything with an id of its own that `node` finds.", [plain("id", "ID!", "The id, a UUID.")], &all);
@@ -114,9 +114,20 @@ pub fn roots(catalog: &Catalog, view: &View) -> (Fields, Fields, Roots) {
     (fields(queries), fields(mutations), roots)
 }
 
+/// A root field of an object; an archived object's is deprecated.
+fn field_of(of: &Of, name: &str, ty: &str, help: &str, arguments: impl IntoIterator<Item = MetaInputValue>) -> MetaField {
+    let mut meta = field(name, ty, help, arguments);
+    if of.object.is_archived() {
+        let reason = format!("{} are archived: there are none until the object is brought back.", of.object.plural_label);
+        meta.deprecation = Deprecation::Deprecated { reason: Some(reason) };
+    }
+    meta
+}
+
 fn query_fields(names: &Names<'_>, of: &Of, queries: &mut Vec<MetaField>, roots: &mut Roots) {
     let key = format!("{}Key", of.object.type_name);
-    queries.push(field(
+    queries.push(field_of(
+        of,
         names.one,
         names.type_name,
         &format!("One record: {} Null if there is none. Give exactly one of `id` and `key`.", names.help),
@@ -125,7 +136,8 @@ fn query_fields(names: &Names<'_>, of: &Of, queries: &mut Vec<MetaField>, roots:
     roots.queries.insert(names.one.to_owned(), Query::One(of.clone()));
     let mut arguments = list_arguments(names.type_name);
     arguments.push(input_with_default("deleted", "DeletedFilter", "EXCLUDE", "Whether deleted records are in the list."));
-    queries.push(field(names.many, &format!("{}Connection", names.type_name), &format!("A page of records: {}", names.help), arguments));
+    let connection = format!("{}Connection", names.type_name);
+    queries.push(field_of(of, names.many, &connection, &format!("A page of records: {}", names.help), arguments));
     roots.queries.insert(names.many.to_owned(), Query::List(of.clone()));
 }
 
@@ -142,7 +154,7 @@ fn mutation_fields(names: &Names<'_>, of: &Of, view: &View, mutations: &mut Vec<
         if !view.allows(&of.object.name, verb) {
             return;
         }
-        mutations.push(field(&name, ty, &help, arguments));
+        mutations.push(field_of(of, &name, ty, &help, arguments));
         roots.mutations.insert(name, Mutation { verb, of: of.clone() });
     };
     add(

@@ -19,8 +19,9 @@ fn key_and_reference(types: &mut Types<'_>, object: &Object) {
     let name = &object.type_name;
     let key = format!("{name}Key");
     let mut keys = vec![input("externalId", "ExternalIdInput", "Its id in another system.")];
-    for field in object.fields.values().filter(|field| field.unique) {
-        keys.push(input(key_argument(field), "String", &field.help));
+    for field in object.fields.values().filter(|field| field.unique && !field.archived) {
+        let ty = if field.is_custom() { field.kind.input_type() } else { "String" };
+        keys.push(input(key_argument(field), ty, &field.help));
     }
     let unique: Vec<&Field> = object.custom.values().filter(|field| field.unique && !field.archived).collect();
     if !unique.is_empty() {
@@ -98,7 +99,7 @@ fn children(types: &mut Types<'_>, object: &Object) {
 pub fn writes(types: &mut Types<'_>, catalog: &Catalog, object: &Object, names: &Names<'_>) {
     let mut create = vec![input("id", "ID", "An id of the client's own making, a UUID. The same id again is the same record.")];
     let mut update = Vec::new();
-    for field in object.fields_of(names.variant).filter(|field| !field.read_only) {
+    for field in object.fields_of(names.variant).filter(|field| !field.read_only && !field.archived) {
         let ty = field.kind.input_type();
         let required = if field.required { format!("{ty}!") } else { ty.to_owned() };
         create.push(input(&field.name, &required, &field.help));

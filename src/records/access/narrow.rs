@@ -57,7 +57,7 @@ pub(super) fn by_filter_on_spine(sql: &mut Sql, ctx: &Ctx, catalog: &Catalog, ob
     ctx.access.policy().filter(|policy| policy.is_filtered(&object.name))?;
     let own = sql.alias();
     let filter = by_filter(sql, ctx, catalog, object, &own)?;
-    Some(format!("EXISTS (SELECT 1 FROM {} {own} WHERE {own}.workspace_id = $1 AND {own}.id = {alias}.id AND {filter})", object.table))
+    Some(format!("EXISTS (SELECT 1 FROM {} {own} WHERE {own}.workspace_id = $1 AND {own}.id = {alias}.id AND {filter})", object.rows()))
 }
 
 /// Says what is wrong with a row filter, if something is.
@@ -75,7 +75,7 @@ pub async fn strays(ctx: &Ctx, catalog: &Catalog, tx: &Tx, object: &Object, ids:
     let ids = sql.bind_all(ids.iter().map(|id| (*id).into()).collect());
     let text = format!(
         "SELECT t.id FROM {} t WHERE t.workspace_id = $1 AND t.id IN ({ids}) AND NOT coalesce({filter}, FALSE) LIMIT 1",
-        object.table
+        object.rows()
     );
     Ok(tx.fetch_optional(&text, sql.values).await?.is_some())
 }

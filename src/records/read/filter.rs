@@ -91,7 +91,7 @@ impl Planner<'_> {
         let mut parts = Vec::new();
         for one in condition.as_array().map_or(single, Vec::as_slice) {
             let name = one["field"].as_str().unwrap_or_default();
-            let field = object.custom.get(name);
+            let field = object.custom.get(name).or_else(|| object.own_field(name));
             let field = field.ok_or_else(|| Error::bad_request(format!("{} has no custom field `{name}`.", object.type_name)))?;
             self.check_sight(object, &field.access_name())?;
             let operator = one["operator"].as_str().unwrap_or_default();
@@ -132,7 +132,7 @@ impl Planner<'_> {
         let reached = self.reached(target, other).map(|reached| format!(" AND {reached}")).unwrap_or_default();
         format!(
             "EXISTS (SELECT 1 FROM {} {other} WHERE {other}.workspace_id = $1 AND {link} AND {other}.deleted_at IS NULL{reached} AND {filter})",
-            target.table
+            target.rows()
         )
     }
 
@@ -212,7 +212,7 @@ impl Planner<'_> {
     }
 
     fn leads_to(&mut self, relation: &Relation, target: Option<&Object>, alias: &str, other: &str) -> (String, String) {
-        let table = target.map_or("record", |object| &object.table);
+        let table = target.map_or_else(|| "record".into(), Object::rows);
         match &relation.via {
             Via::Children(column) => (format!("{table} {other}"), format!("{other}.workspace_id = $1 AND {other}.{column} = {alias}.id")),
             Via::Column(column) => (format!("{table} {other}"), format!("{other}.workspace_id = $1 AND {other}.id = {alias}.{column}")),

@@ -11,6 +11,7 @@ pub(in crate::records) mod cell;
 mod connection;
 mod cursor;
 mod dates;
+pub mod extent;
 mod filter;
 mod history;
 mod lists;

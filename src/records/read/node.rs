@@ -53,7 +53,7 @@ impl Scope {
     fn join(&mut self, target: &Object, column: &str, alias: &str, reached: Option<&str>) {
         self.joins.push(format!(
             " LEFT JOIN {} {alias} ON {alias}.workspace_id = $1 AND {alias}.id = {column} AND {alias}.deleted_at IS NULL{}{}",
-            target.table,
+            target.rows(),
             if reached.is_some() { " AND " } else { "" },
             reached.unwrap_or_default()
         ));
@@ -192,15 +192,18 @@ impl Planner<'_> {
                 Out::DerivedId { slot: scope.slot(format!("{alias}.id"), Store::Uuid), suffix: "@preview" }
             }
             "id" | "recordId" => Out::Id { slot: scope.slot(format!("{alias}.id"), Store::Uuid) },
-            "object" => Out::Literal(format!("\"{}\"", object_enum(&object.name))),
+            "object" => Out::Literal(format!("\"{}\"", object.enum_name())),
             "title" => {
                 let field = &object.fields[&object.title];
-                self.scalar(scope, alias, field)
+                let expression = self.sql.field(alias, field);
+                // A record may be older than its title field.
+                let expression = if field.is_custom() { format!("coalesce({expression}, '')") } else { expression };
+                Out::Scalar { slot: scope.slot(expression, field.kind.store()), kind: field.kind }
             }
             "customFields" => {
                 let access = self.ctx.access.object(&object.name);
                 let mut fields = Vec::new();
-                for field in object.custom.values().filter(|field| !field.archived) {
+                for field in object.kept_in_document().filter(|field| !field.archived) {
                     let name = field.access_name();
                     if access.field(&name).sight == Sight::Full {
                         fields.push((field.name.clone(), field.kind, sealed_field(object, field)));
@@ -220,6 +223,7 @@ impl Planner<'_> {
             name => match (object.find_field(name), object.relations.get(name)) {
                 (Some(field), _) => match self.veiled(scope, alias, object, field) {
                     Some(out) => out,
+                    None if field.settings.encrypted && !field.archived => self.opened(scope, alias, object, field, None),
                     None => self.field(scope, alias, field, merged)?,
                 },
                 (None, Some(relation)) => self.relation(scope, alias, object, relation, merged)?,
@@ -359,7 +363,7 @@ impl Planner<'_> {
             cases.push_str(&format!(
                 " WHEN '{}' THEN (SELECT {row} FROM {} {alias}{} WHERE {alias}.workspace_id = $1 AND {alias}.id = {spine}.id AND {alias}.deleted_at IS NULL{reached})",
                 object.name,
-                object.table,
+                object.rows(),
                 inner.joins.concat()
             ));
             shapes.push((object.name.clone(), shape, inner.chunked()));
@@ -373,7 +377,7 @@ impl Planner<'_> {
 
     /// The object that an `ObjectName` value means.
     pub fn object_by_enum(&self, name: &str) -> String {
-        self.catalog.objects().find(|object| object_enum(&object.name) == name).map_or_else(String::new, |object| object.name.clone())
+        self.catalog.by_enum(name).map_or_else(String::new, |object| object.name.clone())
     }
 
     pub fn argument<'m>(merged: &'m Merged<'_>, name: &str) -> &'m Json {
@@ -383,11 +387,6 @@ impl Planner<'_> {
 
 fn sealed_field(object: &Object, field: &Field) -> Option<SealedField> {
     field.sealed().map(|id| SealedField { id, name: format!("{}.{}", object.type_name, field.access_name()) })
-}
-
-/// `deal` as a value of the enum `ObjectName`.
-pub fn object_enum(name: &str) -> String {
-    name.to_uppercase()
 }
 
 /// What is selected of an amount.

@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use super::connection::PageShape;
 use super::cursor::{self, OrderKey, Place};
+use super::extent;
 use super::node::{Planner, Scope};
 use super::order::{order_by, reversed};
 use crate::catalog::Object;
@@ -26,7 +27,7 @@ pub(super) struct Page {
 }
 
 impl Planner<'_> {
-    /// The rows of a page. Where the first key can be null, the rows with a value and those without
+    /// The rows of a page. Whoever reaches few records has them collected and sorted. Else, where the first key can be null, the rows with a value and those without
     /// are read one after the other, each from an index; the second part runs only when the first
     /// did not fill the page.
     pub(super) fn rows(
@@ -41,6 +42,18 @@ impl Planner<'_> {
         let (keys, position) = (page.keys.as_slice(), page.position.as_ref());
         let alias = &scope.alias;
         let joins = scope.joins.concat();
+        if extent::is_few(self.ctx, object) {
+            let own = self.sql.fenced(&format!("SELECT {alias}.* FROM {} {alias} WHERE {}", object.rows(), all_of(conditions)));
+            let place = position.map(|position| format!(" WHERE {}", self.after(keys, position))).unwrap_or_default();
+            let order = order_by(keys);
+            return if keys.iter().any(|key| key.place == Place::Joined) {
+                format!("SELECT {columns} FROM ({own}) {alias}{joins}{place} ORDER BY {order} LIMIT {limit}")
+            } else {
+                // Joined are only the records of the page.
+                let page = format!("SELECT {alias}.* FROM ({own}) {alias}{place} ORDER BY {order} LIMIT {limit}");
+                format!("SELECT {columns} FROM ({page}) {alias}{joins} ORDER BY {order} LIMIT {limit}")
+            };
+        }
         let split =
             keys.first().is_some_and(|key| key.nullable && !key.nulls_first && matches!(key.place, Place::Column | Place::Index { .. }))
                 && keys.iter().all(|key| key.place != Place::Joined);
@@ -51,7 +64,7 @@ impl Planner<'_> {
             }
             return format!(
                 "SELECT {columns} FROM {} {alias}{joins} WHERE {} ORDER BY {} LIMIT {limit}",
-                object.table,
+                object.rows(),
                 all_of(&conditions),
                 order_by(keys)
             );
@@ -119,7 +132,7 @@ impl Planner<'_> {
         format!(
             "SELECT * FROM (SELECT {alias}.* FROM field_index {index} JOIN {} {alias} ON {alias}.workspace_id = $1 AND {alias}.id = {index}.record_id \
              WHERE {} ORDER BY {} LIMIT {limit}) b",
-            object.table,
+            object.rows(),
             all_of(&conditions),
             order_by(&keys)
         )
@@ -167,7 +180,7 @@ fn same_field(key: &OrderKey, first: &OrderKey) -> bool {
 fn branch(object: &Object, alias: &str, conditions: &[String], keys: &[OrderKey], limit: usize) -> String {
     format!(
         "SELECT * FROM (SELECT {alias}.* FROM {} {alias} WHERE {} ORDER BY {} LIMIT {limit}) b",
-        object.table,
+        object.rows(),
         all_of(conditions),
         order_by(keys)
     )

@@ -174,7 +174,7 @@ pub async fn filtered_ids(
     }
     conditions.extend(planner.reached(object, &alias));
     conditions.push(planner.filter(object, &alias, filter, false)?);
-    let sql = format!("SELECT {alias}.id FROM {} {alias} WHERE {} ORDER BY {alias}.id LIMIT {limit}", object.table, all_of(&conditions));
+    let sql = format!("SELECT {alias}.id FROM {} {alias} WHERE {} ORDER BY {alias}.id LIMIT {limit}", object.rows(), all_of(&conditions));
     let rows = tx.fetch_all(&sql, planner.sql.values).await?;
     let ids = rows.iter().map(|row| row.uuid(0)).collect::<Result<Vec<_>, _>>()?;
     Ok(ids.into_iter().flatten().collect())
@@ -205,7 +205,7 @@ impl Planner<'_> {
             _ => return Err(Error::bad_request("Give exactly one of `id` and `key`.")),
         }
         let sql =
-            format!("SELECT {} FROM {} {alias}{} WHERE {}", self.columns(&scope), object.table, scope.joins.concat(), all_of(&conditions));
+            format!("SELECT {} FROM {} {alias}{} WHERE {}", self.columns(&scope), object.rows(), scope.joins.concat(), all_of(&conditions));
         Ok((sql, RootShape::One(NodeShape::Object(shape))))
     }
 
@@ -270,7 +270,7 @@ impl Planner<'_> {
         } else {
             format!(", {} AS agg", self.sql.in_row(&self.sql.json_array(aggregates), Store::Json))
         };
-        let count = format!("SELECT count(*) AS total{row} FROM {} {alias} WHERE {}", object.table, all_of(&conditions));
+        let count = format!("SELECT count(*) AS total{row} FROM {} {alias} WHERE {}", object.rows(), all_of(&conditions));
         let (mut total, mut aggregate) = (None, None);
         let limit = page.shape.limit + 1;
         let columns = self.column_list(&scope);

@@ -91,7 +91,7 @@ impl Draft {
         }
         let (old, new) = (self.custom(&self.before), self.custom(&self.now));
         for name in new.keys().chain(old.keys().filter(|name| !new.contains_key(*name))) {
-            note(format!("custom.{name}"), old.get(name).unwrap_or(&Json::Null), new.get(name).unwrap_or(&Json::Null));
+            note(self.object.logged_name(name), old.get(name).unwrap_or(&Json::Null), new.get(name).unwrap_or(&Json::Null));
         }
         (before, after)
     }
@@ -103,9 +103,10 @@ impl Draft {
 
     /// What search should find the record by: its title, and all searchable text.
     pub fn search_text(&self) -> (String, String) {
-        let title = self.text(&self.object.title).unwrap_or_default().to_owned();
-        let mut words = Vec::new();
         let custom = self.custom(&self.now);
+        let state = if self.object.own.is_some() { &custom } else { &self.now };
+        let title = state.get(&self.object.title).and_then(Json::as_str).unwrap_or_default().to_owned();
+        let mut words = Vec::new();
         for field in self.object.all_fields().filter(|field| field.searchable) {
             let value = if field.is_custom() { custom.get(&field.name) } else { self.now.get(&field.name) };
             if let Some(text) = value.and_then(Json::as_str) {
@@ -119,7 +120,7 @@ impl Draft {
     pub fn index_rows(&self) -> Vec<(Uuid, Option<String>, Option<i64>)> {
         let custom = self.custom(&self.now);
         let mut rows = Vec::new();
-        for field in self.object.custom.values().filter(|field| field.indexed) {
+        for field in self.object.kept_in_document().filter(|field| field.indexed) {
             let Source::Custom { id } = field.source else { continue };
             let value = custom.get(&field.name).unwrap_or(&Json::Null);
             let sealed = value[INDEX].as_str().filter(|_| field.settings.encrypted);

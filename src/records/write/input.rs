@@ -31,7 +31,10 @@ impl Unit<'_> {
                 "custom" => apply_custom(draft, &object, value, &locked),
                 "customFields" => apply_untyped(draft, &object, value, &locked),
                 name => match (object.fields.get(name), object.relations.get(name)) {
-                    (Some(field), _) => apply_field(draft, field, value, false, &[name]),
+                    (Some(field), _) if field.archived => {
+                        draft.refuse(UserErrorCode::NotWritable, &[name], format!("{} is archived.", field.label));
+                    }
+                    (Some(field), _) => apply_field(draft, field, value, &[name]),
                     (None, Some(relation)) => self.apply_relation(draft, relation, value).await?,
                     (None, None) => {
                         draft.refuse(UserErrorCode::InvalidValue, &[name], format!("{} has no field `{name}`.", object.type_name));
@@ -46,7 +49,7 @@ impl Unit<'_> {
     /// What was given for encrypted fields is sealed before anything else sees the draft.
     fn seal(&self, draft: &mut Draft) -> Result<()> {
         let object = draft.object.clone();
-        let given = object.custom.values().filter(|field| field.settings.encrypted);
+        let given = object.kept_in_document().filter(|field| field.settings.encrypted);
         for field in given.filter(|field| draft.was_given(&field.access_name())).collect::<Vec<_>>() {
             let mut now = draft.custom(&draft.now);
             let before = draft.custom(&draft.before);
@@ -231,7 +234,8 @@ fn id_of(reference: &Json) -> Option<Uuid> {
 }
 
 /// Parses one value into the draft, or notes what is wrong with it.
-fn apply_field(draft: &mut Draft, field: &Field, input: &Json, custom: bool, path: &[&str]) {
+fn apply_field(draft: &mut Draft, field: &Field, input: &Json, path: &[&str]) {
+    let custom = field.is_custom();
     let parsed = if input.is_null() {
         let needed = field.required || (!field.nullable && !field.kind.is_list() && !custom);
         if needed {
@@ -251,7 +255,7 @@ fn apply_field(draft: &mut Draft, field: &Field, input: &Json, custom: bool, pat
                 document.insert(field.name.clone(), stored);
             }
             draft.set("custom", document);
-            draft.given.insert(format!("custom.{}", field.name));
+            draft.given.insert(field.access_name());
         }
         Ok(stored) => {
             draft.set(&field.name, stored);
@@ -281,12 +285,16 @@ fn apply_untyped(draft: &mut Draft, object: &Object, input: &Json, locked: &dyn 
 }
 
 fn apply_custom_field(draft: &mut Draft, object: &Object, (name, value): (&str, &Json), path: &[&str], locked: &dyn Fn(&str) -> bool) {
-    match object.custom.get(name) {
+    match object.custom.get(name).or_else(|| object.own_field(name)) {
         Some(field) if locked(&field.access_name()) => {
-            draft.refuse(UserErrorCode::NotWritable, path, format!("Your roles do not let you write {}.custom.{name}.", object.type_name));
+            draft.refuse(
+                UserErrorCode::NotWritable,
+                path,
+                format!("Your roles do not let you write {}.{}.", object.type_name, field.access_name()),
+            );
         }
         Some(field) if field.archived => draft.refuse(UserErrorCode::NotWritable, path, format!("{} is archived.", field.label)),
-        Some(field) => apply_field(draft, field, value, true, path),
+        Some(field) => apply_field(draft, field, value, path),
         None => draft.refuse(UserErrorCode::InvalidValue, path, format!("{} has no custom field of that name.", object.type_name)),
     }
 }
@@ -301,7 +309,7 @@ pub(super) fn apply_defaults(draft: &mut Draft) {
         }
     }
     let mut custom = draft.custom(&draft.now);
-    for field in object.custom.values().filter(|field| !field.archived && !draft.given.contains(&format!("custom.{}", field.name))) {
+    for field in object.kept_in_document().filter(|field| !field.archived && !draft.given.contains(&field.access_name())) {
         if let Some(stored) = field.settings.default.as_ref().and_then(|default| value::parse(field, default).ok()) {
             custom.insert(field.name.clone(), stored);
         }
@@ -331,11 +339,9 @@ pub(super) fn missing(draft: &Draft) -> Vec<(Vec<String>, String)> {
     let object = &draft.object;
     let missing = |name: &str| !draft.has(name) && !draft.errors.iter().any(|error| error.path.ends_with(&[name.to_owned()]));
     let mut names = Vec::new();
-    for field in object
-        .fields
-        .values()
-        .filter(|field| (field.required || !field.nullable && !field.read_only && !field.kind.is_list()) && missing(&field.name))
-    {
+    for field in object.fields.values().filter(|field| {
+        !field.is_custom() && (field.required || !field.nullable && !field.read_only && !field.kind.is_list()) && missing(&field.name)
+    }) {
         names.push((vec![field.name.clone()], field.label.clone()));
     }
     for relation in object.relations.values().filter(|relation| relation.required && missing(&relation.name)) {
@@ -344,9 +350,10 @@ pub(super) fn missing(draft: &Draft) -> Vec<(Vec<String>, String)> {
     if draft.is_new {
         let custom = draft.custom(&draft.now);
         for field in
-            object.custom.values().filter(|field| field.required && !field.archived && custom.get(&field.name).is_none_or(is_empty))
+            object.kept_in_document().filter(|field| field.required && !field.archived && custom.get(&field.name).is_none_or(is_empty))
         {
-            names.push((vec!["custom".into(), field.name.clone()], field.label.clone()));
+            let path = if field.added { vec!["custom".into(), field.name.clone()] } else { vec![field.name.clone()] };
+            names.push((path, field.label.clone()));
         }
     }
     names

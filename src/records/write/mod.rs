@@ -76,7 +76,8 @@ pub enum Rejected {
 
 impl Rejected {
     /// What was wrong with a part of an input, as it is told of the whole.
-    fn within(self, path: &[String]) -> Self {
+    #[must_use]
+    pub fn within(self, path: &[String]) -> Self {
         match self {
             Self::User { errors, conflict } => {
                 Self::User { errors: errors.into_iter().map(|error| error.within(path)).collect(), conflict }

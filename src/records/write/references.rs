@@ -62,7 +62,7 @@ impl Unit<'_> {
         let id = sql.bind(Value::from(reference.id));
         let reached = access::reached(sql, self.ctx, self.catalog, target, "t", Verb::Read);
         let reached = reached.map(|reached| format!(" AND {reached}")).unwrap_or_default();
-        format!("SELECT {column} FROM {} t WHERE t.workspace_id = $1 AND t.id = {id} AND t.deleted_at IS NULL{reached}", target.table)
+        format!("SELECT {column} FROM {} t WHERE t.workspace_id = $1 AND t.id = {id} AND t.deleted_at IS NULL{reached}", target.rows())
     }
 
     /// Whether the caller sees the record, which is there.
@@ -73,7 +73,7 @@ impl Unit<'_> {
 
     /// Whether the caller sees the record.
     pub(super) async fn reaches(&mut self, object: &Object, id: Uuid) -> Result<bool> {
-        if self.ctx.access.sees_all(&object.name) {
+        if self.ctx.access.sees_all(&object.name) && !object.is_archived() {
             return Ok(self.look_up(&object.name, id).await?.is_some());
         }
         let mut sql = Sql::new(self.tx.backend(), self.ctx.workspace);

@@ -83,6 +83,9 @@ impl Unit<'_> {
             Part::Record => {
                 let mut columns = state::values(object, &draft.now, None);
                 columns.extend(self.stamps(1, true));
+                if object.own.is_some() {
+                    columns.push(("object".into(), object.name.clone().into()));
+                }
                 let names: Vec<String> = columns.iter().map(|(name, _)| name.clone()).collect();
                 let values: Vec<Value> = columns.into_iter().map(|(_, value)| value).collect();
                 let values = sql.bind_all(values);
@@ -228,7 +231,7 @@ impl Unit<'_> {
                 let field = key.field.as_str();
                 let path: Vec<&str> = if key.name.starts_with("custom.") { vec!["custom", field] } else { vec![field] };
                 let label = draft.object.label.to_lowercase();
-                let sealed = draft.object.custom.get(field).is_some_and(|field| field.settings.encrypted && path.len() > 1);
+                let sealed = draft.object.kept_in_document().any(|kept| kept.settings.encrypted && kept.access_name() == key.name);
                 let value = if sealed { "this value".to_owned() } else { format!("the value `{}`", key.value) };
                 let message = format!("Another {label} has {value} already.");
                 errors.push(UserError::new(UserErrorCode::Taken, &path, message).within(&draft.path));

@@ -134,8 +134,9 @@ pub async fn load_where(tx: &Tx, ctx: &Ctx, object: &Object, condition: &str, pa
         .collect();
     let lock = if lock && tx.backend() == Backend::Postgres { " FOR UPDATE" } else { "" };
     let sql = format!(
-        "SELECT id, version, deleted_at, {} FROM {} WHERE workspace_id = $1 AND {condition} ORDER BY id{lock}",
+        "SELECT id, version, deleted_at, {} FROM {} {} WHERE workspace_id = $1 AND {condition} ORDER BY id{lock}",
         names.join(", "),
+        object.rows(),
         object.table,
     );
     let mut values: Vec<Value> = vec![ctx.workspace.into()];

@@ -44,6 +44,10 @@ pub(super) async fn create(
         let message = format!("Your roles do not allow you to create {}.", object.plural_label.to_lowercase());
         return Err(Error::forbidden(message).into());
     }
+    if object.is_archived() {
+        let message = format!("{} are archived.", object.plural_label);
+        return Err(UserError::new(UserErrorCode::NotWritable, &[], message).within(&path).into());
+    }
     let given = match input.get("id") {
         None | Some(Json::Null) => None,
         Some(id) => Some(id.as_str().and_then(|id| Uuid::parse_str(id).ok()).ok_or_else(|| {
@@ -125,7 +129,7 @@ impl Unit<'_> {
             Some(id) => update(self, object, variant, id, &without(input, "id"), None, Vec::new()).await,
             None => {
                 let mut input = input.clone();
-                add_key(&mut input, key);
+                add_key(&mut input, key, object);
                 create(self, object, variant, &input, By::Caller, Vec::new()).await
             }
         }
@@ -311,10 +315,11 @@ fn without(input: &Map<String, Json>, name: &str) -> Map<String, Json> {
 }
 
 /// A record that an upsert creates has the key by which it was not found.
-fn add_key(input: &mut Map<String, Json>, key: &Json) {
+fn add_key(input: &mut Map<String, Json>, key: &Json, object: &Object) {
     for (name, value) in key.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null()) {
         match name.as_str() {
             "externalId" => add_item(input, "externalIds", value.clone(), |item| item == value),
+            name if object.own_field(name).is_some() => drop(input.insert(name.to_owned(), value.clone())),
             "domain" => add_item(input, "domains", value.clone(), |item| item == value),
             "email" if !input.contains_key("email") => {
                 add_item(input, "emails", serde_json::json!({ "address": value }), |item| same_text(&item["address"], value));

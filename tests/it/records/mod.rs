@@ -3,6 +3,7 @@
 mod aggregates;
 mod concurrency;
 mod custom_fields;
+mod custom_objects;
 mod encrypted;
 mod filters;
 mod history;

@@ -109,6 +109,28 @@ on_both! {
         }
     }
 
+    async fn who_reaches_few_records_gets_the_same_pages(server: &Server) {
+        let admin = server.admin().await;
+        deals(&admin).await;
+        let rep = server.member(&admin, "Rep", "REP").await;
+        let mine = admin.id().await;
+        for n in 0..3 {
+            admin.create("deal", json!({ "name": format!("other{n}"), "amount": { "amount": "7", "currency": "EUR" } })).await;
+        }
+        let give = "mutation($filter: DealFilter!, $input: DealUpdate!) { updateDeals(filter: $filter, input: $input, limit: 100) { committed } }";
+        let rep_id = rep.id().await;
+        let input = json!({ "filter": { "name": { "startsWith": "d" }, "owner": { "id": { "eq": mine } } }, "input": { "owner": { "id": rep_id } } });
+        assert_eq!(admin.ask_with(give, input).await["updateDeals"]["committed"], true);
+        for order in ORDERS {
+            let whole: Vec<String> = walk(&admin, order, 200, false).await.into_iter().filter(|name| !name.starts_with("other")).collect();
+            assert_eq!(walk(&rep, order, 200, false).await, whole, "{order}");
+            for size in [1, 4] {
+                assert_eq!(walk(&rep, order, size, false).await, whole, "{order} forward by {size}");
+                assert_eq!(walk(&rep, order, size, true).await, whole, "{order} backward by {size}");
+            }
+        }
+    }
+
     async fn nulls_stand_where_they_are_told(server: &Server) {
         let admin = server.admin().await;
         deals(&admin).await;

@@ -22,8 +22,8 @@ async fn variables(ask: &crate::harness::Actor<'_>) -> Value {
 
 on_both! {
     async fn the_demo_is_filled_once_and_serves_the_examples(server: &Server) {
-        assert!(demo::fill(&server.app.workspaces, &server.app.fields, &server.app.access).await.unwrap());
-        assert!(!demo::fill(&server.app.workspaces, &server.app.fields, &server.app.access).await.unwrap());
+        assert!(demo::fill(&server.app.workspaces, &server.app.data_model, &server.app.access).await.unwrap());
+        assert!(!demo::fill(&server.app.workspaces, &server.app.data_model, &server.app.access).await.unwrap());
         let document = format!("mutation {{ signIn(input: {{ email: \"{}\", password: \"{}\" }}) {{ session {{ accessToken }} }} }}", demo::EMAIL, demo::PASSWORD);
         let session = server.anonymous().ask(&document).await;
         let ada = server.bearer(session["signIn"]["session"]["accessToken"].as_str().unwrap());

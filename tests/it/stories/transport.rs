@@ -27,6 +27,40 @@ async fn queries_go_over_get_and_mutations_do_not() {
 }
 
 #[tokio::test]
+async fn members_stand_in_the_order_of_the_document() {
+    let server = Server::on_sqlite().await;
+    let admin = server.admin().await;
+    let document = "query { ...late viewer { workspace { homeCurrency name } hasSecondFactor __typename member { id } } first: deals(first: 1) { totalCount } \
+        roles { builtIn } z: __typename ... on Query { viewer { api: __typename workspace { timeZone } } } a: viewer { member { name } } } \
+        fragment late on Query { companies(first: 1) { totalCount } teams { name } }";
+    let request = Request::post("/graphql").header(header::CONTENT_TYPE, "application/json");
+    let request = request.header(header::AUTHORIZATION, format!("Bearer {}", admin.credential.as_ref().unwrap()));
+    let (_, _, body) = server.send(request.body(Body::from(json!({ "query": document }).to_string())).unwrap()).await;
+    let answer: Value = serde_json::from_str(&body).unwrap();
+    assert!(answer.get("errors").is_none(), "{body}");
+    let keys = [
+        "\"companies\"",
+        "\"teams\"",
+        "\"viewer\"",
+        "\"homeCurrency\"",
+        "\"name\"",
+        "\"timeZone\"",
+        "\"hasSecondFactor\"",
+        "\"Viewer\"",
+        "\"member\"",
+        "\"api\"",
+        "\"first\"",
+        "\"roles\"",
+        "\"z\"",
+        "\"a\"",
+    ];
+    let mut at = 0;
+    for key in keys {
+        at += body[at..].find(key).unwrap_or_else(|| panic!("{key} is not where it was asked for: {body}"));
+    }
+}
+
+#[tokio::test]
 async fn hostile_documents_are_refused_quickly() {
     let server = Server::on_sqlite().await;
     let admin = server.admin().await;

@@ -6,6 +6,7 @@ use async_graphql::{Context, Enum, ID, InputObject, Object, Result, SimpleObject
 use entity::role;
 
 use super::{id, ids, or_refuse, sees_members, signed};
+use crate::catalog::Catalog;
 use crate::features::access::{FieldSpec, ObjectSpec, Permissions, RoleInput, Scope};
 use crate::graphql::errors::field_error;
 use crate::graphql::platform::values::{ObjectName, UserErrorView, views};
@@ -140,7 +141,7 @@ impl Role {
     async fn objects(&self) -> Vec<ObjectPermission> {
         let scopes = |list: &[Scope]| list.iter().map(|scope| AccessScope::from(*scope)).collect();
         let one = |(name, spec): (&String, &ObjectSpec)| ObjectPermission {
-            object: (name != "*").then(|| ObjectName(name.to_uppercase())),
+            object: (name != "*").then(|| ObjectName::of(name)),
             create: spec.create,
             read: scopes(&spec.read),
             update: scopes(&spec.update),
@@ -152,7 +153,7 @@ impl Role {
     /// What it takes away from fields.
     async fn fields(&self) -> Vec<FieldPermission> {
         let one = |spec: &FieldSpec| FieldPermission {
-            object: ObjectName(spec.object.to_uppercase()),
+            object: ObjectName::of(&spec.object),
             field: spec.field.clone(),
             sight: spec.sight.into(),
             write: spec.write,
@@ -315,7 +316,8 @@ impl RoleMutation {
     async fn create_role(&self, ctx: &Context<'_>, #[graphql(desc = "The new role.")] input: CreateRoleInput) -> Result<RolePayload> {
         let request = request::of(ctx);
         let signed = signed(request)?;
-        let permissions = permissions(Some(input.objects), Some(input.fields), Some(input.settings), Permissions::default());
+        let permissions =
+            permissions(Some(input.objects), Some(input.fields), Some(input.settings), Permissions::default(), &signed.known.catalog);
         let new = RoleInput {
             name: Some(input.name),
             description: input.description,
@@ -338,7 +340,7 @@ impl RoleMutation {
             name: input.name,
             description: input.description,
             restricts: input.restricts,
-            permissions: changed.then(|| permissions(input.objects, input.fields, input.settings, old)),
+            permissions: changed.then(|| permissions(input.objects, input.fields, input.settings, old, &signed.known.catalog)),
         };
         let (role, errors) = split(request.app.access.update_role(&signed.ctx, &signed.known.catalog, id, change).await)?;
         payload(request, role, errors).await
@@ -382,16 +384,17 @@ fn permissions(
     fields: Option<Vec<FieldPermissionInput>>,
     settings: Option<Vec<SettingName>>,
     old: Permissions,
+    catalog: &Catalog,
 ) -> Permissions {
     let scopes = |list: Vec<AccessScope>| list.into_iter().map(Scope::from).collect();
     let object = |input: ObjectPermissionInput| {
-        let name = input.object.map_or_else(|| "*".to_owned(), |name| name.0.to_lowercase());
+        let name = input.object.map_or_else(|| "*".to_owned(), |name| name.stored(catalog));
         let spec =
             ObjectSpec { create: input.create, read: scopes(input.read), update: scopes(input.update), delete: scopes(input.delete) };
         (name, spec)
     };
     let field = |input: FieldPermissionInput| FieldSpec {
-        object: input.object.0.to_lowercase(),
+        object: input.object.stored(catalog),
         field: input.field,
         sight: input.sight.into(),
         write: input.write,

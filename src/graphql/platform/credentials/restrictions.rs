@@ -107,5 +107,5 @@ impl CredentialRestrictionsInput {
 }
 
 fn object_of(catalog: &Catalog, name: &ObjectName) -> Option<String> {
-    catalog.find(&name.0.to_lowercase()).map(|object| object.name.clone())
+    catalog.by_enum(&name.0).map(|object| object.name.clone())
 }

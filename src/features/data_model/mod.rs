@@ -1,10 +1,11 @@
-//! The fields that a workspace adds to objects, and the catalog that results.
+//! The objects and fields that a workspace adds, and the catalog that results.
 //!
-//! A definition is a row of `field_definition`. Every change moves the workspace's
+//! A definition is a row of `object_definition` or `field_definition`. Every change moves the workspace's
 //! `catalog_version`; whoever holds a [`Catalog`] of an older version asks again. A field's name and
 //! kind stay what they were made with, because queries and stored values depend on them.
 
 mod model;
+mod objects;
 
 use std::sync::Arc;
 
@@ -13,7 +14,7 @@ use sea_orm::{ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, Into
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::catalog::{Catalog, Field, Kind, Object, Privacy, Settings};
+use crate::catalog::{Catalog, Field, Kind, Object, Privacy, Settings, Source};
 use crate::error::{Error, Result, UserError, UserErrorCode};
 use crate::features::access;
 use crate::features::secrets::SecretKeys;
@@ -25,17 +26,18 @@ use crate::records::value;
 use crate::records::write::Rejected;
 
 pub use model::{Change, NewField, to_field};
+pub use objects::{NewObject, ObjectChange};
 
 /// The most fields that a workspace can add to one object.
 const MOST_FIELDS: usize = 300;
 
-pub struct Fields {
+pub struct DataModel {
     pub db: Db,
     pub secrets: SecretKeys,
     pub standard: Arc<Catalog>,
 }
 
-impl Fields {
+impl DataModel {
     /// The catalog of a workspace at a version.
     pub async fn catalog(&self, tx: &Tx, workspace: Uuid, version: i64) -> Result<Arc<Catalog>> {
         if version == 0 {
@@ -44,7 +46,8 @@ impl Fields {
         let query = field_definition::Entity::find().filter(field_definition::Column::WorkspaceId.eq(workspace));
         let rows = query.order_by_asc(field_definition::Column::Position).order_by_asc(field_definition::Column::Id).all(tx).await?;
         let fields = rows.iter().map(|row| Ok((row.object.clone(), to_field(row)?))).collect::<Result<Vec<_>>>()?;
-        Ok(Arc::new(self.standard.with_custom_fields(version, fields)))
+        let own = objects::definitions(tx, workspace).await?.iter().map(objects::to_object).collect();
+        Ok(Arc::new(self.standard.with_own(version, own, fields)))
     }
 
     /// Adds a field; returns it and the new catalog version.
@@ -53,16 +56,24 @@ impl Fields {
         access::require(ctx, Setting::DataModel)?;
         let tx = self.db.begin(&ctx.system_scope(), Mode::Write).await?;
         let version = next_version(&tx, ctx).await?;
+        let field = self.add_field(&tx, ctx, object, new).await?;
+        let Source::Custom { id } = field.source else { return Err(Error::fault("a new field is a custom one").into()) };
+        tx.commit().await?;
+        Ok((id, version))
+    }
+
+    /// Adds a field to an object as it stands in the transaction.
+    async fn add_field(&self, tx: &Tx, ctx: &Ctx, object: &Object, new: NewField) -> Result<Field, Rejected> {
         let row = new.row(ctx)?;
         let field = to_field(&row)?;
         check_name(object, &field)?;
-        if object.custom.len() >= MOST_FIELDS {
+        if object.kept_in_document().count() >= MOST_FIELDS {
             return Err(
                 UserError::new(UserErrorCode::Limit, &["object"], format!("An object has at most {MOST_FIELDS} custom fields.")).into()
             );
         }
         check_settings(&field)?;
-        if field.required && field.settings.default.is_none() && has_records(&tx, ctx, object).await? {
+        if field.required && field.settings.default.is_none() && has_records(tx, ctx, object).await? {
             return Err(
                 invalid(&["required"], "There are records already: a required field needs a default, which new records get.").into()
             );
@@ -71,7 +82,7 @@ impl Fields {
             .filter(field_definition::Column::WorkspaceId.eq(ctx.workspace))
             .filter(field_definition::Column::Object.eq(&row.object))
             .filter(field_definition::Column::Name.eq(&row.name))
-            .one(&tx)
+            .one(tx)
             .await
             .map_err(Error::from)?;
         if taken.is_some() {
@@ -80,18 +91,17 @@ impl Fields {
             );
         }
         if field.settings.encrypted {
-            self.secrets.ensure(&tx, ctx.workspace).await?;
+            self.secrets.ensure(tx, ctx.workspace).await?;
         }
         let id = row.id;
         let detail = json!({ "created": { "object": row.object, "name": row.name, "kind": row.kind } });
-        field_definition::Entity::insert(row.into_active_model()).exec_without_returning(&tx).await.map_err(Error::from)?;
-        access::audit(&tx, ctx, Action::DataModelChanged, id, detail).await?;
-        tx.commit().await?;
-        Ok((id, version))
+        field_definition::Entity::insert(row.into_active_model()).exec_without_returning(tx).await.map_err(Error::from)?;
+        access::audit(tx, ctx, Action::DataModelChanged, id, detail).await?;
+        Ok(field)
     }
 
     /// Changes what can change of a field.
-    pub async fn update(&self, ctx: &Ctx, id: Uuid, change: Change) -> Result<i64, Rejected> {
+    pub async fn update(&self, ctx: &Ctx, catalog: &Catalog, id: Uuid, change: Change) -> Result<i64, Rejected> {
         access::require(ctx, Setting::DataModel)?;
         let tx = self.db.begin(&ctx.system_scope(), Mode::Write).await?;
         let version = next_version(&tx, ctx).await?;
@@ -117,7 +127,7 @@ impl Fields {
             model.privacy = Set(privacy.as_str().to_owned());
         }
         let needs_default = change.required == Some(true) && !old.required && settings.default.is_none();
-        if let Some(object) = self.standard.find(&row.object).filter(|_| needs_default)
+        if let Some(object) = catalog.find(&row.object).filter(|_| needs_default)
             && has_records(&tx, ctx, object).await?
         {
             return Err(
@@ -135,11 +145,17 @@ impl Fields {
     }
 
     /// Archives a field, or brings it back: its values stay, it can no longer be written.
-    pub async fn archive(&self, ctx: &Ctx, id: Uuid, archived: bool) -> Result<i64, Rejected> {
+    pub async fn archive(&self, ctx: &Ctx, catalog: &Catalog, id: Uuid, archived: bool) -> Result<i64, Rejected> {
         access::require(ctx, Setting::DataModel)?;
         let tx = self.db.begin(&ctx.system_scope(), Mode::Write).await?;
         let version = next_version(&tx, ctx).await?;
-        let mut model = find(&tx, ctx, id).await?.into_active_model();
+        let row = find(&tx, ctx, id).await?;
+        if archived && catalog.find(&row.object).is_some_and(|object| object.own.is_some() && object.title == row.name) {
+            return Err(
+                UserError::new(UserErrorCode::RuleRefused, &["id"], "It names the records; make another field the title first.").into()
+            );
+        }
+        let mut model = row.into_active_model();
         model.archived_at = Set(archived.then(|| ctx.now()));
         model.update(&tx).await.map_err(Error::from)?;
         access::audit(&tx, ctx, Action::DataModelChanged, id, json!({ "archived": archived })).await?;
@@ -167,7 +183,7 @@ pub async fn current_version(tx: &Tx, id: Uuid) -> Result<Option<workspace::Mode
 }
 
 async fn has_records(tx: &Tx, ctx: &Ctx, object: &Object) -> Result<bool> {
-    let sql = format!("SELECT id FROM {} WHERE workspace_id = $1 LIMIT 1", object.table);
+    let sql = format!("SELECT id FROM {} r WHERE workspace_id = $1 LIMIT 1", object.rows());
     Ok(tx.fetch_optional(&sql, vec![ctx.workspace.into()]).await?.is_some())
 }
 
@@ -189,8 +205,38 @@ fn check_name(object: &Object, field: &Field) -> Result<(), UserError> {
     if name == "id" {
         return Err(invalid(&["name"], "`id` is the name of the record's own id."));
     }
-    if object.custom.contains_key(name) {
+    if object.own.is_some() {
+        check_own_name(object, name)?;
+    }
+    if object.custom.contains_key(name) || object.own_field(name).is_some() {
         return Err(UserError::new(UserErrorCode::Taken, &["name"], "The object has a field of this name, perhaps an archived one."));
+    }
+    Ok(())
+}
+
+/// A field of an own object stands beside what every record has.
+fn check_own_name(object: &Object, name: &str) -> Result<(), UserError> {
+    const EVERY_RECORD: [&str; 13] = [
+        "recordId",
+        "object",
+        "createdBy",
+        "updatedBy",
+        "customFields",
+        "custom",
+        "viewerAccess",
+        "history",
+        "externalId",
+        "and",
+        "or",
+        "not",
+        "isNull",
+    ];
+    let standing = object.fields.get(name).is_some_and(|field| !field.is_custom()) || object.relations.contains_key(name);
+    if standing || EVERY_RECORD.contains(&name) || name == "count" {
+        return Err(UserError::new(UserErrorCode::Taken, &["name"], format!("Every record has a `{name}` of its own; call it otherwise.")));
+    }
+    if name == "title" && object.title != "title" {
+        return Err(invalid(&["name"], "`title` is what names a record: make it the object's title field, or call it otherwise."));
     }
     Ok(())
 }

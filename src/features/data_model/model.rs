@@ -24,6 +24,24 @@ pub struct NewField {
     pub settings: Settings,
 }
 
+impl Default for NewField {
+    fn default() -> Self {
+        Self {
+            object: String::new(),
+            name: String::new(),
+            kind: String::new(),
+            label: String::new(),
+            help: None,
+            required: false,
+            unique: false,
+            indexed: false,
+            searchable: false,
+            privacy: super::USUAL_PRIVACY,
+            settings: Settings::default(),
+        }
+    }
+}
+
 impl NewField {
     /// The row of the definition.
     pub fn row(&self, ctx: &Ctx) -> Result<field_definition::Model, UserError> {

@@ -12,6 +12,8 @@
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::sea_orm::{ConnectionTrait, DbBackend};
 
+pub mod custom;
+
 /// Records that follow what they are linked to: whoever sees that, sees them.
 const FOLLOWING: [&str; 2] = ["activity", "note"];
 
