@@ -33,6 +33,7 @@ pub mod record_grant;
 pub mod record_key;
 pub mod record_link;
 pub mod recovery_code;
+pub mod relation_definition;
 pub mod role;
 pub mod search_entry;
 pub mod session;

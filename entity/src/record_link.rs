@@ -21,6 +21,9 @@ pub struct Model {
     pub title: Option<String>,
     pub is_primary: bool,
     pub created_at: Micros,
+    /// Whether the record at that end has no other link of the kind.
+    pub one_from: bool,
+    pub one_to: bool,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -9,7 +9,7 @@ use crate::policies;
 #[derive(DeriveMigrationName)]
 pub struct Migration;
 
-const TABLES: &[Table] = &[Table::new("custom_record", CUSTOM_RECORD)];
+const TABLES: &[Table] = &[Table::new("custom_record", CUSTOM_RECORD), Table::new("relation_definition", RELATION_DEFINITION)];
 
 const CUSTOM_RECORD: &str = r#"
 CREATE TABLE custom_record (
@@ -39,12 +39,42 @@ CREATE INDEX custom_record_created_at ON custom_record (workspace_id, object, cr
 CREATE INDEX custom_record_updated_at ON custom_record (workspace_id, object, updated_at, id);
 "#;
 
-const COLUMNS: [&str; 4] = [
+const RELATION_DEFINITION: &str = r#"
+CREATE TABLE relation_definition (
+    workspace_id UUID NOT NULL,
+    id UUID NOT NULL,
+    from_object TEXT NOT NULL,
+    to_object TEXT NOT NULL,
+    name TEXT NOT NULL,
+    inverse_name TEXT NOT NULL,
+    label TEXT NOT NULL,
+    inverse_label TEXT NOT NULL,
+    cardinality TEXT NOT NULL,
+    has_role BOOL NOT NULL,
+    most_from BIGINT,
+    most_to BIGINT,
+    on_delete TEXT NOT NULL,
+    created_at BIGINT NOT NULL,
+    updated_at BIGINT NOT NULL,
+    archived_at BIGINT,
+    PRIMARY KEY (workspace_id, id),
+    FOREIGN KEY (workspace_id) REFERENCES workspace (id)
+);
+"#;
+
+const COLUMNS: [&str; 6] = [
+    "record_link ADD COLUMN one_from BOOL NOT NULL DEFAULT FALSE",
+    "record_link ADD COLUMN one_to BOOL NOT NULL DEFAULT FALSE",
     "object_definition ADD COLUMN icon TEXT",
     "object_definition ADD COLUMN color TEXT",
     "object_definition ADD COLUMN title_field TEXT NOT NULL DEFAULT 'name'",
     "object_definition ADD COLUMN updated_at BIGINT NOT NULL DEFAULT 0",
 ];
+
+/// A record has one link at most of a relation that says so, whoever writes at the same time.
+const ONE_LINK: &str = "
+    CREATE UNIQUE INDEX record_link_one_from ON record_link (workspace_id, kind, from_id) WHERE one_from;
+    CREATE UNIQUE INDEX record_link_one_to ON record_link (workspace_id, kind, to_id) WHERE one_to;";
 
 #[async_trait::async_trait]
 impl MigrationTrait for Migration {
@@ -52,6 +82,7 @@ impl MigrationTrait for Migration {
         ddl::create(manager, TABLES).await?;
         ddl::alter(manager, &COLUMNS).await?;
         let db = manager.get_connection();
+        db.execute_unprepared(ONE_LINK).await?;
         if db.get_database_backend() == DbBackend::Postgres {
             db.execute_unprepared(&policies::custom::create()).await?;
         }
@@ -63,6 +94,7 @@ impl MigrationTrait for Migration {
         if db.get_database_backend() == DbBackend::Postgres {
             db.execute_unprepared(&policies::custom::drop()).await?;
         }
+        db.execute_unprepared("DROP INDEX record_link_one_to; DROP INDEX record_link_one_from;").await?;
         ddl::drop_columns(manager, &COLUMNS).await?;
         ddl::drop(manager, TABLES).await
     }

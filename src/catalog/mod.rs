@@ -18,7 +18,7 @@ use indexmap::IndexMap;
 pub use field::{Field, Privacy, SelectOption, Settings, Source};
 pub use kind::{EnumType, Kind, SCALE, Store};
 pub use names::types_of;
-pub use object::{Object, Own, Relation, Target, Variant, Variants, Via, enum_name, own_name};
+pub use object::{Object, OnDelete, Own, OwnRelation, Relation, Target, Variant, Variants, Via, enum_name, own_name};
 
 /// The objects of a workspace, as of one version of its definitions.
 #[derive(Debug)]
@@ -36,7 +36,7 @@ impl Catalog {
 
     /// A copy of this catalog with a workspace's own objects and fields.
     #[must_use]
-    pub fn with_own(&self, version: i64, own: Vec<Object>, fields: Vec<(String, Field)>) -> Self {
+    pub fn with_own(&self, version: i64, own: Vec<Object>, fields: Vec<(String, Field)>, relations: Vec<(String, Relation)>) -> Self {
         let mut objects = self.without_namesakes(&own).objects;
         for object in own.into_iter().map(add_common) {
             objects.insert(object.name.clone(), Arc::new(object));
@@ -50,6 +50,15 @@ impl Catalog {
                 field.added = true;
                 object.custom.insert(field.name.clone(), field);
             }
+        }
+        for (object, mut relation) in relations {
+            if relation.leads_to().is_some_and(|target| !objects.contains_key(target)) {
+                continue;
+            }
+            let Some(object) = objects.get_mut(&object) else { continue };
+            let object = Arc::make_mut(object);
+            relation.added = object.own.is_none();
+            object.relations.insert(relation.access_name(), relation);
         }
         Self { version, objects }
     }

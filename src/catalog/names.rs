@@ -95,6 +95,11 @@ pub fn types_of(one: &str, many: &str) -> BTreeSet<String> {
     types.chain([format!("{many}Payload"), many]).collect()
 }
 
+/// The types of a list whose links have a role.
+fn edge_types(owner: &Object, target: &Object) -> [String; 2] {
+    ["Connection", "Edge"].map(|suffix| format!("{}{}{suffix}", owner.type_name, target.type_name))
+}
+
 /// Types and root fields of the standard schema.
 static TAKEN: LazyLock<BTreeSet<&str>> = LazyLock::new(|| {
     let mut names = BTreeSet::new();
@@ -130,8 +135,21 @@ impl Catalog {
             return Some(taken.clone());
         }
         let own = self.objects().filter(|object| object.own.is_some());
-        own.flat_map(|object| types_of(&object.one, &object.plural).into_iter().chain([object.one.clone(), object.plural.clone()]))
-            .find(|name| types.contains(name) || roots.contains(name))
+        let own =
+            own.flat_map(|object| types_of(&object.one, &object.plural).into_iter().chain([object.one.clone(), object.plural.clone()]));
+        let relations = self.objects().flat_map(|object| object.relations.values().map(move |relation| (object, relation)));
+        let edges = relations.filter(|(_, relation)| relation.has_role && relation.own.is_some()).filter_map(|(object, relation)| {
+            let target = self.find(relation.leads_to()?)?;
+            Some(edge_types(object, target))
+        });
+        own.chain(edges.flatten()).find(|name| types.contains(name) || roots.contains(name))
+    }
+
+    /// A type of one of the workspace's own objects that a relation with roles between two objects would have too.
+    pub fn edge_collision(&self, from: &Object, to: &Object) -> Option<String> {
+        let edges = edge_types(from, to).into_iter().chain(edge_types(to, from)).collect::<Vec<_>>();
+        let own = self.objects().filter(|object| object.own.is_some());
+        own.flat_map(|object| types_of(&object.one, &object.plural)).find(|name| edges.contains(name))
     }
 
     /// This catalog without the objects that a workspace's own ones are called like, and without what

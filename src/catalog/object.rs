@@ -1,6 +1,7 @@
 //! One object: its fields, its relations, its types.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use entity::Micros;
 use indexmap::IndexMap;
@@ -26,7 +27,7 @@ pub enum Via {
     /// A column of the other object's table holds this one's id.
     Children(String),
     /// Rows of `record_link` of this kind; `from` tells which end this object is.
-    Link { kind: &'static str, from: bool },
+    Link { kind: Arc<str>, from: bool },
 }
 
 #[derive(Clone, Debug)]
@@ -43,6 +44,48 @@ pub struct Relation {
     pub indexed: bool,
     /// The records there belong to this one alone: they are deleted, restored and purged with it.
     pub owned: bool,
+    /// A workspace added it to a standard object: it stands under `custom`.
+    pub added: bool,
+    /// What a workspace said of a relation that it defined.
+    pub own: Option<Arc<OwnRelation>>,
+}
+
+/// A relation that a workspace defined, as both of its ends know it.
+#[derive(Clone, Debug)]
+pub struct OwnRelation {
+    /// The definition's id.
+    pub id: Uuid,
+    /// Whether a record at the `from` end has at most one link, and one at the `to` end.
+    pub one: (bool, bool),
+    /// The most links of a record at the `from` end, and of one at the `to` end.
+    pub most: (Option<u32>, Option<u32>),
+    /// What becomes of the records at the `to` end when the one at the `from` end is deleted.
+    pub on_delete: OnDelete,
+}
+
+/// What becomes of linked records when a record is deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnDelete {
+    /// They stay, and the link is as little seen as the deleted record.
+    Unlink,
+    /// They keep the record from being deleted.
+    Restrict,
+    /// They are deleted with it.
+    Cascade,
+}
+
+impl OnDelete {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unlink => "UNLINK",
+            Self::Restrict => "RESTRICT",
+            Self::Cascade => "CASCADE",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Unlink, Self::Restrict, Self::Cascade].into_iter().find(|rule| rule.as_str() == text)
+    }
 }
 
 impl Relation {
@@ -58,6 +101,8 @@ impl Relation {
             read_only: false,
             indexed: true,
             owned: false,
+            added: false,
+            own: None,
         }
     }
 
@@ -69,8 +114,8 @@ impl Relation {
         Self::new(name, Target::Object(object.to_owned()), Via::Children(column.to_owned()), label, help)
     }
 
-    pub fn links(name: &str, target: Target, kind: &'static str, from: bool, label: &str, help: &str) -> Self {
-        Self::new(name, target, Via::Link { kind, from }, label, help)
+    pub fn links(name: &str, target: Target, kind: &str, from: bool, label: &str, help: &str) -> Self {
+        Self::new(name, target, Via::Link { kind: kind.into(), from }, label, help)
     }
 
     #[must_use]
@@ -105,6 +150,38 @@ impl Relation {
         }
     }
 
+    /// The relation as permissions and the log name it, and the key under which its object has it.
+    pub fn access_name(&self) -> String {
+        if self.added { format!("custom.{}", self.name) } else { self.name.clone() }
+    }
+
+    /// Where it stands in inputs.
+    pub fn path(&self) -> Vec<String> {
+        let custom = self.added.then(|| "custom".to_owned());
+        custom.into_iter().chain([self.name.clone()]).collect()
+    }
+
+    /// Whether its links say nothing but which records they link.
+    pub fn is_bare(&self) -> bool {
+        self.own.is_some() && !self.has_role
+    }
+
+    /// Whether it leads to one record at most.
+    pub fn is_one(&self) -> bool {
+        match (&self.via, &self.own) {
+            (Via::Column(_), _) => true,
+            (Via::Link { from, .. }, Some(own)) => {
+                if *from {
+                    own.one.0
+                } else {
+                    own.one.1
+                }
+            }
+            _ => false,
+        }
+    }
+
+    /// The column that has the other record's id, if one has.
     pub fn to_one(&self) -> Option<&str> {
         match &self.via {
             Via::Column(column) => Some(column),
@@ -164,7 +241,7 @@ pub struct Object {
     pub variants: Option<Variants>,
     /// The kind of the links that its records follow: whoever may see what a note is about may see
     /// the note.
-    pub follows: Option<&'static str>,
+    pub follows: Option<Arc<str>>,
     /// None of a standard object.
     pub own: Option<Own>,
     /// The entity's columns, in its order, with nullability.
@@ -269,6 +346,16 @@ impl Object {
         self
     }
 
+    /// The relations that stand under `custom`, and those that do not.
+    pub fn relations_of(&self, added: bool) -> impl Iterator<Item = &Relation> {
+        self.relations.values().filter(move |relation| relation.added == added)
+    }
+
+    /// A relation that a workspace added to a standard object, by its API name.
+    pub fn added_relation(&self, name: &str) -> Option<&Relation> {
+        self.relations.get(&format!("custom.{name}"))
+    }
+
     #[must_use]
     pub fn variants(mut self, field: &'static str, types: &'static [Variant]) -> Self {
         self.variants = Some(Variants { field, types });
@@ -279,7 +366,7 @@ impl Object {
     #[must_use]
     pub fn follows(mut self, relation: &str) -> Self {
         if let Some(Via::Link { kind, .. }) = self.relations.get(relation).map(|relation| &relation.via) {
-            self.follows = Some(kind);
+            self.follows = Some(kind.clone());
         }
         self
     }

@@ -7,6 +7,7 @@ mod describe;
 mod fields;
 mod identity;
 mod objects;
+mod relations;
 mod second_factor;
 mod sessions;
 mod sign_in;
@@ -39,6 +40,7 @@ pub struct PlatformMutationParts(
     access::AccessMutation,
     fields::FieldMutation,
     objects::ObjectMutation,
+    relations::RelationMutation,
 );
 
 pub use PlatformMutationParts as PlatformMutation;

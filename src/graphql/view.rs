@@ -28,11 +28,13 @@ const NEEDS: &[(&str, Setting)] = &[
     ("applications", Setting::ApiKeys),
     ("archiveField", Setting::DataModel),
     ("archiveObject", Setting::DataModel),
+    ("archiveRelation", Setting::DataModel),
     ("audit", Setting::Audit),
     ("createApiKey", Setting::ApiKeys),
     ("createApplication", Setting::ApiKeys),
     ("createField", Setting::DataModel),
     ("createObject", Setting::DataModel),
+    ("createRelation", Setting::DataModel),
     ("createRole", Setting::Roles),
     ("createTeam", Setting::Members),
     ("deleteRole", Setting::Roles),
@@ -44,6 +46,7 @@ const NEEDS: &[(&str, Setting)] = &[
     ("setRoles", Setting::Roles),
     ("updateField", Setting::DataModel),
     ("updateObject", Setting::DataModel),
+    ("updateRelation", Setting::DataModel),
     ("updateRole", Setting::Roles),
     ("updateTeam", Setting::Members),
     ("updateWorkspace", Setting::Workspace),
@@ -98,7 +101,7 @@ impl View {
                 field.read_only |= !rights.field(&field.name).write;
             }
             for relation in object.relations.values_mut() {
-                relation.read_only |= !rights.field(&relation.name).write;
+                relation.read_only |= !rights.field(&relation.access_name()).write;
             }
             Some(object)
         }))

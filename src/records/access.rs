@@ -149,7 +149,7 @@ fn ways_by_role(sql: &mut Sql, ctx: &Ctx, catalog: &Catalog, object: &Object, al
 /// What a note or an activity is visible by: a record that it is linked to.
 fn by_following(sql: &mut Sql, ctx: &Ctx, catalog: &Catalog, object: &Object, alias: &str, verb: Verb, now: i64) -> Option<String> {
     let policy = ctx.access.policy()?;
-    let kind = object.follows.filter(|_| verb == Verb::Read && policy.object(&object.name).read.by_owner())?;
+    let kind = object.follows.as_ref().filter(|_| verb == Verb::Read && policy.object(&object.name).read.by_owner())?;
     if sql.is_postgres() && !policy.has_row_filters() {
         // As the policies ask it: reading the links themselves, each with its own policy, costs far more.
         return Some(format!(

@@ -135,7 +135,7 @@ fn derived(catalog: &Catalog, object: &str, field: &str) -> Vec<String> {
 
 fn restrictable(object: &Object, field: &str) -> Result<(), String> {
     let known = match field.strip_prefix("custom.") {
-        Some(name) => object.custom.contains_key(name),
+        Some(name) => object.custom.contains_key(name) || object.added_relation(name).is_some(),
         None => object.fields.contains_key(field) || object.relations.contains_key(field),
     };
     if known { Ok(()) } else { Err(format!("{} has no field `{field}`.", object.type_name)) }
@@ -151,7 +151,7 @@ fn must_show(object: &Object, field: &str) -> bool {
     }
     match (object.fields.get(field), object.relations.get(field)) {
         (Some(field), _) => !field.nullable && !field.kind.is_list(),
-        (None, Some(relation)) => relation.required || relation.to_one().is_none(),
+        (None, Some(relation)) => relation.required || !relation.is_one(),
         (None, None) => false,
     }
 }

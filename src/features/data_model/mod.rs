@@ -1,11 +1,12 @@
-//! The objects and fields that a workspace adds, and the catalog that results.
+//! The objects, fields and relations that a workspace adds, and the catalog that results.
 //!
-//! A definition is a row of `object_definition` or `field_definition`. Every change moves the workspace's
+//! A definition is a row of `object_definition`, `field_definition` or `relation_definition`. Every change moves the workspace's
 //! `catalog_version`; whoever holds a [`Catalog`] of an older version asks again. A field's name and
 //! kind stay what they were made with, because queries and stored values depend on them.
 
 mod model;
 mod objects;
+mod relations;
 
 use std::sync::Arc;
 
@@ -27,6 +28,7 @@ use crate::records::write::Rejected;
 
 pub use model::{Change, NewField, to_field};
 pub use objects::{NewObject, ObjectChange};
+pub use relations::{Cardinality, NewRelation, RelationChange};
 
 /// The most fields that a workspace can add to one object.
 const MOST_FIELDS: usize = 300;
@@ -47,7 +49,8 @@ impl DataModel {
         let rows = query.order_by_asc(field_definition::Column::Position).order_by_asc(field_definition::Column::Id).all(tx).await?;
         let fields = rows.iter().map(|row| Ok((row.object.clone(), to_field(row)?))).collect::<Result<Vec<_>>>()?;
         let own = objects::definitions(tx, workspace).await?.iter().map(objects::to_object).collect();
-        Ok(Arc::new(self.standard.with_own(version, own, fields)))
+        let relations = relations::definitions(tx, workspace).await?.iter().flat_map(relations::to_relations).collect();
+        Ok(Arc::new(self.standard.with_own(version, own, fields, relations)))
     }
 
     /// Adds a field; returns it and the new catalog version.
@@ -191,12 +194,16 @@ fn invalid(path: &[&str], message: impl Into<String>) -> UserError {
     UserError::new(UserErrorCode::InvalidValue, path, message)
 }
 
-/// Names are GraphQL names in camel case; `id` belongs to the type.
+/// Names are GraphQL names in camel case.
+fn is_name(name: &str, most: usize) -> bool {
+    let mut chars = name.chars();
+    chars.next().is_some_and(|first| first.is_ascii_lowercase()) && chars.all(|c| c.is_ascii_alphanumeric()) && name.len() <= most
+}
+
+/// `id` belongs to the type.
 fn check_name(object: &Object, field: &Field) -> Result<(), UserError> {
     let name = &field.name;
-    let mut chars = name.chars();
-    let good = chars.next().is_some_and(|first| first.is_ascii_lowercase()) && chars.all(|c| c.is_ascii_alphanumeric()) && name.len() <= 60;
-    if !good {
+    if !is_name(name, 60) {
         return Err(invalid(
             &["name"],
             "A field's name begins with a small letter and goes on with letters and digits, 60 at most: `annualRevenue`.",
@@ -208,7 +215,7 @@ fn check_name(object: &Object, field: &Field) -> Result<(), UserError> {
     if object.own.is_some() {
         check_own_name(object, name)?;
     }
-    if object.custom.contains_key(name) || object.own_field(name).is_some() {
+    if object.custom.contains_key(name) || object.own_field(name).is_some() || object.added_relation(name).is_some() {
         return Err(UserError::new(UserErrorCode::Taken, &["name"], "The object has a field of this name, perhaps an archived one."));
     }
     Ok(())

@@ -10,7 +10,7 @@ use sea_orm::{ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, Into
 use serde_json::json;
 use uuid::Uuid;
 
-use super::{DataModel, NewField, invalid, model, next_version};
+use super::{DataModel, NewField, invalid, is_name, model, next_version};
 use crate::catalog::{Catalog, Kind, Object, Own, own_name};
 use crate::error::{Error, Result, UserError, UserErrorCode};
 use crate::features::access;
@@ -66,7 +66,7 @@ impl DataModel {
         if known.iter().any(|other| other.name == row.name) {
             return Err(UserError::new(UserErrorCode::Taken, &["name"], "There is an object of this name, perhaps an archived one.").into());
         }
-        let mut object = Object::clone(self.standard.with_own(0, vec![to_object(&row)], Vec::new()).object(&row.name));
+        let mut object = Object::clone(self.standard.with_own(0, vec![to_object(&row)], Vec::new(), Vec::new()).object(&row.name));
         let id = row.id;
         let detail = json!({ "createdObject": { "name": object.one, "plural": object.plural } });
         object_definition::Entity::insert(row.into_active_model()).exec_without_returning(&tx).await.map_err(Error::from)?;
@@ -199,10 +199,7 @@ fn shown(path: &str, text: Option<String>) -> Result<Option<String>, UserError> 
 fn check_names(catalog: &Catalog, row: &object_definition::Model) -> Result<(), UserError> {
     let one = row.name.strip_prefix('_').unwrap_or_default();
     for (path, name) in [("name", one), ("plural", row.plural.as_str())] {
-        let mut chars = name.chars();
-        let good =
-            chars.next().is_some_and(|first| first.is_ascii_lowercase()) && chars.all(|c| c.is_ascii_alphanumeric()) && name.len() <= 40;
-        if !good {
+        if !is_name(name, 40) {
             return Err(invalid(&[path], "It begins with a small letter and goes on with letters and digits, 40 at most: `openHouse`."));
         }
     }

@@ -132,6 +132,10 @@ pub struct OptionDescription {
 /// A relation to other records.
 #[derive(SimpleObject)]
 pub struct RelationDescription {
+    /// The definition's id, for `updateRelation`; null of a standard relation.
+    id: Option<async_graphql::ID>,
+    /// Where it stands in a record and in inputs.
+    path: Vec<String>,
     /// What the API calls it.
     name: String,
     /// What people call it.
@@ -193,7 +197,7 @@ pub fn describe(object: &catalog::Object, access: &ObjectAccess) -> ObjectDescri
             .filter(|field| is_shown(access, &field.access_name()))
             .map(|field| describe_field(object, field, access))
             .collect(),
-        relations: object.relations.values().filter(|relation| is_shown(access, &relation.name)).map(describe_relation).collect(),
+        relations: object.relations.values().filter(|relation| is_shown(access, &relation.access_name())).map(describe_relation).collect(),
     }
 }
 
@@ -263,8 +267,10 @@ fn options(field: &catalog::Field) -> Vec<OptionDescription> {
     field.settings.options.iter().map(option).collect()
 }
 
-fn describe_relation(relation: &catalog::Relation) -> RelationDescription {
+pub fn describe_relation(relation: &catalog::Relation) -> RelationDescription {
     RelationDescription {
+        id: relation.own.as_ref().map(|own| own.id.into()),
+        path: relation.path(),
         name: relation.name.clone(),
         label: relation.label.clone(),
         help: relation.help.clone(),
@@ -272,7 +278,7 @@ fn describe_relation(relation: &catalog::Relation) -> RelationDescription {
             Target::Object(name) => Some(ObjectName::of(name)),
             Target::Any => None,
         },
-        many: relation.to_one().is_none(),
+        many: !relation.is_one(),
         has_role: relation.has_role,
         required: relation.required,
         writable: !relation.read_only,

@@ -5,8 +5,8 @@ use async_graphql::registry::{Deprecation, MetaField, MetaInputValue};
 use super::aggregates;
 use super::common::list_filter;
 use super::meta::{Types, field, input, plain};
-use super::writes::{references, writes};
-use crate::catalog::{Catalog, Field, Kind, Object, Relation, Target, Variant, Via};
+use super::writes::{references, relation_input, writes};
+use crate::catalog::{Catalog, Field, Kind, Object, Relation, Target, Variant};
 use crate::records::read::connection_type;
 
 /// The API's names of an object or of one of its types.
@@ -41,7 +41,7 @@ pub fn concrete_types(object: &Object) -> Vec<String> {
 }
 
 pub fn add(types: &mut Types<'_>, catalog: &Catalog, object: &Object) {
-    custom(types, object);
+    custom(types, catalog, object);
     references(types, object);
     for names in names(object) {
         record(types, catalog, object, &names);
@@ -115,7 +115,7 @@ fn record(types: &mut Types<'_>, catalog: &Catalog, object: &Object, names: &Nam
     if object.relations.contains_key("tags") {
         list.push(plain("tags", "[Tag!]!", "Labels on it, by name."));
     }
-    for relation in object.relations.values().filter(|relation| relation.name != "tags") {
+    for relation in object.relations_of(false).filter(|relation| relation.name != "tags") {
         list.push(relation_field(catalog, object, relation));
     }
     if object.is_interface() && names.variant.is_none() {
@@ -130,9 +130,9 @@ fn record(types: &mut Types<'_>, catalog: &Catalog, object: &Object, names: &Nam
 
 fn relation_field(catalog: &Catalog, object: &Object, relation: &Relation) -> MetaField {
     let target = target_type(catalog, relation);
-    match (&relation.via, &relation.target) {
-        (Via::Column(_), _) => plain(&relation.name, &target, &relation.help),
-        (_, Target::Any) => field(&relation.name, "AnyRecordConnection!", &relation.help, any_list_arguments()),
+    match &relation.target {
+        _ if relation.is_one() => plain(&relation.name, &target, &relation.help),
+        Target::Any => field(&relation.name, "AnyRecordConnection!", &relation.help, any_list_arguments()),
         _ => field(&relation.name, &format!("{}!", connection_type(object, relation, &target)), &relation.help, list_arguments(&target)),
     }
 }
@@ -187,35 +187,43 @@ pub fn connection(types: &mut Types<'_>, name: &str, node: &str, edge_fields: Ve
     );
 }
 
-fn custom(types: &mut Types<'_>, object: &Object) {
+fn custom(types: &mut Types<'_>, catalog: &Catalog, object: &Object) {
     let name = format!("{}Custom", object.type_name);
     let mut list = vec![plain("id", "ID!", "The record's id with `:custom`, so that caches keep the fields apart.")];
     list.extend(object.custom.values().map(meta_field));
+    list.extend(object.relations_of(true).map(|relation| relation_field(catalog, object, relation)));
     types.object(&name, "The fields that this workspace added.", list);
-    let live: Vec<&Field> = object.custom.values().filter(|field| !field.archived).collect();
-    if live.is_empty() {
+    if !has_custom(object, false) {
         return;
     }
+    let live: Vec<&Field> = object.custom.values().filter(|field| !field.archived).collect();
     let inputs = live.iter().map(|field| input(&field.name, field.kind.input_type(), &field.help));
+    let relations = object.relations_of(true).map(|relation| input(&relation.name, &relation_input(catalog, relation), &relation.help));
     types.input(
         &format!("{name}Input"),
         "Values of the fields that this workspace added. Absent fields are left alone, null clears.",
-        inputs,
+        inputs.chain(relations),
     );
     let filters = live.iter().map(|field| input(&field.name, &field.filter_type(), &field.help));
-    types.input(&format!("{name}Filter"), "Conditions on the fields that this workspace added.", filters);
-    let sortable: Vec<_> = live.iter().filter(|field| field.sortable()).collect();
-    if !sortable.is_empty() {
-        types.one_of(
-            &format!("{name}Order"),
-            "A custom field to sort by.",
-            sortable.iter().map(|field| input(&field.name, "SortDirection", &field.help)),
-        );
+    let relations = object.relations_of(true).map(|relation| input(&relation.name, &relation_filter(catalog, relation), &relation.help));
+    types.input(&format!("{name}Filter"), "Conditions on the fields that this workspace added.", filters.chain(relations));
+    if has_custom(object, true) {
+        let fields = live.iter().filter(|field| field.sortable()).map(|field| input(&field.name, "SortDirection", &field.help));
+        let relations = object.relations_of(true).filter(|relation| relation.is_one());
+        let relations =
+            relations.map(|relation| input(&relation.name, &format!("{}Order", target_type(catalog, relation)), &relation.help));
+        types.one_of(&format!("{name}Order"), "A custom field to sort by.", fields.chain(relations));
     }
+}
+
+/// The filter on what a relation leads to.
+fn relation_filter(catalog: &Catalog, relation: &Relation) -> String {
+    format!("{}{}", target_type(catalog, relation), if relation.is_one() { "Filter" } else { "ListFilter" })
 }
 
 pub fn has_custom(object: &Object, sortable: bool) -> bool {
     object.custom.values().any(|field| !field.archived && (!sortable || field.sortable()))
+        || object.relations_of(true).any(|relation| !sortable || relation.is_one())
 }
 
 fn filter(types: &mut Types<'_>, catalog: &Catalog, object: &Object, names: &Names<'_>) {
@@ -231,10 +239,8 @@ fn filter(types: &mut Types<'_>, catalog: &Catalog, object: &Object, names: &Nam
     for field in object.fields_of(names.variant).filter(|field| !field.archived) {
         inputs.push(input(&field.name, &field.filter_type(), &field.help));
     }
-    for relation in object.relations.values() {
-        let target = target_type(catalog, relation);
-        let ty = if relation.to_one().is_some() { format!("{target}Filter") } else { format!("{target}ListFilter") };
-        inputs.push(input(&relation.name, &ty, &relation.help));
+    for relation in object.relations_of(false) {
+        inputs.push(input(&relation.name, &relation_filter(catalog, relation), &relation.help));
     }
     if has_custom(object, false) {
         inputs.push(input("custom", &format!("{}CustomFilter", object.type_name), "Conditions on the fields that this workspace added."));
@@ -249,7 +255,7 @@ fn order(types: &mut Types<'_>, catalog: &Catalog, object: &Object, names: &Name
     for field in object.fields_of(names.variant).filter(|field| field.sortable() && !field.archived) {
         inputs.push(input(&field.name, "SortDirection", &field.help));
     }
-    for relation in object.relations.values().filter(|relation| relation.to_one().is_some()) {
+    for relation in object.relations_of(false).filter(|relation| relation.is_one()) {
         if let Target::Object(_) = relation.target {
             inputs.push(input(&relation.name, &format!("{}Order", target_type(catalog, relation)), &relation.help));
         }

@@ -4,7 +4,7 @@ use async_graphql::registry::MetaInputValue;
 
 use super::meta::{Types, input, input_with_default, plain};
 use super::records::{Names, has_custom, target_type};
-use crate::catalog::{Catalog, Field, Object, Via};
+use crate::catalog::{Catalog, Field, Object, Relation, Via};
 use crate::infra::text::pascal_case;
 use crate::records::keys::key_argument;
 
@@ -83,8 +83,8 @@ fn links(types: &mut Types<'_>, object: &Object) {
 fn children(types: &mut Types<'_>, object: &Object) {
     let name = &object.type_name;
     let mut list = vec![
-        input("connect", &format!("[{name}Ref!]"), "Move these here, from wherever they belong now."),
-        input("disconnect", "[ID!]", "Let these belong to nothing; refused where they must belong to something."),
+        input("connect", &format!("[{name}Ref!]"), "Let these belong here; one that belongs to one record alone is moved."),
+        input("disconnect", "[ID!]", "Let these belong here no more; refused where they must belong to something."),
         input("delete", "[ID!]", "Delete these."),
     ];
     if !object.is_interface() {
@@ -93,7 +93,23 @@ fn children(types: &mut Types<'_>, object: &Object) {
         list.push(input("create", &format!("[{name}Create!]"), "Create these here; leave out the relation that leads back."));
         list.push(input("update", &format!("[{name}ChildUpdate!]"), "Change these."));
     }
-    types.input(&format!("{name}ChildrenInput"), "Changes to a list of records that belong to this one.", list);
+    types.input(
+        &format!("{name}ChildrenInput"),
+        "Changes to a list of records that belong to this one, or are linked to it without more.",
+        list,
+    );
+}
+
+/// How a relation is written.
+pub fn relation_input(catalog: &Catalog, relation: &Relation) -> String {
+    let target = target_type(catalog, relation);
+    match &relation.via {
+        _ if relation.is_one() => format!("{target}Ref"),
+        Via::Children(_) => format!("{target}ChildrenInput"),
+        // Without a role there is nothing to say of a link beside the record.
+        Via::Link { .. } if relation.is_bare() => format!("{target}ChildrenInput"),
+        Via::Column(_) | Via::Link { .. } => format!("{target}LinksInput"),
+    }
 }
 
 pub fn writes(types: &mut Types<'_>, catalog: &Catalog, object: &Object, names: &Names<'_>) {
@@ -105,13 +121,8 @@ pub fn writes(types: &mut Types<'_>, catalog: &Catalog, object: &Object, names: 
         create.push(input(&field.name, &required, &field.help));
         update.push(input(&field.name, ty, &field.help));
     }
-    for relation in object.relations.values().filter(|relation| !relation.read_only) {
-        let target = target_type(catalog, relation);
-        let ty = match &relation.via {
-            Via::Column(_) => format!("{target}Ref"),
-            Via::Children(_) => format!("{target}ChildrenInput"),
-            Via::Link { .. } => format!("{target}LinksInput"),
-        };
+    for relation in object.relations_of(false).filter(|relation| !relation.read_only) {
+        let ty = relation_input(catalog, relation);
         create.push(input(&relation.name, &ty, &relation.help));
         update.push(input(&relation.name, &ty, &relation.help));
     }

@@ -71,10 +71,22 @@ impl Planner<'_> {
         self.relation_filter(relation, alias, condition)
     }
 
+    /// A relation under `custom`.
+    fn added_filter(&mut self, object: &Object, relation: &Relation, alias: &str, condition: &Json) -> Result<String> {
+        self.check_sight(object, &relation.access_name())?;
+        self.relation_filter(relation, alias, condition)
+    }
+
     fn custom_filter(&mut self, object: &Object, alias: &str, condition: &Json, negated: bool) -> Result<String> {
         let empty = Map::new();
         let mut parts = Vec::new();
         for (name, condition) in condition.as_object().unwrap_or(&empty) {
+            if let Some(relation) = object.added_relation(name) {
+                if !condition.is_null() {
+                    parts.push(self.added_filter(object, relation, alias, condition).map_err(|e| e.within(name))?);
+                }
+                continue;
+            }
             let field = object.custom.get(name);
             let field = field.ok_or_else(|| Error::bad_request(format!("{} has no custom field `{name}`.", object.type_name)))?;
             self.check_sight(object, &field.access_name())?;
@@ -124,6 +136,12 @@ impl Planner<'_> {
                 })
             }
             (Via::Column(_), Target::Any) => Err(Error::bad_request("This relation cannot be filtered by.")),
+            _ if relation.is_one() && is_empty(condition) => Ok("TRUE".into()),
+            _ if relation.is_one() => {
+                let nothing = condition.get("isNull").and_then(Json::as_bool) == Some(true);
+                let linked = self.related(relation, alias, "1", (!nothing).then_some((condition, false)))?;
+                Ok(format!("{}EXISTS ({linked})", if nothing { "NOT " } else { "" }))
+            }
             _ => self.list_filter(relation, alias, condition),
         }
     }
@@ -206,9 +224,10 @@ impl Planner<'_> {
     fn hides(&self, relation: &Relation, target: &Object) -> bool {
         let back = target.relations.values().find(|back| match (&relation.via, &back.via) {
             (Via::Children(column), Via::Column(other)) => column == other,
+            (Via::Link { kind, from }, Via::Link { kind: of, from: end }) => kind == of && from != end,
             _ => false,
         });
-        back.is_some_and(|back| self.ctx.access.object(&target.name).field(&back.name).sight != Sight::Full)
+        back.is_some_and(|back| self.ctx.access.object(&target.name).field(&back.access_name()).sight != Sight::Full)
     }
 
     fn leads_to(&mut self, relation: &Relation, target: Option<&Object>, alias: &str, other: &str) -> (String, String) {
@@ -283,7 +302,7 @@ impl Planner<'_> {
 
 /// Whether a relation leads from a record to what follows it: from a deal to its notes.
 fn follows(relation: &Relation, target: &Object) -> bool {
-    matches!(&relation.via, Via::Link { kind, from: false } if target.follows == Some(kind))
+    matches!(&relation.via, Via::Link { kind, from: false } if target.follows.as_ref() == Some(kind))
 }
 
 fn is_empty(filter: &Json) -> bool {

@@ -183,7 +183,7 @@ impl Planner<'_> {
             };
             formats.insert(name, format);
         }
-        for relation in object.relations.values().filter(|relation| whole(&relation.name)) {
+        for relation in object.relations.values().filter(|relation| whole(&relation.access_name())) {
             let seen = match &relation.target {
                 Target::Object(target) => self.ctx.access.sees_all(target),
                 Target::Any => self.catalog.objects().all(|object| self.ctx.access.sees_all(&object.name)),
@@ -193,7 +193,7 @@ impl Planner<'_> {
                 (true, Some(_)) => Format::Reference,
                 (true, None) => Format::Link,
             };
-            formats.insert(relation.name.clone(), format);
+            formats.insert(relation.access_name(), format);
         }
         formats
     }

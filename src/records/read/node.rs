@@ -117,6 +117,23 @@ impl Planner<'_> {
         alias
     }
 
+    /// Joins the record that a to-one relation of `alias` leads to, once.
+    pub fn join_by(&mut self, scope: &mut Scope, alias: &str, relation: &Relation, target: &Object) -> String {
+        let (kind, from) = match &relation.via {
+            Via::Column(column) => return self.join(scope, target, &format!("{alias}.{column}")),
+            Via::Link { kind, from } => (kind, *from),
+            Via::Children(_) => return String::new(),
+        };
+        let link = format!("{alias}_{kind}{}", if from { "f" } else { "t" });
+        let (mine, theirs) = if from { ("from_id", "to_id") } else { ("to_id", "from_id") };
+        if !scope.joined.contains_key(&format!("{link}.{theirs}")) {
+            scope.joins.push(format!(
+                " LEFT JOIN record_link {link} ON {link}.workspace_id = $1 AND {link}.kind = '{kind}' AND {link}.{mine} = {alias}.id"
+            ));
+        }
+        self.join(scope, target, &format!("{link}.{theirs}"))
+    }
+
     /// What stands in the place of a field that the caller does not see whole; none where they do.
     fn veiled(&self, scope: &mut Scope, alias: &str, object: &Object, field: &Field) -> Option<Out> {
         let name = field.access_name();
@@ -238,6 +255,10 @@ impl Planner<'_> {
             let out = match part.name {
                 "__typename" => Out::Literal(format!("\"{}Custom\"", object.type_name)),
                 "id" => Out::DerivedId { slot: scope.slot(format!("{alias}.id"), Store::Uuid), suffix: ":custom" },
+                name if object.added_relation(name).is_some() => {
+                    let relation = &object.relations[&format!("custom.{name}")];
+                    self.relation(scope, alias, object, relation, &part)?
+                }
                 name => {
                     let field = object
                         .custom
@@ -323,13 +344,14 @@ impl Planner<'_> {
 
     fn relation(&mut self, scope: &mut Scope, alias: &str, object: &Object, relation: &Relation, merged: &Merged<'_>) -> Result<Out> {
         match (&relation.via, &relation.target) {
-            (Via::Column(_), _) if self.ctx.access.object(&object.name).field(&relation.name).sight != Sight::Full => {
-                self.ctx.hidden.note(&object.type_name, &relation.name);
+            _ if relation.is_one() && self.ctx.access.object(&object.name).field(&relation.access_name()).sight != Sight::Full => {
+                self.ctx.hidden.note(&object.type_name, &relation.access_name());
                 Ok(Out::Literal("null".into()))
             }
-            (Via::Column(column), Target::Object(target)) => {
+            (Via::Column(_) | Via::Link { .. }, Target::Object(target)) if relation.is_one() => {
                 let target = self.catalog.object(target).clone();
-                self.joined(scope, &format!("{alias}.{column}"), &target, merged)
+                let joined = self.join_by(scope, alias, relation, &target);
+                self.present(scope, &joined, &target, merged)
             }
             (Via::Column(column), Target::Any) => Ok(Out::Node(self.any(scope, &format!("{alias}.{column}"), &merged.children)?)),
             _ => self.nested(scope, alias, object, relation, merged),
@@ -339,7 +361,12 @@ impl Planner<'_> {
     /// A to-one relation: the other record's columns stand flat in the row.
     fn joined(&mut self, scope: &mut Scope, column: &str, target: &Object, merged: &Merged<'_>) -> Result<Out> {
         let joined = self.join(scope, target, column);
-        let mut shape = self.object(scope, &joined, target, None, &merged.children)?;
+        self.present(scope, &joined, target, merged)
+    }
+
+    /// A record that was joined, if there is one.
+    fn present(&mut self, scope: &mut Scope, joined: &str, target: &Object, merged: &Merged<'_>) -> Result<Out> {
+        let mut shape = self.object(scope, joined, target, None, &merged.children)?;
         shape.present = Some(scope.slot(format!("{joined}.id"), Store::Uuid));
         Ok(Out::Node(NodeShape::Object(shape)))
     }

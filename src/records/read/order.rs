@@ -1,11 +1,13 @@
 //! Orders: what a list is sorted by, and where a page of it begins.
 
+use std::sync::Arc;
+
 use sea_orm::Value;
 use serde_json::Value as Json;
 
 use super::cursor::{OrderKey, Place, Position};
 use super::node::{Planner, Scope};
-use crate::catalog::{Field, Object, Source, Store, Target};
+use crate::catalog::{Field, Object, Relation, Source, Store, Target};
 use crate::error::{Error, Result};
 use crate::platform::access::Sight;
 use crate::records::sql::{Sql, all_of, any_of};
@@ -61,6 +63,10 @@ impl Planner<'_> {
         if name.as_str() == "custom" {
             let empty = serde_json::Map::new();
             for (custom, value) in value.as_object().unwrap_or(&empty) {
+                if let Some(relation) = object.added_relation(custom) {
+                    let joined = self.ordered_by(object, scope, alias, relation)?;
+                    return self.order_element(&joined.0, scope, &joined.1, value, &format!("{path}.{custom}"), keys);
+                }
                 let field = object.custom.get(custom);
                 if field.is_none() {
                     return Err(Error::bad_request(format!("{} has no custom field `{custom}`.", object.type_name)));
@@ -74,12 +80,8 @@ impl Planner<'_> {
             }
             return Ok(());
         }
-        if let Some(relation) = object.relations.get(name.as_str())
-            && let (Some(column), Target::Object(target)) = (relation.to_one(), &relation.target)
-        {
-            let target = self.catalog.object(target).clone();
-            self.check_sight(object, name)?;
-            let joined = self.join(scope, &target, &format!("{alias}.{column}"));
+        if let Some(relation) = object.relations.get(name.as_str()).filter(|relation| relation.is_one()) {
+            let (target, joined) = self.ordered_by(object, scope, alias, relation)?;
             return self.order_element(&target, scope, &joined, value, &path, keys);
         }
         let (descending, nulls_first) = direction(value.as_str().unwrap_or("ASC"));
@@ -95,6 +97,17 @@ impl Planner<'_> {
         self.check_sight(object, name)?;
         self.order_field(field, scope, alias, descending, nulls_first, &path, keys);
         Ok(())
+    }
+
+    /// The record that a to-one relation leads to, joined.
+    fn ordered_by(&mut self, object: &Object, scope: &mut Scope, alias: &str, relation: &Relation) -> Result<(Arc<Object>, String)> {
+        let Target::Object(target) = &relation.target else {
+            return Err(Error::bad_request(format!("{} cannot be ordered by `{}`.", object.type_name, relation.name)));
+        };
+        let target = self.catalog.object(target).clone();
+        self.check_sight(object, &relation.access_name())?;
+        let joined = self.join_by(scope, alias, relation, &target);
+        Ok((target, joined))
     }
 
     #[expect(clippy::too_many_arguments, reason = "each is one property of the key that it makes")]

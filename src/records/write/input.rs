@@ -28,7 +28,7 @@ impl Unit<'_> {
             }
             match name.as_str() {
                 "id" => {}
-                "custom" => apply_custom(draft, &object, value, &locked),
+                "custom" => self.apply_custom(draft, &object, value, &locked).await?,
                 "customFields" => apply_untyped(draft, &object, value, &locked),
                 name => match (object.fields.get(name), object.relations.get(name)) {
                     (Some(field), _) if field.archived => {
@@ -66,20 +66,39 @@ impl Unit<'_> {
     async fn check_references(&mut self, draft: &mut Draft) -> Result<(), Rejected> {
         let object = draft.object.clone();
         let custom = draft.custom(&draft.now);
-        let given: Vec<&Field> = object
-            .custom
-            .values()
-            .filter(|field| field.kind == Kind::Reference && draft.was_given(&format!("custom.{}", field.name)))
-            .collect();
+        let given: Vec<&Field> =
+            object.kept_in_document().filter(|field| field.kind == Kind::Reference && draft.was_given(&field.access_name())).collect();
         for field in given {
             let Some(id) = custom.get(&field.name).filter(|id| !id.is_null()) else { continue };
-            let path = [draft.path.as_slice(), &["custom".to_owned(), field.name.clone()]].concat();
+            let below = field.added.then(|| "custom".to_owned());
+            let path: Vec<String> = draft.path.iter().cloned().chain(below).chain([field.name.clone()]).collect();
             match self.resolve_any(&serde_json::json!({ "id": id }), &path).await {
                 Ok(_) => {}
                 Err(Rejected::User { .. }) => {
                     draft.errors.push(UserError::new(UserErrorCode::NotFound, &[], "There is no record with this id.").within(&path));
                 }
                 Err(failed) => return Err(failed),
+            }
+        }
+        Ok(())
+    }
+
+    /// What stands under `custom`: fields and relations that the workspace added to a standard object.
+    async fn apply_custom(
+        &mut self,
+        draft: &mut Draft,
+        object: &Object,
+        input: &Json,
+        locked: &(dyn Fn(&str) -> bool + Send + Sync),
+    ) -> Result<(), Rejected> {
+        for (name, value) in input.as_object().into_iter().flatten() {
+            match object.added_relation(name) {
+                Some(relation) if locked(&relation.access_name()) => {
+                    let message = format!("Your roles do not let you write {}.custom.{name}.", object.type_name);
+                    draft.refuse(UserErrorCode::NotWritable, &["custom", name], message);
+                }
+                Some(relation) => self.apply_relation(draft, relation, value).await?,
+                None => apply_custom_field(draft, object, (name, value), &["custom", name], locked),
             }
         }
         Ok(())
@@ -111,6 +130,7 @@ impl Unit<'_> {
                 }
                 draft.given.insert(relation.name.clone());
             }
+            (Via::Link { .. }, _) if relation.is_one() => draft.links.extend(links::read_one(draft, relation, value)),
             (Via::Link { .. }, _) if !value.is_null() => {
                 let edits = links::read(draft, relation, value);
                 draft.links.extend(edits);
@@ -179,33 +199,37 @@ impl Unit<'_> {
                             let target = self.catalog.object(target).clone();
                             let other = self.resolve(&target, &connect.reference, connect.path.clone()).await?;
                             if let Some(changes) = connect.record.as_ref().and_then(Json::as_object) {
-                                self.require_link(draft.id, connect.kind, connect.from, other, &connect.path).await?;
-                                let path = [connect.path.as_slice(), &["record".to_owned()]].concat();
+                                self.require_link(draft.id, &connect.kind, connect.from, other, &connect.path).await?;
+                                let below = if connect.bare { "input" } else { "record" };
+                                let path = [connect.path.as_slice(), &[below.to_owned()]].concat();
                                 Box::pin(verbs::update(self, &target, None, other, changes, None, path)).await?;
                             }
                             other
                         }
                         None => self.resolve_any(&connect.reference, &connect.path).await?,
                     };
-                    self.check_other_end(draft, connect.kind, connect.from, to).await.map_err(|rejected| rejected.within(&connect.path))?;
+                    self.check_other_end(draft, &connect.kind, connect.from, to)
+                        .await
+                        .map_err(|rejected| rejected.within(&connect.path))?;
                     if connect.primary == Some(true) {
                         self.check_primary(draft, &connect, to).await.map_err(|rejected| rejected.within(&connect.path))?;
                     }
                     self.connect(draft, &connect, to).await?;
                 }
+                LinkEdit::Clear { kind, from, relation } => self.clear(draft, &kind, from, &relation).await?,
                 LinkEdit::Delete { kind, from, target, other, path } => {
                     let target = self.catalog.object(&target).clone();
                     if !self.reaches(&target, other).await? {
                         return Err(links::no_link(&path).into());
                     }
-                    self.require_link(draft.id, kind, from, other, &path).await?;
+                    self.require_link(draft.id, &kind, from, other, &path).await?;
                     Box::pin(self.delete(&target, None, other)).await.map_err(|rejected| rejected.within(&path))?;
                 }
                 // What the caller does not see is not unlinked, as what is not linked.
                 LinkEdit::Disconnect { kind, from, relation, other } => {
                     if self.sees_any(other).await? {
-                        self.check_other_end(draft, kind, from, other).await?;
-                        self.disconnect(draft, kind, from, &relation, other).await?;
+                        self.check_other_end(draft, &kind, from, other).await?;
+                        self.disconnect(draft, &kind, from, &relation, other).await?;
                     }
                 }
             }
@@ -265,12 +289,6 @@ fn apply_field(draft: &mut Draft, field: &Field, input: &Json, path: &[&str]) {
             let steps: Vec<&str> = path.iter().copied().chain(invalid.path.iter().map(String::as_str)).collect();
             draft.refuse(UserErrorCode::InvalidValue, &steps, invalid.message);
         }
-    }
-}
-
-fn apply_custom(draft: &mut Draft, object: &Object, input: &Json, locked: &dyn Fn(&str) -> bool) {
-    for (name, value) in input.as_object().into_iter().flatten() {
-        apply_custom_field(draft, object, (name, value), &["custom", name], locked);
     }
 }
 

@@ -3,26 +3,34 @@
 //! A to-many relation's input is `{ connect create update disconnect delete }`. Links are rows of
 //! `record_link` and no fields of a record: they are logged, but do not move its version.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value as Json, json};
 use uuid::Uuid;
 
 use super::{Draft, Rejected, Unit};
-use crate::catalog::{Relation, Target, Via};
+use crate::catalog::{OwnRelation, Relation, Target, Via};
 use crate::error::{Result, UserError, UserErrorCode};
 use crate::platform::changelog::{Change, ChangeKind};
 use crate::records::access::Verb;
 
 pub(super) enum LinkEdit {
     Connect(Connect),
+    /// A to-one relation leads nowhere any more.
+    Clear {
+        kind: Arc<str>,
+        from: bool,
+        relation: String,
+    },
     Disconnect {
-        kind: &'static str,
+        kind: Arc<str>,
         from: bool,
         relation: String,
         other: Uuid,
     },
     /// The linked record itself is deleted.
     Delete {
-        kind: &'static str,
+        kind: Arc<str>,
         from: bool,
         target: String,
         other: Uuid,
@@ -32,7 +40,7 @@ pub(super) enum LinkEdit {
 
 /// One link to be made, or changed where it is there already.
 pub(super) struct Connect {
-    pub kind: &'static str,
+    pub kind: Arc<str>,
     pub from: bool,
     pub relation: String,
     /// The object to be linked; none where any record will do.
@@ -46,6 +54,10 @@ pub(super) struct Connect {
     pub record: Option<Json>,
     /// Only a link that is there already is changed; none is made.
     pub existing: bool,
+    /// Whether nothing can be said of the link itself.
+    pub bare: bool,
+    /// What the workspace said of the relation, if it is one of its own.
+    pub own: Option<Arc<OwnRelation>>,
     pub path: Vec<String>,
 }
 
@@ -54,53 +66,86 @@ const MOST_TEXT: usize = 255;
 
 /// Reads the edits of one relation.
 pub(super) fn read(draft: &mut Draft, relation: &Relation, input: &Json) -> Vec<LinkEdit> {
-    let Via::Link { kind, from } = relation.via else { return Vec::new() };
+    let Via::Link { kind, from } = &relation.via else { return Vec::new() };
+    let (kind, from) = (kind.clone(), *from);
     let target = match &relation.target {
         Target::Object(name) => Some(name.clone()),
         Target::Any => None,
     };
+    let bare = relation.is_bare();
     let mut edits = Vec::new();
     for (verb, items) in input.as_object().into_iter().flatten().filter(|(_, items)| !items.is_null()) {
         let single = std::slice::from_ref(items);
         for (index, item) in items.as_array().map_or(single, Vec::as_slice).iter().enumerate() {
-            let path = [draft.path.as_slice(), &[relation.name.clone(), verb.clone(), index.to_string()]].concat();
+            let path = [draft.path.as_slice(), &relation.path(), &[verb.clone(), index.to_string()]].concat();
             if verb == "disconnect" || verb == "delete" {
                 match (item.as_str().and_then(|id| Uuid::parse_str(id).ok()), &target) {
                     (Some(other), Some(target)) if verb == "delete" => {
-                        edits.push(LinkEdit::Delete { kind, from, target: target.clone(), other, path });
+                        edits.push(LinkEdit::Delete { kind: kind.clone(), from, target: target.clone(), other, path });
                     }
-                    (Some(other), _) => edits.push(LinkEdit::Disconnect { kind, from, relation: relation.name.clone(), other }),
+                    (Some(other), _) => {
+                        edits.push(LinkEdit::Disconnect { kind: kind.clone(), from, relation: relation.access_name(), other });
+                    }
                     (None, _) => draft.errors.push(UserError::new(UserErrorCode::InvalidValue, &[], "An id is a UUID.").within(&path)),
                 }
                 continue;
             }
-            for part in ["role", "title"] {
+            for part in ["role", "title"].into_iter().filter(|_| !bare) {
                 if item.get(part).and_then(Json::as_str).is_some_and(|text| text.chars().count() > MOST_TEXT) {
                     let message = format!("At most {MOST_TEXT} characters are allowed.");
                     draft.errors.push(UserError::new(UserErrorCode::InvalidValue, &[part], message).within(&path));
                 }
             }
             let reference = match verb.as_str() {
-                "create" if item.get("record").is_some() => json!({ "create": item["record"] }),
+                "create" if !bare && item.get("record").is_some() => json!({ "create": item["record"] }),
                 "create" => json!({ "create": item }),
+                "connect" if bare => item.clone(),
                 _ => reference(item),
             };
+            let said = |part: &str| item.get(part).filter(|_| !bare);
+            let changes = if bare { "input" } else { "record" };
             edits.push(LinkEdit::Connect(Connect {
-                kind,
+                kind: kind.clone(),
                 from,
-                relation: relation.name.clone(),
+                relation: relation.access_name(),
                 target: target.clone(),
                 reference,
-                role: item.get("role").cloned(),
-                title: item.get("title").filter(|_| verb != "create" || item.get("record").is_some()).cloned(),
-                primary: item.get("primary").and_then(Json::as_bool),
-                record: item.get("record").filter(|_| verb == "update").cloned(),
+                role: said("role").cloned(),
+                title: said("title").filter(|_| verb != "create" || item.get("record").is_some()).cloned(),
+                primary: said("primary").and_then(Json::as_bool),
+                record: item.get(changes).filter(|_| verb == "update").cloned(),
                 existing: verb == "update",
+                bare,
+                own: relation.own.clone(),
                 path,
             }));
         }
     }
     edits
+}
+
+/// Reads a to-one relation that is a link: where it shall lead.
+pub(super) fn read_one(draft: &Draft, relation: &Relation, input: &Json) -> Option<LinkEdit> {
+    let (Via::Link { kind, from }, Some(target)) = (&relation.via, relation.leads_to()) else { return None };
+    let (kind, from, name) = (kind.clone(), *from, relation.access_name());
+    if input.is_null() {
+        return Some(LinkEdit::Clear { kind, from, relation: name });
+    }
+    Some(LinkEdit::Connect(Connect {
+        kind,
+        from,
+        relation: name,
+        target: Some(target.to_owned()),
+        reference: input.clone(),
+        role: None,
+        title: None,
+        primary: None,
+        record: None,
+        existing: false,
+        bare: true,
+        own: relation.own.clone(),
+        path: [draft.path.as_slice(), &relation.path()].concat(),
+    }))
 }
 
 fn reference(item: &Json) -> Json {
@@ -125,32 +170,45 @@ impl Unit<'_> {
     pub(super) async fn connect(&mut self, draft: &Draft, link: &Connect, other: Uuid) -> Result<(), Rejected> {
         let (from, to) = if link.from { (draft.id, other) } else { (other, draft.id) };
         if link.existing {
-            self.require_link(draft.id, link.kind, link.from, other, &link.path).await?;
+            self.require_link(draft.id, &link.kind, link.from, other, &link.path).await?;
         }
-        let end = primary_end(link.kind);
+        if let Some(own) = link.own.clone().filter(|_| !link.existing) {
+            self.make_room(draft, link, &own, other).await?;
+        }
+        let end = primary_end(&link.kind);
         let scope = if end == "to_id" { to } else { from };
         if link.primary == Some(true) {
             let sql =
                 format!("UPDATE record_link SET is_primary = $1 WHERE workspace_id = $2 AND kind = $3 AND {end} = $4 AND is_primary = $5");
-            self.tx.run(&sql, vec![false.into(), self.ctx.workspace.into(), link.kind.into(), scope.into(), true.into()]).await?;
+            self.tx
+                .run(&sql, vec![false.into(), self.ctx.workspace.into(), link.kind.to_string().into(), scope.into(), true.into()])
+                .await?;
         }
         let text = |value: &Option<Json>| value.as_ref().and_then(Json::as_str).map(str::to_owned);
         let (role, title) = (text(&link.role), text(&link.title));
-        let sql = "INSERT INTO record_link (workspace_id, id, kind, from_id, to_id, role, title, is_primary, created_at) \
-                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (workspace_id, kind, from_id, to_id) DO NOTHING";
+        let sql = "INSERT INTO record_link (workspace_id, id, kind, from_id, to_id, role, title, is_primary, created_at, one_from, one_to) \
+                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT DO NOTHING";
+        let one = link.own.as_ref().map_or((false, false), |own| own.one);
         let values = vec![
             self.ctx.workspace.into(),
             self.ctx.clock.new_id().into(),
-            link.kind.into(),
+            link.kind.to_string().into(),
             from.into(),
             to.into(),
             role.clone().into(),
             title.clone().into(),
             link.primary.unwrap_or(false).into(),
-            self.ctx.now().0.into(),
+            self.now.0.into(),
+            one.0.into(),
+            one.1.into(),
         ];
         if self.tx.run(sql, values).await? == 0 {
+            self.require_link(draft.id, &link.kind, link.from, other, &link.path).await.map_err(|_| {
+                UserError::new(UserErrorCode::Conflict, &[], "Somebody linked it elsewhere at the same time; try again.").within(&link.path)
+            })?;
             self.change_link(link, from, to).await?;
+        } else if let Some(own) = link.own.clone() {
+            self.check_most(link, &own, from, to).await?;
         }
         let after = json!({ &link.relation: { "id": other, "role": role, "title": title, "primary": link.primary.unwrap_or(false) } });
         self.log_link(draft, ChangeKind::Linked, json!({}), after);
@@ -175,7 +233,7 @@ impl Unit<'_> {
         }
     }
 
-    async fn object_of(&self, id: Uuid) -> Result<Option<std::sync::Arc<crate::catalog::Object>>> {
+    async fn object_of(&self, id: Uuid) -> Result<Option<Arc<crate::catalog::Object>>> {
         let sql = "SELECT object FROM record WHERE workspace_id = $1 AND id = $2";
         let row = self.tx.fetch_optional(sql, vec![self.ctx.workspace.into(), id.into()]).await?;
         let name = row.as_ref().map(|row| row.text(0)).transpose()?.flatten().unwrap_or_default();
@@ -190,10 +248,10 @@ impl Unit<'_> {
         let inverse = object
             .relations
             .values()
-            .find(|relation| matches!(&relation.via, Via::Link { kind: of, from: end } if *of == kind && *end != from));
+            .find(|relation| matches!(&relation.via, Via::Link { kind: of, from: end } if **of == *kind && *end != from));
         match inverse {
-            Some(relation) if !policy.object(&object.name).field(&relation.name).write => {
-                let message = format!("Your roles do not let you write {}.{}.", object.type_name, relation.name);
+            Some(relation) if !policy.object(&object.name).field(&relation.access_name()).write => {
+                let message = format!("Your roles do not let you write {}.{}.", object.type_name, relation.access_name());
                 Err(UserError::new(UserErrorCode::NotWritable, &[], message).within(&draft.path).into())
             }
             _ => Ok(()),
@@ -203,7 +261,7 @@ impl Unit<'_> {
     /// A primary link takes that rank from another one of the same record, which must be the caller's to change.
     pub(super) async fn check_primary(&mut self, draft: &Draft, link: &Connect, other: Uuid) -> Result<(), Rejected> {
         let (from, to) = if link.from { (draft.id, other) } else { (other, draft.id) };
-        let ranked = if primary_end(link.kind) == "to_id" { to } else { from };
+        let ranked = if primary_end(&link.kind) == "to_id" { to } else { from };
         if ranked == draft.id || self.ctx.access.policy().is_none() {
             return Ok(());
         }
@@ -213,7 +271,7 @@ impl Unit<'_> {
 
     /// The link is there: what was given of role, title and primary replaces what it had.
     async fn change_link(&mut self, link: &Connect, from: Uuid, to: Uuid) -> Result<(), Rejected> {
-        let mut values: Vec<sea_orm::Value> = vec![self.ctx.workspace.into(), link.kind.into(), from.into(), to.into()];
+        let mut values: Vec<sea_orm::Value> = vec![self.ctx.workspace.into(), link.kind.to_string().into(), from.into(), to.into()];
         let mut sets = Vec::new();
         for (column, value) in [("role", &link.role), ("title", &link.title)] {
             if let Some(value) = value {
@@ -233,14 +291,19 @@ impl Unit<'_> {
         Ok(())
     }
 
-    pub(super) async fn disconnect(
-        &mut self,
-        draft: &Draft,
-        kind: &'static str,
-        from: bool,
-        relation: &str,
-        other: Uuid,
-    ) -> Result<(), Rejected> {
+    /// Cuts the one link of a to-one relation.
+    pub(super) async fn clear(&mut self, draft: &Draft, kind: &str, from: bool, relation: &str) -> Result<(), Rejected> {
+        let (mine, theirs) = if from { ("from_id", "to_id") } else { ("to_id", "from_id") };
+        let sql = format!("SELECT {theirs} FROM record_link WHERE workspace_id = $1 AND kind = $2 AND {mine} = $3");
+        for row in self.tx.fetch_all(&sql, vec![self.ctx.workspace.into(), kind.into(), draft.id.into()]).await? {
+            let Some(other) = row.uuid(0)? else { continue };
+            self.check_other_end(draft, kind, from, other).await?;
+            self.disconnect(draft, kind, from, relation, other).await?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn disconnect(&mut self, draft: &Draft, kind: &str, from: bool, relation: &str, other: Uuid) -> Result<(), Rejected> {
         let (from, to) = if from { (draft.id, other) } else { (other, draft.id) };
         let sql = "DELETE FROM record_link WHERE workspace_id = $1 AND kind = $2 AND from_id = $3 AND to_id = $4";
         let values = vec![self.ctx.workspace.into(), kind.into(), from.into(), to.into()];

@@ -7,6 +7,7 @@
 //! comes back as [`UserError`]s; nothing is written then.
 
 mod bulk;
+mod cascade;
 mod children;
 mod draft;
 mod input;
@@ -30,6 +31,7 @@ use crate::infra::db::Tx;
 use crate::platform::Ctx;
 use crate::platform::changelog::{self, Change, ChangeKind};
 use crate::records::access;
+use entity::Micros;
 
 pub use bulk::{ErrorPolicy, says_nothing};
 pub use draft::Draft;
@@ -126,6 +128,8 @@ pub struct Unit<'a> {
     pub ctx: &'a Ctx,
     pub catalog: &'a Catalog,
     pub tx: &'a Tx,
+    /// When all of it happens: what is deleted together comes back together.
+    pub now: Micros,
     rules: &'a RuleBook,
     changes: Vec<Change>,
     /// Whether the database was told to let every row through.
@@ -136,7 +140,7 @@ pub struct Unit<'a> {
 
 impl<'a> Unit<'a> {
     pub fn new(ctx: &'a Ctx, catalog: &'a Catalog, tx: &'a Tx, rules: &'a RuleBook) -> Self {
-        Self { ctx, catalog, tx, rules, changes: Vec::new(), elevated: false, seen: HashMap::new() }
+        Self { ctx, catalog, tx, now: ctx.now(), rules, changes: Vec::new(), elevated: false, seen: HashMap::new() }
     }
 
     fn rules_of(&self, object: &Object) -> Option<Arc<dyn Rules>> {

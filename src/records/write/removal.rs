@@ -4,6 +4,7 @@ use serde_json::{Map, Value as Json};
 use uuid::Uuid;
 
 use super::bulk::MOST_ITEMS;
+use super::state::{Loaded, load};
 use super::{Draft, Outcome, Rejected, Unit, Written};
 use crate::catalog::{Object, Target, Variant, Via};
 use crate::error::{UserError, UserErrorCode};
@@ -14,53 +15,86 @@ impl Unit<'_> {
     pub async fn delete(&mut self, object: &Object, variant: Option<&'static Variant>, id: Uuid) -> Outcome {
         let loaded = self.get_for_update(object, variant, id, false, Some(Verb::Delete)).await?;
         self.elevate().await?;
-        if let Some(rules) = self.rules_of(object) {
-            let errors = rules.before_delete(self, &loaded).await?;
-            if !errors.is_empty() {
-                return Err(Rejected::User { errors, conflict: None });
-            }
-        }
+        self.delete_loaded(object, loaded).await?;
+        Ok(Written { id })
+    }
+
+    async fn delete_loaded(&mut self, object: &Object, loaded: Loaded) -> Result<(), Rejected> {
+        let id = loaded.id;
+        self.ask_rules(object, &loaded).await?;
         self.owned(object, id, ChangeKind::Deleted).await?;
         let draft = self.draft_of(object, loaded, Vec::new());
         self.mark_deleted(&draft, true).await?;
         self.drop_keys_and_search(id).await?;
         self.log(&draft, ChangeKind::Deleted, draft.version + 1, Map::new(), Map::new());
-        Ok(Written { id })
+        self.cascade(object, id, ChangeKind::Deleted, None).await
     }
 
     /// Brings a deleted record back, with its links and keys.
     pub async fn restore(&mut self, object: &Object, variant: Option<&'static Variant>, id: Uuid) -> Outcome {
         let loaded = self.get_for_update(object, variant, id, true, Some(Verb::Delete)).await?;
         self.elevate().await?;
-        let was_deleted = loaded.deleted;
-        let mut draft = self.draft_of(object, loaded, Vec::new());
-        if was_deleted {
-            self.check_restore(&mut draft).await?;
-            self.owned(object, id, ChangeKind::Restored).await?;
-            self.mark_deleted(&draft, false).await?;
-            self.claim(&draft, &draft.keys(&draft.now)).await?;
-            self.write_search(&draft).await?;
-            self.log(&draft, ChangeKind::Restored, draft.version + 1, Map::new(), Map::new());
+        if loaded.deleted {
+            self.restore_loaded(object, loaded).await?;
         }
         Ok(Written { id })
+    }
+
+    async fn restore_loaded(&mut self, object: &Object, loaded: Loaded) -> Result<(), Rejected> {
+        let id = loaded.id;
+        let since = self.deleted_since(object, id).await?;
+        let mut draft = self.draft_of(object, loaded, Vec::new());
+        self.check_restore(&mut draft).await?;
+        self.owned(object, id, ChangeKind::Restored).await?;
+        self.mark_deleted(&draft, false).await?;
+        self.claim(&draft, &draft.keys(&draft.now)).await?;
+        self.write_search(&draft).await?;
+        self.log(&draft, ChangeKind::Restored, draft.version + 1, Map::new(), Map::new());
+        self.cascade(object, id, ChangeKind::Restored, since).await
     }
 
     /// Removes a record for good. What points at it is unlinked; where that cannot be, it is refused.
     pub async fn purge(&mut self, object: &Object, variant: Option<&'static Variant>, id: Uuid) -> Outcome {
         let loaded = self.get_for_update(object, variant, id, true, Some(Verb::Delete)).await?;
         self.elevate().await?;
-        if let Some(rules) = self.rules_of(object) {
-            let errors = rules.before_delete(self, &loaded).await?;
-            if !errors.is_empty() {
-                return Err(Rejected::User { errors, conflict: None });
-            }
-        }
+        self.purge_loaded(object, loaded).await?;
+        Ok(Written { id })
+    }
+
+    async fn purge_loaded(&mut self, object: &Object, loaded: Loaded) -> Result<(), Rejected> {
+        let id = loaded.id;
+        self.ask_rules(object, &loaded).await?;
         self.owned(object, id, ChangeKind::Purged).await?;
+        self.cascade(object, id, ChangeKind::Purged, None).await?;
         self.unlink(object, id).await?;
         let draft = self.draft_of(object, loaded, Vec::new());
         self.erase(&object.table, id).await?;
         self.log(&draft, ChangeKind::Purged, draft.version + 1, draft.before.clone(), Map::new());
-        Ok(Written { id })
+        Ok(())
+    }
+
+    /// What goes with another record, by a relation that the workspace defined so.
+    pub(super) async fn take_along(&mut self, object: &Object, id: Uuid, kind: ChangeKind) -> Result<(), Rejected> {
+        // Two ways may lead to it.
+        let Some(loaded) = load(self.tx, self.ctx, object, &[id], true).await?.into_iter().next() else { return Ok(()) };
+        match kind {
+            ChangeKind::Deleted if !loaded.deleted => self.delete_loaded(object, loaded).await,
+            ChangeKind::Restored if loaded.deleted => self.restore_loaded(object, loaded).await,
+            ChangeKind::Purged => self.purge_loaded(object, loaded).await,
+            _ => Ok(()),
+        }
+    }
+
+    async fn ask_rules(&mut self, object: &Object, loaded: &Loaded) -> Result<(), Rejected> {
+        let Some(rules) = self.rules_of(object) else { return Ok(()) };
+        let errors = rules.before_delete(self, loaded).await?;
+        if errors.is_empty() { Ok(()) } else { Err(Rejected::User { errors, conflict: None }) }
+    }
+
+    async fn deleted_since(&self, object: &Object, id: Uuid) -> Result<Option<i64>, Rejected> {
+        let sql = format!("SELECT deleted_at FROM {} WHERE workspace_id = $1 AND id = $2", object.table);
+        let row = self.tx.fetch_optional(&sql, vec![self.ctx.workspace.into(), id.into()]).await?;
+        Ok(row.map(|row| row.int(0)).transpose()?.flatten())
     }
 
     /// A record comes back only to a place that is still there.

@@ -74,7 +74,7 @@ impl Unit<'_> {
         match part {
             Part::Spine => {
                 let (name, owner) = (sql.bind(object.name.clone()), sql.bind(draft.reference("owner")));
-                let (territory, now) = (sql.bind(draft.reference("territory")), sql.bind(self.ctx.now().0));
+                let (territory, now) = (sql.bind(draft.reference("territory")), sql.bind(self.now.0));
                 format!(
                     "INSERT INTO record (workspace_id, id, object, owner_id, territory_id, created_at) \
                      VALUES ($1, {id}, {name}, {owner}, {territory}, {now})"
@@ -127,7 +127,7 @@ impl Unit<'_> {
 
     /// Who wrote, and when.
     fn stamps(&self, version: i64, new: bool) -> Vec<(String, Value)> {
-        let (now, kind, id) = (self.ctx.now().0, self.ctx.actor.kind.as_str(), self.ctx.actor.id);
+        let (now, kind, id) = (self.now.0, self.ctx.actor.kind.as_str(), self.ctx.actor.id);
         let mut stamps: Vec<(String, Value)> = vec![
             ("version".into(), version.into()),
             ("updated_at".into(), now.into()),
@@ -180,7 +180,7 @@ impl Unit<'_> {
     /// Marks a record as deleted (or no longer so) and moves its version.
     pub(super) async fn mark_deleted(&mut self, draft: &Draft, deleted: bool) -> Result<()> {
         let mut columns = self.stamps(draft.version + 1, false);
-        let at: Option<i64> = deleted.then(|| self.ctx.now().0);
+        let at: Option<i64> = deleted.then_some(self.now.0);
         columns.push(("deleted_at".into(), at.into()));
         let spine = "UPDATE record SET deleted_at = $1 WHERE workspace_id = $2 AND id = $3";
         self.tx.run(spine, vec![at.into(), self.ctx.workspace.into(), draft.id.into()]).await?;

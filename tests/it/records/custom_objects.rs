@@ -253,7 +253,7 @@ fn an_object_keeps_its_name_when_a_later_version_brings_one_of_the_same() {
     let standard = kith::objects::standard_catalog();
     let own = kith::catalog::Own { id: uuid::Uuid::from_u128(1), icon: None, color: None, archived_at: None };
     let namesake = kith::catalog::Object::own("stage", ["stages", "Stage", "Stages", "name"], "A theatre's.", own);
-    let catalog = standard.with_own(1, vec![namesake], Vec::new());
+    let catalog = standard.with_own(1, vec![namesake], Vec::new(), Vec::new());
     assert!(catalog.find("stage").is_none() && catalog.find("_stage").is_some());
     assert!(!catalog.object("deal").relations.contains_key("stage"));
     assert!(standard.find("stage").is_some());

@@ -10,4 +10,5 @@ mod history;
 mod indexes;
 mod pages;
 mod reading;
+mod relations;
 mod writing;
