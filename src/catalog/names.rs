@@ -58,9 +58,10 @@ const KEPT_FREE: [&str; 44] = [
 ];
 
 /// What is generated for an object begins with its type's name and ends so.
-const SUFFIXES: [&str; 27] = [
+const SUFFIXES: [&str; 35] = [
     "",
     "Aggregate",
+    "Change",
     "ChildUpdate",
     "ChildrenInput",
     "Conflict",
@@ -69,23 +70,30 @@ const SUFFIXES: [&str; 27] = [
     "CountDistinct",
     "Create",
     "Custom",
+    "CustomGroupBy",
+    "CustomGroupKey",
     "Edge",
     "Extremes",
     "Filter",
     "Group",
     "GroupBy",
+    "GroupConnection",
+    "GroupEdge",
     "GroupKey",
+    "GroupOrder",
+    "Having",
     "Key",
     "LinkCreate",
     "LinkUpdate",
     "LinksInput",
     "ListFilter",
     "Numbers",
+    "NumbersFilter",
+    "NumbersOrder",
     "Order",
     "Payload",
     "Ref",
     "Update",
-    "Change",
 ];
 
 /// The types that an object's names give.

@@ -119,6 +119,7 @@ async fn read(ctx: &Context<'_>, query: &Query) -> Result<Value> {
     let query = match query {
         Query::One(of) => RootQuery::One { object: &of.object, variant: of.variant, deleted: false, preview: false },
         Query::List(of) => RootQuery::List { object: &of.object, variant: of.variant },
+        Query::Groups(of) => RootQuery::Groups { object: &of.object, variant: of.variant },
         Query::Node => RootQuery::Nodes { single: true },
         Query::Nodes => RootQuery::Nodes { single: false },
     };

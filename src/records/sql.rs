@@ -207,9 +207,73 @@ impl Sql {
         if self.is_postgres() { format!("sum({expression})::text") } else { format!("kith_sum({expression})") }
     }
 
+    /// A sum that can be compared and sorted by; one beyond a million million is not exact.
+    pub fn comparable_sum(&self, expression: &str) -> String {
+        if self.is_postgres() {
+            format!("least(greatest(sum({expression}), {}), {})::bigint", i64::MIN, i64::MAX)
+        } else {
+            format!("CAST(max(min(total({expression}), 9.2e18), -9.2e18) AS INTEGER)")
+        }
+    }
+
+    pub fn comparable_average(&self, expression: &str) -> String {
+        let integer = if self.is_postgres() { "BIGINT" } else { "INTEGER" };
+        format!("CAST(round(avg({expression})) AS {integer})")
+    }
+
+    /// The day of an instant in a time zone.
+    pub fn local_day(&self, instant: &str, zone: &str) -> String {
+        if self.is_postgres() {
+            format!("((timestamptz 'epoch' + {instant} * interval '1 microsecond') AT TIME ZONE {zone})::date")
+        } else {
+            format!("kith_day({instant}, {zone})")
+        }
+    }
+
+    /// The first day of the week (ISO 8601), month, quarter or year that a day lies in.
+    pub fn first_day(&self, day: &str, unit: &str) -> String {
+        if self.is_postgres() {
+            return if unit == "DAY" { day.to_owned() } else { format!("date_trunc('{}', ({day})::timestamp)::date", lower(unit)) };
+        }
+        match unit {
+            "WEEK" => format!("date({day}, 'weekday 0', '-6 days')"),
+            "MONTH" => format!("date({day}, 'start of month')"),
+            "QUARTER" => format!("date({day}, 'start of month', '-' || ((CAST(strftime('%m', {day}) AS INTEGER) - 1) % 3) || ' months')"),
+            "YEAR" => format!("date({day}, 'start of year')"),
+            _ => day.to_owned(),
+        }
+    }
+
+    /// The first day of the next such span.
+    pub fn next_first_day(&self, first: &str, unit: &str) -> String {
+        let (count, step) = match unit {
+            "WEEK" => (7, "day"),
+            "MONTH" => (1, "month"),
+            "QUARTER" => (3, "month"),
+            "YEAR" => (1, "year"),
+            _ => (1, "day"),
+        };
+        if self.is_postgres() {
+            format!("({first} + interval '{count} {step}')::date")
+        } else {
+            format!("date({first}, '+{count} {step}')")
+        }
+    }
+
     /// `text`, unless it is null, without case and accents.
     pub fn fold(text: &str) -> String {
         format!("kith_fold({text})")
+    }
+}
+
+/// `MONTH` as PostgreSQL's functions name it; what is no span is a day.
+fn lower(unit: &str) -> &'static str {
+    match unit {
+        "WEEK" => "week",
+        "MONTH" => "month",
+        "QUARTER" => "quarter",
+        "YEAR" => "year",
+        _ => "day",
     }
 }
 

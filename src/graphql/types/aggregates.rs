@@ -15,6 +15,11 @@ pub fn add(types: &mut Types<'_>, object: &Object, names: &Names<'_>) {
     if names.variant.is_none() {
         parts(types, object);
     }
+    types.object(&format!("{name}Aggregate"), "What all records of the list are together, not only those on the page.", members(object));
+}
+
+/// What is reckoned of several records.
+pub fn members(object: &Object) -> Vec<MetaField> {
     let of = &object.type_name;
     let mut list = vec![plain("count", "Int!", "How many records there are.")];
     let mut add = |name: &str, suffix: &str, wanted: fn(&Field) -> bool, help: &str| {
@@ -27,7 +32,7 @@ pub fn add(types: &mut Types<'_>, object: &Object, names: &Names<'_>) {
     add("min", "Extremes", has_extremes, "The smallest values.");
     add("max", "Extremes", has_extremes, "The greatest values.");
     add("countDistinct", "CountDistinct", is_countable, "How many different values there are.");
-    types.object(&format!("{name}Aggregate"), "What all records of the list are together, not only those on the page.", list);
+    list
 }
 
 fn parts(types: &mut Types<'_>, object: &Object) {

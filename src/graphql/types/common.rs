@@ -165,7 +165,7 @@ fn filters(types: &mut Types<'_>) {
     let sealed = format!("Conditions on an encrypted text, which is only ever equal or not, case and accents aside. {TWO_VALUED}");
     types.input("SealedFilter", &sealed, equality("String"));
     types.input("IDFilter", &format!("Conditions on an id. {TWO_VALUED}"), equality("ID"));
-    let mut text = comparison("String", "StringRange");
+    let mut text = comparison("String", "StringRangeInput");
     text.extend([
         input("contains", "String", "Contains the text, case and accents aside."),
         input("startsWith", "String", "Begins with the text, case and accents aside."),
@@ -174,17 +174,17 @@ fn filters(types: &mut Types<'_>) {
     ]);
     types.input("StringFilter", &format!("Conditions on a text, compared without regard to case and accents. {TWO_VALUED}"), text);
     for (of, name) in [("Int", "Int"), ("Decimal", "Decimal"), ("Date", "Date"), ("DateTime", "DateTime"), ("String", "String")] {
-        let range = format!("{name}Range");
+        let range = format!("{name}RangeInput");
         types.input(
             &range,
             "An interval; both ends are included, and either can be left open.",
             [input("from", of, "The smallest value."), input("to", of, "The greatest value.")],
         );
     }
-    types.input("IntFilter", &format!("Conditions on an integer. {TWO_VALUED}"), comparison("Int", "IntRange"));
-    types.input("DecimalFilter", &format!("Conditions on a decimal. {TWO_VALUED}"), comparison("Decimal", "DecimalRange"));
+    types.input("IntFilter", &format!("Conditions on an integer. {TWO_VALUED}"), comparison("Int", "IntRangeInput"));
+    types.input("DecimalFilter", &format!("Conditions on a decimal. {TWO_VALUED}"), comparison("Decimal", "DecimalRangeInput"));
     for name in ["Date", "DateTime"] {
-        let mut conditions = comparison(name, &format!("{name}Range"));
+        let mut conditions = comparison(name, &format!("{name}RangeInput"));
         conditions.push(input("within", "RelativeDate", "Lies within the last or next so many units."));
         conditions.push(input("period", "Period", "Lies in this span of the calendar."));
         types.input(

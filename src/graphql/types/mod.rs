@@ -6,6 +6,7 @@
 
 mod aggregates;
 mod common;
+mod groups;
 mod meta;
 mod records;
 mod roots;

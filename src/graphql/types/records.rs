@@ -2,10 +2,10 @@
 
 use async_graphql::registry::{Deprecation, MetaField, MetaInputValue};
 
-use super::aggregates;
 use super::common::list_filter;
 use super::meta::{Types, field, input, plain};
 use super::writes::{references, relation_input, writes};
+use super::{aggregates, groups};
 use crate::catalog::{Catalog, Field, Kind, Object, Relation, Target, Variant};
 use crate::records::read::connection_type;
 
@@ -47,6 +47,7 @@ pub fn add(types: &mut Types<'_>, catalog: &Catalog, object: &Object) {
         record(types, catalog, object, &names);
         lists(types, catalog, object, &names);
         aggregates::add(types, object, &names);
+        groups::add(types, catalog, object, &names);
         filter(types, catalog, object, &names);
         order(types, catalog, object, &names);
         if !(object.is_interface() && names.variant.is_none()) {

@@ -8,7 +8,7 @@ use async_graphql::registry::{Deprecation, MetaField, MetaInputValue, Registry};
 use super::meta::{Fields, Types, field, fields, input, input_with_default, plain};
 use super::records::{Names, common_fields, concrete_types, connection, list_arguments, names};
 use super::writes::validate_only;
-use super::{common, records};
+use super::{common, groups, records};
 use crate::catalog::{Catalog, Object, Variant};
 use crate::graphql::view::View;
 use crate::infra::text::pascal_case;
@@ -28,6 +28,7 @@ pub struct Of {
 pub enum Query {
     One(Of),
     List(Of),
+    Groups(Of),
     Node,
     Nodes,
 }
@@ -63,6 +64,7 @@ pub struct Roots {
 pub fn add_types(registry: &mut Registry, catalog: &Catalog) {
     let mut types = Types { registry };
     common::add(&mut types);
+    groups::common(&mut types);
     let objects: Vec<(String, &str)> = catalog.objects().map(|object| (object.enum_name(), object.help.as_str())).collect();
     types.enumeration("ObjectName", "An object that records can be of.", objects.iter().map(|(name, help)| (name.as_str(), *help)));
     let all: Vec<String> = catalog.objects().flat_map(|object| concrete_types(object)).collect();
@@ -139,6 +141,10 @@ fn query_fields(names: &Names<'_>, of: &Of, queries: &mut Vec<MetaField>, roots:
     let connection = format!("{}Connection", names.type_name);
     queries.push(field_of(of, names.many, &connection, &format!("A page of records: {}", names.help), arguments));
     roots.queries.insert(names.many.to_owned(), Query::List(of.clone()));
+    let name = format!("{}Groups", names.one);
+    let help = format!("Records in groups, each with what its records are together: {}", names.help);
+    queries.push(field_of(of, &name, &format!("{}GroupConnection", names.type_name), &help, groups::arguments(names.type_name)));
+    roots.queries.insert(name, Query::Groups(of.clone()));
 }
 
 fn mutation_fields(names: &Names<'_>, of: &Of, view: &View, mutations: &mut Vec<MetaField>, roots: &mut Roots) {

@@ -1,11 +1,13 @@
 //! What SQLite must be taught on every connection: `kith_fold`, as PostgreSQL's function of that name, and
-//! `kith_sum`, which adds integers up without overflowing and gives the sum as text.
+//! `kith_sum`, which adds integers up without overflowing and gives the sum as text; `kith_day`, the day of an
+//! instant in a time zone.
 
 #![expect(unsafe_code, reason = "SQLite takes functions through its C interface only")]
 
 use std::ffi::{c_char, c_int};
 use std::slice;
 
+use entity::Micros;
 use libsqlite3_sys as ffi;
 use sqlx::sqlite::SqliteConnection;
 
@@ -45,7 +47,22 @@ pub async fn register(connection: &mut SqliteConnection) -> Result<(), sqlx::Err
             None,
         )
     };
-    check(code, "kith_sum")
+    check(code, "kith_sum")?;
+    // SAFETY: as above; `local_day` reads its two arguments and sets one result.
+    let code = unsafe {
+        ffi::sqlite3_create_function_v2(
+            handle.as_raw_handle().as_ptr(),
+            c"kith_day".as_ptr(),
+            2,
+            flags,
+            std::ptr::null_mut(),
+            Some(local_day),
+            None,
+            None,
+            None,
+        )
+    };
+    check(code, "kith_day")
 }
 
 fn check(code: c_int, name: &str) -> Result<(), sqlx::Error> {
@@ -109,5 +126,26 @@ unsafe extern "C" fn fold_text(context: *mut ffi::sqlite3_context, count: c_int,
         let folded = fold(&text);
         let bytes = c_int::try_from(folded.len()).unwrap_or(c_int::MAX);
         ffi::sqlite3_result_text(context, folded.as_ptr().cast::<c_char>(), bytes, ffi::SQLITE_TRANSIENT());
+    }
+}
+
+/// The day of an instant, in microseconds, in a time zone, as ISO text.
+unsafe extern "C" fn local_day(context: *mut ffi::sqlite3_context, count: c_int, values: *mut *mut ffi::sqlite3_value) {
+    debug_assert_eq!(count, 2);
+    // SAFETY: SQLite calls with two values, whose text lives until the value is converted again; the result is
+    // copied.
+    unsafe {
+        let (instant, zone) = (*values, *values.add(1));
+        let name = ffi::sqlite3_value_text(zone);
+        if ffi::sqlite3_value_type(instant) == ffi::SQLITE_NULL || name.is_null() {
+            ffi::sqlite3_result_null(context);
+            return;
+        }
+        let length = usize::try_from(ffi::sqlite3_value_bytes(zone)).unwrap_or(0);
+        let name = String::from_utf8_lossy(slice::from_raw_parts(name, length));
+        let zone: chrono_tz::Tz = name.parse().unwrap_or(chrono_tz::UTC);
+        let day = Micros(ffi::sqlite3_value_int64(instant)).to_utc().with_timezone(&zone).date_naive().to_string();
+        let bytes = c_int::try_from(day.len()).unwrap_or(c_int::MAX);
+        ffi::sqlite3_result_text(context, day.as_ptr().cast::<c_char>(), bytes, ffi::SQLITE_TRANSIENT());
     }
 }

@@ -41,9 +41,8 @@ pub struct MoneyOut {
     /// A sum as text, or an extreme.
     amount: usize,
     count: Option<usize>,
-    /// How many currencies the amounts have, and the first of them.
-    currencies: usize,
-    currency: usize,
+    /// The first and the last of the amounts' currencies.
+    currencies: (usize, usize),
     wanted: Option<String>,
     parts: Vec<(String, MoneyPart)>,
     /// As an error names it.
@@ -55,6 +54,11 @@ pub struct MoneyOut {
 pub struct Columns(Vec<String>);
 
 impl Columns {
+    /// The count of all records, which a list shows beside its aggregates.
+    pub fn count(&mut self) -> usize {
+        self.slot("count(*)".into())
+    }
+
     fn slot(&mut self, expression: String) -> usize {
         if let Some(known) = self.0.iter().position(|column| *column == expression) {
             return known;
@@ -114,13 +118,21 @@ impl Planner<'_> {
         let mut members = Vec::new();
         for part in collect(&merged.children, |_| true) {
             let out = match (part.name, Over::named(part.name)) {
-                ("count", _) => AggregateOut::Count(columns.slot("count(*)".into())),
+                ("count", _) => AggregateOut::Count(columns.count()),
                 (_, Some(over)) => self.over(object, alias, over, &part, columns)?,
                 _ => AggregateOut::Typename(format!("{type_name}Aggregate")),
             };
             members.push((part.key.to_owned(), out));
         }
         Ok(AggregateOut::Group(members))
+    }
+
+    /// One of `sum`, `avg`, `min`, `max` and `countDistinct`.
+    pub(super) fn over_named(&mut self, object: &Object, alias: &str, merged: &Merged<'_>, columns: &mut Columns) -> Result<AggregateOut> {
+        match Over::named(merged.name) {
+            Some(over) => self.over(object, alias, over, merged, columns),
+            None => Err(Error::bad_request(format!("`{}` is not reckoned of a group.", merged.name))),
+        }
     }
 
     fn over(&mut self, object: &Object, alias: &str, over: Over, merged: &Merged<'_>, columns: &mut Columns) -> Result<AggregateOut> {
@@ -191,8 +203,7 @@ impl Planner<'_> {
             Some(currency) => AggregateOut::Money(Box::new(MoneyOut {
                 amount,
                 count,
-                currencies: columns.slot(format!("count(DISTINCT {currency})")),
-                currency: columns.slot(format!("min({currency})")),
+                currencies: (columns.slot(format!("min({currency})")), columns.slot(format!("max({currency})"))),
                 wanted,
                 parts: super::node::money_parts(part),
                 name: format!("{}.{name}", object.type_name),
@@ -237,11 +248,11 @@ pub fn write(shape: &AggregateOut, row: &[Json], refuse: &dyn Fn(String), out: &
 }
 
 fn write_money<'r>(money: &MoneyOut, at: &dyn Fn(usize) -> &'r Json, refuse: &dyn Fn(String), out: &mut String) {
-    let (Some(units), Some(currency)) = (number(at(money.amount), money.count.map(at)), at(money.currency).as_str()) else {
+    let (Some(units), Some(currency)) = (number(at(money.amount), money.count.map(at)), at(money.currencies.0).as_str()) else {
         out.push_str("null");
         return;
     };
-    let several = at(money.currencies).as_i64().unwrap_or(0) > 1;
+    let several = at(money.currencies.1).as_str() != Some(currency);
     if several || money.wanted.as_deref().is_some_and(|wanted| wanted != currency) {
         let name = &money.name;
         refuse(if several {

@@ -15,6 +15,8 @@ pub struct ConnectionShape {
     pub slot: Option<usize>,
     /// The slot of the count, in the parent's row (for a root field: in each of its rows).
     pub total: Option<usize>,
+    /// The count's place in the aggregates' row, where it stands there.
+    pub counted: Option<usize>,
     /// The slot of the aggregates' row, likewise.
     pub aggregate: Option<usize>,
     pub page: PageShape,
@@ -22,7 +24,7 @@ pub struct ConnectionShape {
 }
 
 /// What is known of the page that was asked for.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct PageShape {
     /// Rows on the page; one more is read to know whether there is a next one.
     pub limit: usize,
@@ -97,7 +99,7 @@ impl Shaper<'_> {
             Some(Cell::Json(document)) => serde_json::from_str(document)?,
             _ => Vec::new(),
         };
-        let total = whole.total;
+        let total = whole.total.or_else(|| aggregates.get(shape.counted?)?.as_i64());
         let page = &shape.page;
         let more = rows.len() > page.limit;
         rows.truncate(page.limit);

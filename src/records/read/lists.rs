@@ -11,6 +11,16 @@ use crate::error::{Error, Result};
 use crate::records::selection::{Merged, collect};
 use crate::records::sql::all_of;
 
+/// Where the records of a list inside a row come from.
+pub(super) struct ListOf<'a> {
+    pub from: String,
+    /// What the conditions need to be joined, beside what the columns do.
+    pub joins: String,
+    pub conditions: Vec<String>,
+    /// The object whose table alone is read, so that an index can give the page.
+    pub alone: Option<&'a Object>,
+}
+
 impl Planner<'_> {
     /// A to-many relation of a record: a sub-select that gives a JSON array, correlated by the
     /// record's id.
@@ -39,28 +49,45 @@ impl Planner<'_> {
         } else {
             self.any_list(&mut inner, owner, relation, merged)?
         };
-        let total = fields.total.then(|| scope.slot(format!("(SELECT count(*) FROM {from} WHERE {})", all_of(&conditions)), Store::Int));
-        let aggregate = (!fields.aggregates.list().is_empty()).then(|| {
-            let row = self.sql.json_array(fields.aggregates.list());
-            scope.slot(format!("(SELECT {row} FROM {from} WHERE {})", all_of(&conditions)), Store::Json)
-        });
-        let mut shape = ConnectionShape { slot: None, total, aggregate, page: page.shape, fields: fields.fields };
+        // The other object keeps the relation, so its table alone is read.
+        let alone = if matches!(relation.via, Via::Children(_)) { target.as_deref() } else { None };
+        let list = ListOf { from, joins: String::new(), conditions, alone };
+        Ok(Out::Connection(Box::new(self.list_of(scope, &inner, page, fields, list))))
+    }
+
+    /// A list inside a row: its page, its count and its aggregates, each a slot of the row.
+    pub(super) fn list_of(
+        &mut self,
+        scope: &mut Scope,
+        inner: &Scope,
+        page: Page,
+        mut fields: Fields,
+        list: ListOf<'_>,
+    ) -> ConnectionShape {
+        let ListOf { from, joins, mut conditions, alone } = list;
+        // Count and aggregates look at the same records, once.
+        let counted = (fields.total && !fields.aggregates.list().is_empty()).then(|| fields.aggregates.count());
+        let mut whole =
+            |what: &str, store: Store| scope.slot(format!("(SELECT {what} FROM {from}{joins} WHERE {})", all_of(&conditions)), store);
+        let total = (fields.total && counted.is_none()).then(|| whole("count(*)", Store::Int));
+        let aggregate = (!fields.aggregates.list().is_empty()).then(|| whole(&self.sql.json_array(fields.aggregates.list()), Store::Json));
+        let mut shape = ConnectionShape { slot: None, total, counted, aggregate, page: page.shape.clone(), fields: fields.fields };
         if fields.rows {
-            if let Some(position) = &page.position {
-                conditions.push(self.after(&page.keys, position));
-            }
             shape.page.chunked = inner.chunked();
-            let rows = format!(
-                "SELECT {} AS j FROM {from}{} WHERE {} ORDER BY {} LIMIT {}",
-                inner.row_as_json(&self.sql),
-                inner.joins.concat(),
-                all_of(&conditions),
-                order_by(&page.keys),
-                shape.page.limit + 1
-            );
+            let (row, limit) = (format!("{} AS j", inner.row_as_json(&self.sql)), shape.page.limit + 1);
+            let rows = match alone {
+                Some(object) => self.rows(object, inner, &row, &conditions, &page, limit),
+                None => {
+                    if let Some(position) = &page.position {
+                        conditions.push(self.after(&page.keys, position));
+                    }
+                    let order = order_by(&page.keys);
+                    format!("SELECT {row} FROM {from}{} WHERE {} ORDER BY {order} LIMIT {limit}", inner.joins.concat(), all_of(&conditions))
+                }
+            };
             shape.slot = Some(scope.slot(self.sql.json_rows(&rows), Store::Json));
         }
-        Ok(Out::Connection(Box::new(shape)))
+        shape
     }
 
     /// `tags`: a list that is short by nature and has no pages.

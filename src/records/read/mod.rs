@@ -13,6 +13,7 @@ mod cursor;
 mod dates;
 pub mod extent;
 mod filter;
+pub mod groups;
 mod history;
 mod lists;
 mod node;

@@ -323,13 +323,7 @@ impl Planner<'_> {
                 slot: scope.slot(expression, field.kind.store()),
                 list: field.kind == Kind::MultiSelect,
                 options: field.settings.options.clone(),
-                parts: parts(merged, |name| match name {
-                    "key" => OptionPart::Key,
-                    "label" => OptionPart::Label,
-                    "color" => OptionPart::Color,
-                    "archived" => OptionPart::Archived,
-                    _ => OptionPart::Typename,
-                }),
+                parts: option_parts(merged),
             },
             Kind::Emails => picks(scope, expression, true, "EmailEntry", &["address", "normalized", "label", "primary"], merged),
             Kind::Phones => picks(scope, expression, true, "PhoneEntry", &["number", "e164", "extension", "label", "primary"], merged),
@@ -340,6 +334,15 @@ impl Planner<'_> {
             Kind::Reference => Out::Node(self.any(scope, &expression, &merged.children)?),
             _ => self.scalar(scope, alias, field),
         })
+    }
+
+    /// The value of a field with one value that stands somewhere else than in its record.
+    pub(super) fn plain_value(&self, scope: &mut Scope, expression: String, field: &Field, merged: &Merged<'_>) -> Out {
+        let slot = scope.slot(expression, field.kind.store());
+        if field.kind != Kind::Select {
+            return Out::Scalar { slot, kind: field.kind };
+        }
+        Out::Select { slot, list: false, options: field.settings.options.clone(), parts: option_parts(merged) }
     }
 
     fn relation(&mut self, scope: &mut Scope, alias: &str, object: &Object, relation: &Relation, merged: &Merged<'_>) -> Result<Out> {
@@ -359,7 +362,7 @@ impl Planner<'_> {
     }
 
     /// A to-one relation: the other record's columns stand flat in the row.
-    fn joined(&mut self, scope: &mut Scope, column: &str, target: &Object, merged: &Merged<'_>) -> Result<Out> {
+    pub(super) fn joined(&mut self, scope: &mut Scope, column: &str, target: &Object, merged: &Merged<'_>) -> Result<Out> {
         let joined = self.join(scope, target, column);
         self.present(scope, &joined, target, merged)
     }
@@ -422,6 +425,17 @@ pub(super) fn money_parts(merged: &Merged<'_>) -> Vec<(String, MoneyPart)> {
         "amount" => MoneyPart::Amount,
         "currency" => MoneyPart::Currency,
         _ => MoneyPart::Typename,
+    })
+}
+
+/// What is selected of an option.
+fn option_parts(merged: &Merged<'_>) -> Vec<(String, OptionPart)> {
+    parts(merged, |name| match name {
+        "key" => OptionPart::Key,
+        "label" => OptionPart::Label,
+        "color" => OptionPart::Color,
+        "archived" => OptionPart::Archived,
+        _ => OptionPart::Typename,
     })
 }
 

@@ -62,12 +62,17 @@ impl Planner<'_> {
             if let Some(position) = position {
                 conditions.push(self.after(keys, position));
             }
-            return format!(
-                "SELECT {columns} FROM {} {alias}{joins} WHERE {} ORDER BY {} LIMIT {limit}",
-                object.rows(),
-                all_of(&conditions),
-                order_by(keys)
-            );
+            if joins.is_empty() || keys.iter().any(|key| key.place == Place::Joined) {
+                return format!(
+                    "SELECT {columns} FROM {} {alias}{joins} WHERE {} ORDER BY {} LIMIT {limit}",
+                    object.rows(),
+                    all_of(&conditions),
+                    order_by(keys)
+                );
+            }
+            // Joined are only the records of the page, also where all have to be sorted for it.
+            let page = branch(object, alias, &conditions, keys, limit);
+            return format!("SELECT {columns} FROM ({page}) {alias}{joins} ORDER BY {} LIMIT {limit}", order_by(keys));
         }
         let mut branches = Vec::new();
         let first = &keys[0];

@@ -32,6 +32,8 @@ pub enum RootQuery<'a> {
     },
     /// A page of records.
     List { object: &'a Object, variant: Option<&'static Variant> },
+    /// Records in groups.
+    Groups { object: &'a Object, variant: Option<&'static Variant> },
     /// Records of any object by id, in the order of the ids.
     Nodes { single: bool },
 }
@@ -70,6 +72,10 @@ impl Plan {
                 planner.one(object, *variant, *deleted, &merged)?
             }
             RootQuery::List { object, variant } => planner.root_list(object, *variant, &merged)?,
+            RootQuery::Groups { object, variant } => {
+                let (sql, shape) = planner.groups(object, *variant, &merged)?;
+                (sql, RootShape::List(Box::new(shape)))
+            }
             RootQuery::Nodes { single } => planner.nodes(*single, &merged)?,
         };
         Ok(Self {
@@ -295,7 +301,8 @@ impl Planner<'_> {
                 )
             }
         };
-        let shape = ConnectionShape { slot: fields.rows.then_some(0), total, aggregate, page: page.shape, fields: fields.fields };
+        let shape =
+            ConnectionShape { slot: fields.rows.then_some(0), total, counted: None, aggregate, page: page.shape, fields: fields.fields };
         Ok((sql, RootShape::List(Box::new(shape))))
     }
 

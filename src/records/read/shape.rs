@@ -3,6 +3,7 @@
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
+use super::aggregate::{self, AggregateOut};
 use super::cell::{Cell, Cells, JsonRow, write_text};
 use super::connection::ConnectionShape;
 use super::history::HistoryShape;
@@ -124,6 +125,22 @@ pub enum Out {
     },
     Connection(Box<ConnectionShape>),
     History(Box<HistoryShape>),
+    /// What the records of a group are together.
+    Aggregate {
+        slot: usize,
+        shape: AggregateOut,
+    },
+    /// The days of a span, by its first one: `from`, `to`.
+    Span {
+        slot: usize,
+        unit: String,
+        parts: Vec<(String, String)>,
+    },
+    /// Tells groups apart: by what was asked, and by the values of their keys.
+    GroupId {
+        what: String,
+        keys: Vec<(usize, Store)>,
+    },
 }
 
 /// Which field a sealed value is of, and what the audit calls it.
@@ -235,6 +252,15 @@ impl Shaper<'_> {
             Out::List { slot, store_chunked, node } => self.list(*slot, *store_chunked, node, row, out)?,
             Out::Connection(connection) => self.connection_in(connection, row, out)?,
             Out::History(history) => self.history(history, row, out)?,
+            Out::Aggregate { slot, shape } => {
+                let row: Vec<serde_json::Value> = match row.cell(*slot, Store::Json)? {
+                    Cell::Json(document) => serde_json::from_str(&document)?,
+                    _ => Vec::new(),
+                };
+                aggregate::write(shape, &row, &|problem| self.problems.note(problem), out);
+            }
+            Out::Span { slot, unit, parts } => super::groups::write_span(&row.cell(*slot, Store::Date)?, unit, parts, out)?,
+            Out::GroupId { what, keys } => super::groups::write_id(what, keys, row, out)?,
         }
         Ok(())
     }

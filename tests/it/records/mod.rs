@@ -6,6 +6,7 @@ mod custom_fields;
 mod custom_objects;
 mod encrypted;
 mod filters;
+mod groups;
 mod history;
 mod indexes;
 mod pages;

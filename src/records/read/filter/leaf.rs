@@ -81,7 +81,7 @@ impl Planner<'_> {
 
     /// The operators of a field with one value. `folded` is the expression for comparisons without
     /// case and accents, where the kind compares so.
-    pub(super) fn comparisons(
+    pub(in crate::records::read) fn comparisons(
         &mut self,
         field: &Field,
         raw: &str,

@@ -40,6 +40,7 @@ async fn compare(office: &Office, member: usize, actor: &Actor<'_>, context: &st
              nodes(ids: [{all}]) {{ id }} \
              withDeals: companies(first: 200, filter: {{ deals: {{ some: {{}} }} }}) {{ nodes {{ id }} }} \
              withoutDeals: companies(first: 200, filter: {{ deals: {{ none: {{}} }} }}) {{ nodes {{ id }} }} \
+             groups: dealGroups(by: [{{ company: {{ id: VALUE }} }}]) {{ nodes {{ count key {{ company {{ id }} }} deals(first: 200) {{ nodes {{ id }} }} }} }} \
              ofCompany: deals(first: 200, filter: {{ company: {{ isNull: false }} }}) {{ nodes {{ id }} }} }}"
         ))
         .await;
@@ -85,6 +86,18 @@ async fn compare(office: &Office, member: usize, actor: &Actor<'_>, context: &st
             assert_eq!(deal["viewerAccess"]["canUpdate"], office.changes(member, at), "canUpdate {context}");
         }
     }
+    let company_of = |at: usize| office.records[at].company.filter(|company| office.sees(member, *company));
+    for group in data["groups"]["nodes"].as_array().unwrap() {
+        let company = group["key"]["company"]["id"].as_str().map(|id| index(&json!(id)));
+        let deals = (0..office.records.len())
+            .filter(|at| office.records[*at].object == "deal" && office.sees(member, *at) && company_of(*at) == company);
+        let deals: BTreeSet<String> = deals.map(|at| office.records[at].id.clone()).collect();
+        assert_eq!(group["count"], deals.len(), "count of a group of deals {context}");
+        assert_eq!(ids_of(&group["deals"]["nodes"]), deals, "deals of a group {context}");
+    }
+    let grouped: usize =
+        data["groups"]["nodes"].as_array().unwrap().iter().map(|group| usize::try_from(group["count"].as_u64().unwrap()).unwrap()).sum();
+    assert_eq!(grouped, visible("deal").len(), "groups of deals {context}");
     for note in data["notes"]["nodes"].as_array().unwrap() {
         let about = office.records[index(&note["id"])].about.iter().filter(|other| office.sees(member, **other));
         let about: BTreeSet<String> = about.map(|other| office.records[*other].id.clone()).collect();
