@@ -19,7 +19,7 @@ use crate::features::secrets::SecretKeys;
 use crate::features::workspaces::Workspaces;
 use crate::infra::bus::{Bus, Heard};
 use crate::infra::clock::Clock;
-use crate::infra::db::{Backend, Db, DbSettings, Mode, Scope};
+use crate::infra::db::{Backend, Db, DbSettings, Mode, Scope, Statistics};
 use crate::infra::mail::Mailer;
 use crate::infra::vault::Vault;
 use crate::infra::web::Web;
@@ -39,6 +39,8 @@ pub struct App {
     pub workspaces: Workspaces,
     pub access: AccessControl,
     pub data_model: DataModel,
+    /// How much was written, so that PostgreSQL plans for it.
+    pub statistics: Statistics,
     pub secrets: SecretKeys,
     pub standard: Arc<Catalog>,
     pub rules: Arc<RuleBook>,
@@ -139,6 +141,7 @@ impl App {
                 hasher,
                 guard,
             },
+            statistics: Statistics::default(),
             data_model: DataModel { db: db.clone(), secrets: secrets.clone(), standard: standard.clone() },
             secrets,
             known: Cache::new(1_000),

@@ -53,9 +53,11 @@ impl Call<'_> {
             verb => self.single(&mut unit, &tx, verb, validate_only).await?,
         };
         if keep && !validate_only {
+            let changes = unit.mark();
             // The log comes last: nothing runs between it and the commit.
             unit.finish().await?;
             tx.commit().await?;
+            self.request.app.statistics.count(&self.request.app.db, changes);
             if matches!(self.of.object.name.as_str(), "member" | "territory") {
                 // Whoever was suspended, got another superior or another territory, is looked at anew.
                 self.request.app.forget_access(self.signed.ctx.workspace).await;

@@ -54,11 +54,13 @@ impl DataModel {
     }
 
     /// Adds a field; returns it and the new catalog version.
-    pub async fn create(&self, ctx: &Ctx, catalog: &Catalog, new: NewField) -> Result<(Uuid, i64), Rejected> {
-        let object = catalog.find(&new.object).ok_or_else(|| invalid(&["object"], "There is no such object."))?;
+    pub async fn create(&self, ctx: &Ctx, new: NewField) -> Result<(Uuid, i64), Rejected> {
         access::require(ctx, Setting::DataModel)?;
         let tx = self.db.begin(&ctx.system_scope(), Mode::Write).await?;
         let version = next_version(&tx, ctx).await?;
+        // As it is now that nobody else changes it, not as the request found it.
+        let catalog = self.catalog(&tx, ctx.workspace, version).await?;
+        let object = catalog.find(&new.object).ok_or_else(|| invalid(&["object"], "There is no such object."))?;
         let field = self.add_field(&tx, ctx, object, new).await?;
         let Source::Custom { id } = field.source else { return Err(Error::fault("a new field is a custom one").into()) };
         tx.commit().await?;
@@ -273,7 +275,7 @@ fn check_settings(field: &Field) -> Result<(), UserError> {
         check_encrypted(field)?;
     }
     if field.unique && settings.default.is_some() {
-        return Err(invalid(&["default"], "A unique field has no default: the second record could not be created."));
+        return Err(invalid(&["defaultValue"], "A unique field has no default: the second record could not be created."));
     }
     if settings
         .options
@@ -290,7 +292,7 @@ fn check_settings(field: &Field) -> Result<(), UserError> {
         }
     }
     if let Some(default) = &settings.default {
-        value::parse(field, default).map_err(|e| invalid(&["default"], e.message))?;
+        value::parse(field, default).map_err(|e| invalid(&["defaultValue"], e.message))?;
     }
     Ok(())
 }

@@ -74,8 +74,8 @@ impl NewField {
 
 pub(super) fn check_label(label: &str) -> Result<String, UserError> {
     let label = label.trim();
-    if label.is_empty() || label.chars().count() > 255 {
-        return Err(invalid(&["label"], "Expected 1 to 255 characters."));
+    if label.is_empty() || label.chars().count() > 255 || label.contains(char::is_control) {
+        return Err(invalid(&["label"], "Expected 1 to 255 characters, on one line."));
     }
     Ok(label.to_owned())
 }

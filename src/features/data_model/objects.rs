@@ -51,12 +51,12 @@ pub struct ObjectChange {
 
 impl DataModel {
     /// Defines an object with its fields; returns its definition's id.
-    pub async fn create_object(&self, ctx: &Ctx, catalog: &Catalog, new: NewObject) -> Result<Uuid, Rejected> {
+    pub async fn create_object(&self, ctx: &Ctx, new: NewObject) -> Result<Uuid, Rejected> {
         access::require(ctx, Setting::DataModel)?;
         let tx = self.db.begin(&ctx.system_scope(), Mode::Write).await?;
-        next_version(&tx, ctx).await?;
+        let version = next_version(&tx, ctx).await?;
         let row = row(ctx, &new)?;
-        check_names(catalog, &row)?;
+        check_names(&*self.catalog(&tx, ctx.workspace, version).await?, &row)?;
         let known = definitions(&tx, ctx.workspace).await?;
         if known.len() >= MOST_OBJECTS {
             return Err(
@@ -109,7 +109,7 @@ impl DataModel {
             model.plural_label = Set(label_at(label, "pluralLabel")?);
         }
         if let Some(description) = change.description {
-            model.description = Set(description);
+            model.description = Set(described(description)?);
         }
         if let Some(icon) = change.icon {
             model.icon = Set(shown("icon", icon)?);
@@ -160,11 +160,19 @@ pub(super) fn to_object(row: &object_definition::Model) -> Object {
     Object::own(one, [&row.plural, &row.label, &row.plural_label, &row.title_field], help, own)
 }
 
-fn row(ctx: &Ctx, new: &NewObject) -> Result<object_definition::Model, UserError> {
-    let length = |text: &Option<String>| text.as_ref().is_none_or(|text| text.chars().count() <= 2_000);
-    if !length(&new.description) {
-        return Err(invalid(&["description"], "At most 2,000 characters."));
+/// The longest description, in characters.
+const MOST_DESCRIPTION: usize = 2_000;
+
+fn described(text: Option<String>) -> Result<Option<String>, UserError> {
+    match text {
+        Some(text) if text.chars().count() > MOST_DESCRIPTION => {
+            Err(invalid(&["description"], format!("At most {MOST_DESCRIPTION} characters are allowed.")))
+        }
+        text => Ok(text),
     }
+}
+
+fn row(ctx: &Ctx, new: &NewObject) -> Result<object_definition::Model, UserError> {
     Ok(object_definition::Model {
         workspace_id: ctx.workspace,
         id: ctx.clock.new_id(),
@@ -172,7 +180,7 @@ fn row(ctx: &Ctx, new: &NewObject) -> Result<object_definition::Model, UserError
         plural: new.plural.clone(),
         label: label_at(&new.label, "label")?,
         plural_label: label_at(&new.plural_label, "pluralLabel")?,
-        description: new.description.clone(),
+        description: described(new.description.clone())?,
         icon: shown("icon", new.icon.clone())?,
         color: shown("color", new.color.clone())?,
         title_field: new.title.0.clone(),

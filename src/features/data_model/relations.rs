@@ -79,11 +79,12 @@ pub struct RelationChange {
 
 impl DataModel {
     /// Defines a relation; returns its id.
-    pub async fn create_relation(&self, ctx: &Ctx, catalog: &Catalog, new: NewRelation) -> Result<Uuid, Rejected> {
+    pub async fn create_relation(&self, ctx: &Ctx, new: NewRelation) -> Result<Uuid, Rejected> {
         access::require(ctx, Setting::DataModel)?;
         let tx = self.db.begin(&ctx.system_scope(), Mode::Write).await?;
-        next_version(&tx, ctx).await?;
-        let (from, to) = ends(catalog, &new)?;
+        let version = next_version(&tx, ctx).await?;
+        let catalog = self.catalog(&tx, ctx.workspace, version).await?;
+        let (from, to) = ends(&catalog, &new)?;
         if definitions(&tx, ctx.workspace).await?.len() >= MOST_RELATIONS {
             let message = format!("A workspace has at most {MOST_RELATIONS} relations of its own.");
             return Err(UserError::new(UserErrorCode::Limit, &[], message).into());

@@ -183,7 +183,7 @@ async fn add_fields(service: &DataModel, ctx: &Ctx) -> Result<i64> {
     ];
     let mut version = 0;
     for new in fields {
-        version = service.create(ctx, &service.standard, new).await.map_err(unexpected)?.1;
+        version = service.create(ctx, new).await.map_err(unexpected)?.1;
     }
     Ok(version)
 }

@@ -246,7 +246,7 @@ impl FieldMutation {
         let request = request::of(ctx);
         let signed = request.signed().map_err(|e| field_error(&e))?;
         let new = NewField { object: input.object.stored(&signed.known.catalog), ..new_field(input.field) };
-        let (made, errors) = split(request.app.data_model.create(&signed.ctx, &signed.known.catalog, new).await)?;
+        let (made, errors) = split(request.app.data_model.create(&signed.ctx, new).await)?;
         payload(request, made.map(|(id, _)| id), errors).await
     }
 

@@ -109,7 +109,7 @@ impl ObjectMutation {
             title,
             fields: input.fields.into_iter().map(new_field).collect(),
         };
-        let (id, errors) = split(request.app.data_model.create_object(&signed.ctx, &signed.known.catalog, new).await)?;
+        let (id, errors) = split(request.app.data_model.create_object(&signed.ctx, new).await)?;
         payload(request, id, errors).await
     }
 

@@ -145,7 +145,7 @@ impl RelationMutation {
             most_to: input.max_to,
             on_delete: input.on_delete.into(),
         };
-        let (id, errors) = split(request.app.data_model.create_relation(&signed.ctx, catalog, new).await)?;
+        let (id, errors) = split(request.app.data_model.create_relation(&signed.ctx, new).await)?;
         payload(request, id, errors).await
     }
 

@@ -117,7 +117,7 @@ pub fn writes(types: &mut Types<'_>, catalog: &Catalog, object: &Object, names: 
     let mut update = Vec::new();
     for field in object.fields_of(names.variant).filter(|field| !field.read_only && !field.archived) {
         let ty = field.kind.input_type();
-        let required = if field.required { format!("{ty}!") } else { ty.to_owned() };
+        let required = if field.required && field.settings.default.is_none() { format!("{ty}!") } else { ty.to_owned() };
         create.push(input(&field.name, &required, &field.help));
         update.push(input(&field.name, ty, &field.help));
     }

@@ -10,11 +10,13 @@ mod lease;
 mod pool;
 mod row;
 mod sqlite_functions;
+mod statistics;
 mod tx;
 
 pub use pool::{Db, DbSettings, Unfit};
 pub use row::Row;
 pub use sea_orm::Value;
+pub use statistics::Statistics;
 pub use tx::{Mode, Rows, Scope, Tx, Within};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -29,13 +29,17 @@ impl Unit<'_> {
         }
         if one_there {
             // The other record leads to this one from now on: that is a change of it.
-            if let Some(target) = &link.target {
+            if let Some(target) = link.target.as_ref().filter(|_| link.reference.get("create").is_none()) {
                 self.require(target, other, Verb::Update).await.map_err(|rejected| rejected.within(&link.path))?;
             }
             let moved = format!("FROM record_link WHERE workspace_id = $1 AND kind = $2 AND {theirs} = $3 AND {mine} <> $4");
             let values: Vec<Value> = vec![self.ctx.workspace.into(), link.kind.to_string().into(), other.into(), draft.id.into()];
             for row in self.tx.fetch_all(&format!("SELECT {mine} {moved}"), values.clone()).await? {
                 let Some(left) = row.uuid(0)? else { continue };
+                if own.one == (true, true) && self.require(&draft.object.name, left, Verb::Update).await.is_err() {
+                    let message = "It is linked to another record, which is not yours to change.";
+                    return Err(UserError::new(UserErrorCode::Taken, &[], message).within(&link.path).into());
+                }
                 let before = json!({ &link.relation: { "id": other } });
                 let (object, version) = (draft.object.name.clone(), 1);
                 self.remember(Change { object, record: left, kind: ChangeKind::Unlinked, version, before, after: json!({}) });
@@ -51,7 +55,7 @@ impl Unit<'_> {
             let Some(most) = most else { continue };
             if self.tx.backend() == Backend::Postgres {
                 // Whoever links the same record at the same time waits here.
-                let sql = "SELECT id FROM record WHERE workspace_id = $1 AND id = $2 FOR UPDATE";
+                let sql = "SELECT id FROM record WHERE workspace_id = $1 AND id = $2 FOR NO KEY UPDATE";
                 self.tx.fetch_all(sql, vec![self.ctx.workspace.into(), id.into()]).await?;
             }
             let sql = format!("SELECT count(*) FROM record_link WHERE workspace_id = $1 AND kind = $2 AND {column} = $3");

@@ -294,7 +294,7 @@ fn apply_field(draft: &mut Draft, field: &Field, input: &Json, path: &[&str]) {
 
 /// `customFields: [{ field: "arr", value: "10" }]`
 fn apply_untyped(draft: &mut Draft, object: &Object, input: &Json, locked: &dyn Fn(&str) -> bool) {
-    let single = std::slice::from_ref(input);
+    let single = if input.is_null() { &[] } else { std::slice::from_ref(input) };
     for (index, item) in input.as_array().map_or(single, Vec::as_slice).iter().enumerate() {
         let index = index.to_string();
         let name = item["field"].as_str().unwrap_or_default();

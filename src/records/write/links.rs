@@ -38,6 +38,17 @@ pub(super) enum LinkEdit {
     },
 }
 
+impl LinkEdit {
+    /// Whether it is of a relation that leads to one record at most.
+    pub fn is_of_one(&self) -> bool {
+        match self {
+            Self::Clear { .. } => true,
+            Self::Connect(connect) => connect.own.as_ref().is_some_and(|own| if connect.from { own.one.0 } else { own.one.1 }),
+            _ => false,
+        }
+    }
+}
+
 /// One link to be made, or changed where it is there already.
 pub(super) struct Connect {
     pub kind: Arc<str>,

@@ -22,7 +22,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use entity::Micros;
 use sea_orm::Value;
+use serde_json::Value as Json;
 use uuid::Uuid;
 
 use crate::catalog::{Catalog, Object};
@@ -31,7 +33,6 @@ use crate::infra::db::Tx;
 use crate::platform::Ctx;
 use crate::platform::changelog::{self, Change, ChangeKind};
 use crate::records::access;
-use entity::Micros;
 
 pub use bulk::{ErrorPolicy, says_nothing};
 pub use draft::Draft;
@@ -208,8 +209,9 @@ impl<'a> Unit<'a> {
         // What a create-only key writes it does not see; the filter says itself what it looks at.
         self.elevate().await?;
         for name in policy.row_filters.keys().chain(policy.key_filters.keys()) {
-            let written = |change: &&Change| change.object == *name && matches!(change.kind, ChangeKind::Created | ChangeKind::Updated);
-            let ids: Vec<Uuid> = self.changes.iter().filter(written).map(|change| change.record).collect();
+            let mut ids: Vec<Uuid> = self.changes.iter().flat_map(|change| self.touched(change, name)).collect();
+            ids.sort_unstable();
+            ids.dedup();
             let Some(object) = self.catalog.find(name).filter(|_| !ids.is_empty()) else { continue };
             if access::strays(self.ctx, self.catalog, self.tx, object, &ids).await? {
                 let message = format!("This credential writes only {} that match its row filter.", object.plural_label.to_lowercase());
@@ -217,6 +219,18 @@ impl<'a> Unit<'a> {
             }
         }
         Ok(())
+    }
+
+    /// The records of an object that a change wrote; of a link, those at both of its ends.
+    fn touched(&self, change: &Change, object: &str) -> Vec<Uuid> {
+        let own = (change.object == object && !matches!(change.kind, ChangeKind::Deleted | ChangeKind::Purged)).then_some(change.record);
+        let linked = [&change.before, &change.after].into_iter().filter_map(Json::as_object).flatten().filter_map(|(name, link)| {
+            let relation = self.catalog.find(&change.object)?.relations.get(name)?;
+            let leads_there = relation.leads_to().is_none_or(|target| target == object);
+            link["id"].as_str().filter(|_| leads_there)?.parse().ok()
+        });
+        let is_link = matches!(change.kind, ChangeKind::Linked | ChangeKind::Unlinked);
+        own.into_iter().chain(linked.filter(|_| is_link)).collect()
     }
 
     /// Appends what changed to the log: the last statement before the commit.

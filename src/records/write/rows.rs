@@ -126,7 +126,7 @@ impl Unit<'_> {
     }
 
     /// Who wrote, and when.
-    fn stamps(&self, version: i64, new: bool) -> Vec<(String, Value)> {
+    pub(super) fn stamps(&self, version: i64, new: bool) -> Vec<(String, Value)> {
         let (now, kind, id) = (self.now.0, self.ctx.actor.kind.as_str(), self.ctx.actor.id);
         let mut stamps: Vec<(String, Value)> = vec![
             ("version".into(), version.into()),

@@ -6,6 +6,7 @@ use serde_json::{Map, Value as Json};
 use uuid::Uuid;
 
 use super::draft::Draft;
+use super::links::LinkEdit;
 use super::state::{self, Loaded};
 use super::{Conflict, Outcome, Rejected, Unit, Written, input};
 use crate::catalog::{Object, Variant};
@@ -224,6 +225,10 @@ impl Unit<'_> {
             self.log(&draft, ChangeKind::Created, 1, before, after);
         } else if draft.before != draft.now {
             self.write_change(&draft).await?;
+        } else if draft.links.iter().any(LinkEdit::is_of_one) {
+            // Where it leads is as much a field of the record as a column would be.
+            self.update_columns(&draft, self.stamps(draft.version + 1, false)).await?;
+            draft.version += 1;
         }
         if let Some(rules) = &rules {
             rules.after_save(self, &draft).await?;

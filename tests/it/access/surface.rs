@@ -64,6 +64,8 @@ impl Surface {
                 // A filter that says nothing is refused for that alone.
                 if ty["name"].as_str().unwrap().ends_with("Filter") {
                     given.push(format!("id: {{ eq: \"{id}\" }}"));
+                } else if ty["name"].as_str().unwrap().ends_with("GroupBy") {
+                    given.push("id: VALUE".to_owned());
                 } else if ty["name"].as_str().unwrap().ends_with("Key") {
                     given.push("externalId: { system: \"s\", value: \"v\" }".to_owned());
                 }
@@ -158,7 +160,7 @@ on_both! {
             let answer = nil.send(&document, json!({})).await;
             let value = &answer["data"][name];
             // Everybody sees the member that they are.
-            let least = if name == "members" { 1 } else { 0 };
+            let least = usize::from(matches!(name, "members" | "memberGroups"));
             let nothing = value.is_null() || value["totalCount"] == least || value.as_array().is_some_and(|list| list.iter().all(Value::is_null));
             if !nothing {
                 open.push(name.to_owned());

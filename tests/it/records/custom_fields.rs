@@ -110,7 +110,7 @@ on_both! {
             (field("id", "TEXT", json!({})), "name"),
             (field("a", "SELECT", json!({})), "options"),
             (field("a", "TEXT", json!({ "pattern": "(" })), "pattern"),
-            (field("a", "INTEGER", json!({ "defaultValue": "x" })), "default"),
+            (field("a", "INTEGER", json!({ "defaultValue": "x" })), "defaultValue"),
             (field("a", "JSON", json!({ "unique": true })), "unique"),
             (field("a", "JSON", json!({ "indexed": true })), "indexed"),
         ] {

@@ -248,6 +248,33 @@ async fn the_names_that_an_object_gives_are_known_before() {
     assert!(unknown.is_empty(), "SUFFIXES in catalog/names.rs lacks what these end with: {unknown:?}");
 }
 
+#[tokio::test]
+async fn types_that_only_own_fields_bring_are_taken_too() {
+    let server = Server::on_sqlite().await;
+    let admin = server.admin().await;
+    let kinds = admin.ask("{ __type(name: \"FieldKind\") { enumValues { name } } }").await["__type"]["enumValues"].take();
+    for (n, kind) in names(&kinds).iter().enumerate() {
+        let field = "mutation($input: CreateFieldInput!) { createField(input: $input) { userErrors { message } } }";
+        let mut input = json!({ "object": "COMPANY", "name": format!("f{n}"), "kind": kind, "label": "F" });
+        if kind.ends_with("SELECT") {
+            input["options"] = json!([{ "key": "a" }]);
+        }
+        if kind == "TEXT" {
+            input["encrypted"] = json!(true);
+        }
+        assert_eq!(admin.ask_with(field, json!({ "input": input })).await["createField"]["userErrors"], json!([]), "{kind}");
+    }
+    let types = admin.ask("{ __schema { types { name } } }").await["__schema"]["types"].take();
+    let types: Vec<String> =
+        names(&types).into_iter().filter(|name| !name.starts_with("__") && !name.starts_with("CompanyCustom")).collect();
+    assert!(types.len() > 300);
+    for name in types.iter().filter(|name| !name.contains('_') && name.len() <= 40) {
+        let one = name[..1].to_lowercase() + &name[1..];
+        let refused = define(&admin, json!({ "name": one, "plural": format!("{one}Ss"), "label": "X", "pluralLabel": "Xs" })).await;
+        assert_eq!(refused["userErrors"][0]["code"], "TAKEN", "{name} could be taken over: add it to KEPT_FREE in catalog/names.rs");
+    }
+}
+
 #[test]
 fn an_object_keeps_its_name_when_a_later_version_brings_one_of_the_same() {
     let standard = kith::objects::standard_catalog();

@@ -173,6 +173,81 @@ on_both! {
         assert_eq!((&refused["userErrors"][0]["code"], &refused["userErrors"][0]["path"]), (&json!("NOT_WRITABLE"), &json!(["viewings", "connect", "0", "id"])));
     }
 
+    async fn where_a_record_leads_is_a_change_of_it(server: &Server) {
+        let admin = server.admin().await;
+        estate(&admin, "UNLINK").await;
+        let [mill, barn] = houses(&admin).await;
+        let viewing = admin.create("viewing", json!({ "name": "x" })).await;
+        let write = "mutation($id: ID!, $house: ID!, $v: Int) { updateViewing(id: $id, input: { house: { id: $house } }, expectedVersion: $v) { viewing { version } userErrors { code } } }";
+        let first = admin.ask_with(write, json!({ "id": viewing, "house": mill, "v": 1 })).await;
+        assert_eq!(first["updateViewing"], json!({ "viewing": { "version": 2 }, "userErrors": [] }));
+        let second = admin.ask_with(write, json!({ "id": viewing, "house": barn, "v": 1 })).await;
+        assert_eq!(second["updateViewing"]["userErrors"][0]["code"], "CONFLICT");
+    }
+
+    async fn a_credential_does_not_link_its_way_out_of_its_rows(server: &Server) {
+        let admin = server.admin().await;
+        estate(&admin, "UNLINK").await;
+        let [mill, _] = houses(&admin).await;
+        let viewing = admin.create("viewing", json!({ "name": "v", "house": { "id": mill } })).await;
+        let key = "mutation($input: CreateApiKeyInput!) { createApiKey(input: $input) { secret userErrors { message path } } }";
+        let scopes: Vec<Value> = ["HOUSE", "VIEWING"].iter().map(|object| json!({ "object": object, "access": "WRITE" })).collect();
+        let filters = json!([{ "houses": { "name": { "eq": "Mill" } } }, { "viewings": { "house": { "name": { "eq": "Mill" } } } }]);
+        let made = admin.ask_with(key, json!({ "input": { "name": "k", "restrictions": { "scopes": scopes, "rowFilters": filters } } })).await["createApiKey"].take();
+        assert_eq!(made["userErrors"], json!([]));
+        let narrow = Actor { credential: made["secret"].as_str().map(str::to_owned), ..admin.clone() };
+        assert_eq!(narrow.ask("{ houses { totalCount } viewings { totalCount } }").await, json!({ "houses": { "totalCount": 1 }, "viewings": { "totalCount": 3 } }));
+        for document in [
+            format!("mutation {{ updateViewing(id: \"{viewing}\", input: {{ house: null }}) {{ userErrors {{ code }} }} }}"),
+            format!("mutation {{ updateHouse(id: \"{mill}\", input: {{ viewings: {{ disconnect: [\"{viewing}\"] }} }}) {{ userErrors {{ code }} }} }}"),
+            "mutation { createViewing(input: { name: \"out\" }) { userErrors { code } } }".to_owned(),
+        ] {
+            assert_eq!(narrow.refused(&document).await.0, "FORBIDDEN", "{document}");
+        }
+        let made = format!("mutation {{ updateHouse(id: \"{mill}\", input: {{ viewings: {{ create: [{{ name: \"in\" }}] }} }}) {{ userErrors {{ code message path }} }} }}");
+        assert_eq!(narrow.ask(&made).await["updateHouse"]["userErrors"], json!([]));
+        assert_eq!(narrow.ask("{ viewings { totalCount } }").await["viewings"]["totalCount"], 4);
+    }
+
+    async fn nobody_takes_what_is_linked_to_a_record_that_is_not_theirs(server: &Server) {
+        let admin = server.admin().await;
+        estate(&admin, "UNLINK").await;
+        relate(&admin, json!({ "from": "HOUSE", "to": "VIEWING", "name": "best", "inverseName": "bestOf", "label": "Best", "inverseLabel": "Best of", "cardinality": "ONE_TO_ONE" })).await;
+        let rep = server.member(&admin, "Rep", "REP").await;
+        let theirs = rep.create("viewing", json!({ "name": "theirs" })).await;
+        let house = admin.create("house", json!({ "name": "hidden", "best": { "id": theirs } })).await;
+        let refused = rep.mutate("createHouse", "house", json!({ "name": "own", "best": { "id": theirs } })).await;
+        assert_eq!((&refused["userErrors"][0]["code"], &refused["userErrors"][0]["path"]), (&json!("TAKEN"), &json!(["best"])));
+        assert_eq!(admin.ask_with("query($id: ID!) { house(id: $id) { best { name } } }", json!({ "id": house })).await["house"]["best"]["name"], "theirs");
+    }
+
+    async fn the_most_holds_whoever_links_at_the_same_time(server: &Server) {
+        let admin = server.admin().await;
+        estate(&admin, "UNLINK").await;
+        relate(&admin, json!({ "from": "PERSON", "to": "HOUSE", "name": "watched", "inverseName": "watchers", "label": "Watched", "inverseLabel": "Watchers", "cardinality": "MANY_TO_MANY", "maxTo": 3 })).await;
+        let [house, _] = houses(&admin).await;
+        let mut people = Vec::new();
+        for n in 0..8 {
+            people.push(admin.create("person", json!({ "lastName": format!("P{n}") })).await);
+        }
+        let link = |person: String| {
+            let (admin, house) = (&admin, &house);
+            async move { admin.update("person", &person, json!({ "custom": { "watched": { "connect": [{ "id": house }] } } })).await }
+        };
+        let done = futures_util::future::join_all(people.into_iter().map(link)).await;
+        assert_eq!(done.iter().filter(|done| done["userErrors"] == json!([])).count(), 3, "{done:#?}");
+        assert!(done.iter().all(|done| done["userErrors"] == json!([]) || done["userErrors"][0]["code"] == "LIMIT"));
+    }
+
+    async fn one_name_is_given_once_whoever_defines_at_the_same_time(server: &Server) {
+        let admin = server.admin().await;
+        estate(&admin, "UNLINK").await;
+        let mut input = one_to_many();
+        (input["name"], input["inverseName"]) = (json!("more"), json!("other"));
+        let made = futures_util::future::join_all((0..5).map(|_| admin.ask_with(CREATE, json!({ "input": input.clone() })))).await;
+        assert_eq!(made.iter().filter(|made| made["createRelation"]["userErrors"] == json!([])).count(), 1, "{made:#?}");
+    }
+
     async fn what_makes_no_sense_is_refused(server: &Server) {
         let admin = server.admin().await;
         estate(&admin, "UNLINK").await;
