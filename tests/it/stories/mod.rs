@@ -1,5 +1,6 @@
 //! Sessions as a stranger would have them.
 
+mod custom_objects;
 mod demo;
 mod identity;
 mod oidc;
