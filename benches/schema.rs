@@ -42,7 +42,6 @@ fn resident() -> u64 {
     line.split_whitespace().nth(1).and_then(|kib| kib.parse().ok()).unwrap_or_default()
 }
 
-#[expect(clippy::disallowed_methods, reason = "a benchmark looks at the clock")]
 fn timed<T>(run: impl FnOnce() -> T) -> (T, Duration) {
     let begun = Instant::now();
     let made = run();

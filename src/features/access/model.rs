@@ -138,7 +138,12 @@ fn restrictable(object: &Object, field: &str) -> Result<(), String> {
         Some(name) => object.custom.contains_key(name) || object.added_relation(name).is_some(),
         None => object.fields.contains_key(field) || object.relations.contains_key(field),
     };
-    if known { Ok(()) } else { Err(format!("{} has no field `{field}`.", object.type_name)) }
+    let added = object.custom.contains_key(field) || object.added_relation(field).is_some();
+    match (known, added) {
+        (true, _) => Ok(()),
+        (false, true) => Err(format!("{} has `{field}` under `custom`: name it `custom.{field}`.", object.type_name)),
+        (false, false) => Err(format!("{} has no field `{field}`.", object.type_name)),
+    }
 }
 
 /// Fields that a record's title is put together from.

@@ -140,6 +140,11 @@ pub fn to_field(row: &field_definition::Model) -> Result<Field> {
     }
     field.archived = row.archived_at.is_some();
     field.settings = settings;
+    if kind == Kind::Rating {
+        // Stars: one to five, unless the definition says otherwise.
+        field.settings.min.get_or_insert_with(|| "1".to_owned());
+        field.settings.max.get_or_insert_with(|| "5".to_owned());
+    }
     if (field.unique || field.indexed) && kind == Kind::Text {
         let most = field.settings.max_length.unwrap_or(MOST_INDEXED);
         field.settings.max_length = Some(most.min(MOST_INDEXED));

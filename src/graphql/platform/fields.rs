@@ -44,7 +44,7 @@ pub enum FieldKind {
     Phone,
     /// A web address.
     Url,
-    /// A small whole number; say how small with `min` and `max`.
+    /// Stars: a whole number from 1 to 5, unless `min` and `max` say otherwise.
     Rating,
     /// Any JSON value.
     Json,

@@ -177,3 +177,23 @@ on_both! {
         assert_eq!(payload["userErrors"][0]["code"], "NOT_FOUND");
     }
 }
+
+#[tokio::test]
+async fn a_rating_is_one_to_five_unless_said_otherwise() {
+    let server = Server::on_sqlite().await;
+    let admin = server.admin().await;
+    add_good(&admin, json!({ "object": "COMPANY", "name": "stars", "kind": "RATING", "label": "Stars" })).await;
+    add_good(&admin, json!({ "object": "COMPANY", "name": "points", "kind": "RATING", "label": "Points", "min": "0", "max": "10" })).await;
+    for (field, value, good) in [
+        ("stars", 0, false),
+        ("stars", 1, true),
+        ("stars", 5, true),
+        ("stars", 6, false),
+        ("points", 0, true),
+        ("points", 10, true),
+        ("points", 11, false),
+    ] {
+        let done = admin.mutate("createCompany", "company", json!({ "name": "x", "custom": { field: value } })).await;
+        assert_eq!(done["userErrors"] == json!([]), good, "{field} {value}: {done:#}");
+    }
+}
