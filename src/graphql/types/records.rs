@@ -91,7 +91,7 @@ pub fn common_fields() -> Vec<MetaField> {
         field(
             "history",
             "FieldChangeConnection!",
-            "Which fields were changed, from what to what, by whom and when; the newest change first. Fields that the caller does not see whole are not in it; a link is told of the record from which it was made.",
+            "Which fields were changed, from what to what, by whom and when; the newest change first. Fields that the caller does not see whole are not in it; a link is told of the record from which it was made. In the payload of a write, the write itself is not in it yet.",
             [
                 input("first", "Int", "Changes on the page: 20 if not given, at most 200."),
                 input("after", "Cursor", "Begin after this place."),

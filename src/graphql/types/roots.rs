@@ -199,10 +199,22 @@ fn mutation_fields(names: &Names<'_>, of: &Of, view: &View, mutations: &mut Vec<
         format!("delete{single}"),
         &payload,
         format!("Deletes a {one}: it is hidden everywhere at once, and can be restored."),
-        vec![id()],
+        vec![id(), validate_only()],
     );
-    add(Verb::Restore, format!("restore{single}"), &payload, format!("Brings a deleted {one} back, with its links."), vec![id()]);
-    add(Verb::Purge, format!("purge{single}"), &payload, format!("Removes a {one} for good; what points at it is unlinked."), vec![id()]);
+    add(
+        Verb::Restore,
+        format!("restore{single}"),
+        &payload,
+        format!("Brings a deleted {one} back, with its links."),
+        vec![id(), validate_only()],
+    );
+    add(
+        Verb::Purge,
+        format!("purge{single}"),
+        &payload,
+        format!("Removes a {one} for good; what points at it is unlinked."),
+        vec![id(), validate_only()],
+    );
     add(
         Verb::CreateMany,
         format!("create{plural}"),
@@ -228,7 +240,7 @@ fn mutation_fields(names: &Names<'_>, of: &Of, view: &View, mutations: &mut Vec<
         format!("delete{plural}"),
         &bulk,
         format!("Deletes all {} that match a filter.", names.many),
-        vec![input("filter", &filter, "Which records; it must say something."), limit(), policy()],
+        vec![input("filter", &filter, "Which records; it must say something."), limit(), policy(), validate_only()],
     );
     if one == "stage" {
         add(
@@ -236,7 +248,7 @@ fn mutation_fields(names: &Names<'_>, of: &Of, view: &View, mutations: &mut Vec<
             "moveStage".into(),
             &payload,
             "Moves a stage within its pipeline.".into(),
-            vec![id(), input("after", "ID", "The stage to stand after; without one, it becomes the first.")],
+            vec![id(), input("after", "ID", "The stage to stand after; without one, it becomes the first."), validate_only()],
         );
     }
 }

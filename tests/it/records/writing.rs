@@ -5,6 +5,28 @@ use serde_json::{Value, json};
 use crate::harness::{Server, on_both};
 
 on_both! {
+    async fn a_removal_that_is_only_validated_removes_nothing(server: &Server) {
+        let admin = server.admin().await;
+        let id = admin.create("company", json!({ "name": "stays" })).await;
+        let pipeline = admin.ask("{ pipelines(first: 1) { nodes { id } } }").await["pipelines"]["nodes"][0]["id"].clone();
+        for verb in ["delete", "purge"] {
+            let document = format!("mutation($id: ID!) {{ {verb}Company(id: $id, validateOnly: true) {{ deletedId userErrors {{ code }} }} }}");
+            let done = admin.ask_with(&document, json!({ "id": id })).await;
+            assert_eq!(done[format!("{verb}Company")], json!({ "deletedId": id, "userErrors": [] }), "{verb}");
+        }
+        let many = admin.ask("mutation { deleteCompanies(filter: { name: { eq: \"stays\" } }, limit: 5, validateOnly: true) { committed results { deletedId } } }").await;
+        assert_eq!(many["deleteCompanies"], json!({ "committed": false, "results": [{ "deletedId": id }] }));
+        assert_eq!(admin.ask_with("query($id: ID!) { company(id: $id) { version } }", json!({ "id": id })).await["company"]["version"], 1);
+        // What would be refused is refused.
+        admin.create("deal", json!({ "name": "d" })).await;
+        let refused = admin.ask_with("mutation($id: ID!) { deletePipeline(id: $id, validateOnly: true) { deletedId userErrors { code } } }", json!({ "id": pipeline })).await;
+        assert_eq!(refused["deletePipeline"]["userErrors"][0]["code"], "RULE_REFUSED");
+        admin.ask_with("mutation($id: ID!) { deleteCompany(id: $id) { deletedId } }", json!({ "id": id })).await;
+        let back = admin.ask_with("mutation($id: ID!) { restoreCompany(id: $id, validateOnly: true) { company { name } } }", json!({ "id": id })).await;
+        assert_eq!(back["restoreCompany"]["company"]["name"], "stays");
+        assert_eq!(admin.ask_with("query($id: ID!) { company(id: $id) { id } }", json!({ "id": id })).await["company"], Value::Null);
+    }
+
     async fn a_deal_is_created_in_six_round_trips(server: &Server) {
         let admin = server.admin().await;
         let company = admin.create("company", json!({ "name": "c" })).await;
