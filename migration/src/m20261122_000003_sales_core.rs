@@ -337,8 +337,7 @@ CREATE INDEX deal_territory_id ON deal (workspace_id, territory_id, id) WHERE de
 CREATE INDEX deal_created_at ON deal (workspace_id, created_at, id);
 CREATE INDEX deal_updated_at ON deal (workspace_id, updated_at, id);
 CREATE INDEX deal_pipeline_id ON deal (workspace_id, pipeline_id, id);
-CREATE INDEX deal_stage_id ON deal (workspace_id, stage_id, amount, id, amount_currency, owner_id, territory_id) WHERE deleted_at IS NULL;
-CREATE INDEX deal_stage ON deal (workspace_id, stage_id);
+CREATE INDEX deal_stage_id ON deal (workspace_id, stage_id, id);
 CREATE INDEX deal_company_id ON deal (workspace_id, company_id, id);
 CREATE INDEX deal_owner_id ON deal (workspace_id, owner_id, id, territory_id) WHERE deleted_at IS NULL;
 CREATE INDEX deal_status ON deal (workspace_id, status, id);

@@ -1,4 +1,5 @@
-//! Objects that a workspace defines itself, and their records, which share one table.
+//! Objects and relations that a workspace defines itself, and their records, which share one table; and what a board
+//! reads.
 
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::sea_orm::{ConnectionTrait, DbBackend};
@@ -76,6 +77,11 @@ const ONE_LINK: &str = "
     CREATE UNIQUE INDEX record_link_one_from ON record_link (workspace_id, kind, from_id) WHERE one_from;
     CREATE UNIQUE INDEX record_link_one_to ON record_link (workspace_id, kind, to_id) WHERE one_to;";
 
+/// A board counts, adds up and lists the deals of a stage from this index alone; the last two columns are what the
+/// policy looks at.
+const BOARD: &str = "
+    CREATE INDEX deal_board ON deal (workspace_id, stage_id, amount, id, amount_currency, owner_id, territory_id) WHERE deleted_at IS NULL;";
+
 #[async_trait::async_trait]
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
@@ -83,6 +89,7 @@ impl MigrationTrait for Migration {
         ddl::alter(manager, &COLUMNS).await?;
         let db = manager.get_connection();
         db.execute_unprepared(ONE_LINK).await?;
+        db.execute_unprepared(BOARD).await?;
         if db.get_database_backend() == DbBackend::Postgres {
             db.execute_unprepared(&policies::custom::create()).await?;
         }
@@ -94,7 +101,7 @@ impl MigrationTrait for Migration {
         if db.get_database_backend() == DbBackend::Postgres {
             db.execute_unprepared(&policies::custom::drop()).await?;
         }
-        db.execute_unprepared("DROP INDEX record_link_one_to; DROP INDEX record_link_one_from;").await?;
+        db.execute_unprepared("DROP INDEX deal_board; DROP INDEX record_link_one_to; DROP INDEX record_link_one_from;").await?;
         ddl::drop_columns(manager, &COLUMNS).await?;
         ddl::drop(manager, TABLES).await
     }
