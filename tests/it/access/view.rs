@@ -19,7 +19,48 @@ async fn sdl(actor: &Actor<'_>, view: &str) -> (StatusCode, String) {
     (status, body)
 }
 
+/// The names after these words or signs are those of types.
+fn types_named(sdl: &str) -> (Vec<String>, Vec<String>) {
+    let word = |text: &str| text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>();
+    let (mut defined, mut named) = (Vec::new(), Vec::new());
+    // Descriptions stand in quotes, on lines of their own; long ones between three.
+    let mut described = false;
+    for line in sdl.lines() {
+        let begins = line.trim_start();
+        described ^= begins == "\"\"\"";
+        if described || begins.starts_with('"') {
+            continue;
+        }
+        for kind in ["type ", "input ", "enum ", "interface ", "scalar ", "union "] {
+            if let Some(rest) = line.strip_prefix(kind) {
+                defined.push(word(rest));
+                let interfaces = rest.split_once(" implements ").map_or("", |(_, rest)| rest.trim_end_matches(" {"));
+                named.extend(interfaces.split(" & ").filter(|name| !name.is_empty()).map(word));
+            }
+        }
+        if let Some((_, ty)) = line.strip_prefix('\t').and_then(|line| line.rsplit_once(": ")).filter(|(member, _)| !member.contains('"')) {
+            named.push(word(ty.trim_start_matches('[')));
+        }
+    }
+    (defined, named)
+}
+
 on_both! {
+    async fn a_narrowed_schema_names_no_type_that_it_lacks(server: &Server) {
+        let admin = server.admin().await;
+        for role in ["ADMIN", "MANAGER", "REP", "READ_ONLY", "PORTAL", "INTEGRATION"] {
+            let member = server.member(&admin, role, role).await;
+            let (status, text) = sdl(&member, "").await;
+            assert_eq!(status, StatusCode::OK);
+            let (defined, named) = types_named(&text);
+            assert!(defined.len() > 50 && named.len() > defined.len());
+            let built_in = ["Int", "Float", "String", "Boolean", "ID", ""];
+            let missing: Vec<&String> = named.iter().filter(|name| !defined.contains(name) && !built_in.contains(&name.as_str())).collect();
+            assert!(missing.is_empty(), "{role}: {missing:?}");
+            assert!(!defined.iter().any(|name| name.ends_with("Parts")), "{role}");
+        }
+    }
+
     async fn a_role_sees_the_schema_that_it_uses(server: &Server) {
         let admin = server.admin().await;
         let make = "mutation { createRole(input: { name: \"Deals\", objects: [{ object: DEAL, create: false, read: [ALL], update: [ALL] }], \

@@ -116,6 +116,15 @@ on_both! {
             { "field": "bedrooms", "from": 5, "to": 6, "version": 3 }, { "field": "bedrooms", "from": 4, "to": 5, "version": 2 }, { "field": "bedrooms", "from": null, "to": 4, "version": 1 }]));
     }
 
+    async fn a_required_field_with_a_default_may_be_left_out(server: &Server) {
+        let admin = server.admin().await;
+        let fields = json!([{ "name": "floors", "kind": "INTEGER", "label": "Floors", "required": true, "defaultValue": 1 }]);
+        let made = define(&admin, json!({ "name": "house", "plural": "houses", "label": "House", "pluralLabel": "Houses", "fields": fields })).await;
+        assert_eq!(made["userErrors"], json!([]));
+        let made = admin.ask("mutation { createHouse(input: { name: \"x\", customFields: null }) { house { floors } userErrors { message } } }").await;
+        assert_eq!(made["createHouse"], json!({ "house": { "floors": 1 }, "userErrors": [] }));
+    }
+
     async fn its_records_stand_among_all_others(server: &Server) {
         let admin = server.admin().await;
         let ids = with_properties(&admin).await;
