@@ -27,9 +27,9 @@ pub(super) struct Page {
 }
 
 impl Planner<'_> {
-    /// The rows of a page. Whoever reaches few records has them collected and sorted. Else, where the first key can be null, the rows with a value and those without
-    /// are read one after the other, each from an index; the second part runs only when the first
-    /// did not fill the page.
+    /// The rows of a page. Whoever reaches few records has them collected and sorted. Else, where the
+    /// first key can be null, the rows with a value and those without are read one after the other,
+    /// each from an index; the second part runs only when the first did not fill the page.
     pub(super) fn rows(
         &mut self,
         object: &Object,

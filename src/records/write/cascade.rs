@@ -36,17 +36,28 @@ impl Unit<'_> {
             let values: Vec<Value> = vec![self.ctx.workspace.into(), link.kind.to_string().into(), other.into(), draft.id.into()];
             for row in self.tx.fetch_all(&format!("SELECT {mine} {moved}"), values.clone()).await? {
                 let Some(left) = row.uuid(0)? else { continue };
-                if own.one == (true, true) && self.require(&draft.object.name, left, Verb::Update).await.is_err() {
-                    let message = "It is linked to another record, which is not yours to change.";
-                    return Err(UserError::new(UserErrorCode::Taken, &[], message).within(&link.path).into());
+                if own.one == (true, true) {
+                    self.may_let_go(draft, link, left).await?;
                 }
                 let before = json!({ &link.relation: { "id": other } });
-                let (object, version) = (draft.object.name.clone(), 1);
+                let object = draft.object.name.clone();
+                let version = self.look_up(&object, left).await?.map_or(1, |left| left.version);
                 self.remember(Change { object, record: left, kind: ChangeKind::Unlinked, version, before, after: json!({}) });
             }
             self.tx.run(&format!("DELETE {moved}"), values).await?;
         }
         Ok(())
+    }
+
+    /// Refuses to take a link from a record that the caller does not change; what went wrong otherwise is no refusal.
+    async fn may_let_go(&mut self, draft: &Draft, link: &Connect, left: Uuid) -> Result<(), Rejected> {
+        match self.require(&draft.object.name, left, Verb::Update).await {
+            Err(Rejected::User { .. }) => {
+                let message = "It is linked to another record, which is not yours to change.";
+                Err(UserError::new(UserErrorCode::Taken, &[], message).within(&link.path).into())
+            }
+            done => done,
+        }
     }
 
     /// Refuses a link beyond the most that either end has.

@@ -97,6 +97,12 @@ on_both! {
         assert_eq!(admin.update("house", &mill, json!({ "viewings": { "connect": [{ "id": viewing }] } })).await["userErrors"], json!([]));
         assert_eq!(of(&viewing).await, json!({ "name": "Mill" }));
         assert_eq!(admin.ask_with("query($id: ID!) { house(id: $id) { viewings { totalCount } } }", json!({ "id": barn })).await["house"]["viewings"]["totalCount"], 0);
+        // The house that it left says so, as of its own version.
+        admin.update("house", &barn, json!({ "rooms": 6 })).await;
+        admin.update("house", &barn, json!({ "viewings": { "connect": [{ "id": viewing }] } })).await;
+        admin.update("house", &mill, json!({ "viewings": { "connect": [{ "id": viewing }] } })).await;
+        let left = admin.ask_with("query($id: ID!) { house(id: $id) { history(fields: [\"viewings\"], first: 1) { nodes { kind from version } } } }", json!({ "id": barn })).await;
+        assert_eq!(left["house"]["history"]["nodes"], json!([{ "kind": "UNLINKED", "from": { "id": viewing }, "version": 2 }]));
         assert_eq!(admin.update("viewing", &viewing, json!({ "house": null })).await["userErrors"], json!([]));
         assert_eq!(of(&viewing).await, Value::Null);
         let made = admin.create("viewing", json!({ "name": "new", "house": { "create": { "name": "Tower" } } })).await;
