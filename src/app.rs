@@ -28,6 +28,7 @@ use crate::platform::access::Policy;
 use crate::platform::limits::Buckets;
 use crate::platform::secrets::Secrets;
 use crate::platform::{Access, Actor, ActorKind, Cause, Ctx, Hidden, Opened, Origin, Problems};
+use crate::records::search::refresh;
 use crate::records::write::RuleBook;
 
 pub struct App {
@@ -195,17 +196,59 @@ impl App {
         }
         let tx = self.db.begin(&Scope::workspace(id), Mode::Read).await?;
         let row = data_model::current_version(&tx, id).await?.ok_or_else(|| Error::unauthenticated("The workspace is gone."))?;
+        let is_new = old.as_ref().is_none_or(|known| known.catalog.version != row.catalog_version);
         let catalog = match old.filter(|known| known.catalog.version == row.catalog_version) {
             Some(known) => known.catalog.clone(),
             None => self.data_model.catalog(&tx, id, row.catalog_version).await?,
         };
         let sealed = catalog.objects().any(|object| object.kept_in_document().any(|field| field.settings.encrypted));
         let secrets = if sealed { self.secrets.load(&tx, id).await? } else { None };
+        let search_is_stale = is_new && refresh::is_due(&tx, id).await?;
         tx.commit().await?;
         let time_zone = row.time_zone.parse().unwrap_or(chrono_tz::UTC);
         let known = Arc::new(Known { name: row.name, time_zone, home_currency: row.home_currency, catalog, secrets, at: now });
         self.known.insert(id, known.clone());
+        if search_is_stale {
+            self.refresh_search(id, &known);
+        }
         Ok(known)
+    }
+
+    /// Makes what search knows of a workspace's records anew where it is out of date, beside everything else.
+    fn refresh_search(&self, workspace: Uuid, known: &Arc<Known>) {
+        let (db, catalog) = (self.db.clone(), known.catalog.clone());
+        let ctx = Ctx {
+            workspace,
+            time_zone: known.time_zone,
+            home_currency: known.home_currency.clone(),
+            actor: Actor::SYSTEM,
+            member: None,
+            user: None,
+            access: Access::System,
+            cause: Cause::SetUp,
+            clock: self.clock.clone(),
+            request_id: None,
+            origin: Origin::default(),
+            hidden: Hidden::default(),
+            secrets: None,
+            opened: Opened::default(),
+            problems: Problems::default(),
+        };
+        tokio::spawn(async move {
+            let refresh = async || -> Result<()> {
+                loop {
+                    let tx = db.begin(&ctx.system_scope(), Mode::Write).await?;
+                    let more = refresh::refresh(&tx, &ctx, &catalog).await?;
+                    tx.commit().await?;
+                    if !more {
+                        return Ok(());
+                    }
+                }
+            };
+            if let Err(error) = refresh().await {
+                tracing::warn!("what search knows of workspace {workspace} could not be made anew: {error}");
+            }
+        });
     }
 
     /// Forgets what is remembered of a workspace, here and on the other nodes, because it was changed.

@@ -13,10 +13,11 @@ pub struct Model {
     pub object: String,
     #[sea_orm(column_type = "Text")]
     pub title: String,
-    #[sea_orm(column_type = "Text", nullable)]
-    pub subtitle: Option<String>,
+    /// The words of the index, with single spaces between them.
     #[sea_orm(column_type = "Text")]
-    pub text: String,
+    pub words: String,
+    /// Whether they must be made anew.
+    pub stale: bool,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

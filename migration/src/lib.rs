@@ -14,6 +14,7 @@ mod m20261122_000004_access;
 mod m20261122_000005_audit;
 mod m20261125_000006_credentials;
 mod m20261126_000007_custom_objects;
+mod m20261126_000008_search;
 mod policies;
 
 pub use sea_orm_migration::prelude::{MigratorTrait, SchemaManager};
@@ -31,6 +32,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000005_audit::Migration),
             Box::new(m20261125_000006_credentials::Migration),
             Box::new(m20261126_000007_custom_objects::Migration),
+            Box::new(m20261126_000008_search::Migration),
         ]
     }
 }

@@ -21,6 +21,7 @@ use crate::catalog::Catalog;
 use crate::error::{Error, Result};
 use crate::infra::db::Mode;
 use crate::platform::Problems;
+use crate::records;
 use crate::records::read::{Plan, RootQuery, extent};
 use crate::records::selection::Selection;
 
@@ -117,6 +118,7 @@ fn tell_problems<T>(ctx: &ContextBase<'_, T>, problems: &Problems) {
 async fn read(ctx: &Context<'_>, query: &Query) -> Result<Value> {
     let (arguments, selection) = (selection::arguments(ctx), selection::below(ctx)?);
     let query = match query {
+        Query::Search => return search(ctx, &arguments, &selection).await,
         Query::One(of) => RootQuery::One { object: &of.object, variant: of.variant, deleted: false, preview: false },
         Query::List(of) => RootQuery::List { object: &of.object, variant: of.variant },
         Query::Groups(of) => RootQuery::Groups { object: &of.object, variant: of.variant },
@@ -137,13 +139,29 @@ async fn answer(ctx: &Context<'_>, query: &RootQuery<'_>, arguments: &Map<String
     }
     let plan = Plan::new(&signed.ctx, &signed.known.catalog, request.app.db.backend(), query, arguments, selection)?;
     let tx = request.snapshot().await?;
-    let answered = plan.run(&tx).await;
+    let answered = match plan.complete(&signed.ctx, &signed.known.catalog, &tx, query, arguments, selection).await {
+        Ok(plan) => plan.run(&tx).await,
+        Err(error) => Err(error),
+    };
     // As long as the snapshot is held, no other root field notes anything.
     tell_problems(ctx, &signed.ctx.problems);
     drop(tx);
     if answered.is_err() {
         // PostgreSQL takes nothing more in a transaction that failed; the other root fields are not to
         // suffer for it.
+        request.abandon().await;
+    }
+    answered.map(raw)
+}
+
+async fn search(ctx: &Context<'_>, arguments: &Map<String, Json>, selection: &Selection) -> Result<Value> {
+    let request = request::of(ctx);
+    let signed = request.signed()?;
+    let tx = request.snapshot().await?;
+    let answered = records::search::answer(&signed.ctx, &signed.known.catalog, &tx, arguments, selection).await;
+    tell_problems(ctx, &signed.ctx.problems);
+    drop(tx);
+    if answered.is_err() {
         request.abandon().await;
     }
     answered.map(raw)
@@ -224,6 +242,7 @@ impl OutputType for MemberRef {
             let plan = Plan::new(&signed.ctx, &signed.known.catalog, request.app.db.backend(), &query, &arguments, &selection)?;
             if self.within.is_some() {
                 let tx = request.app.db.begin(&signed.ctx.scope(), Mode::Read).await?;
+                let plan = plan.complete(&signed.ctx, &signed.known.catalog, &tx, &query, &arguments, &selection).await?;
                 let answered = plan.run(&tx).await?;
                 tell_problems(ctx, &signed.ctx.problems);
                 tx.commit().await?;
@@ -231,6 +250,7 @@ impl OutputType for MemberRef {
                 return Ok(raw(answered));
             }
             let tx = request.snapshot().await?;
+            let plan = plan.complete(&signed.ctx, &signed.known.catalog, &tx, &query, &arguments, &selection).await?;
             let answered = plan.run(&tx).await;
             tell_problems(ctx, &signed.ctx.problems);
             answered.map(raw)

@@ -245,23 +245,33 @@ fn one_of(sql: &mut Sql, column: &str, mut ids: Vec<Uuid>) -> String {
 }
 
 fn by_grant(sql: &mut Sql, policy: &Policy, object: &Object, alias: &str, verb: Verb, now: i64) -> Option<String> {
+    let list = granted(sql, policy, object, verb, now)?;
+    Some(in_select(sql, &format!("{alias}.id"), &list))
+}
+
+/// A select of the ids that were shared with the caller.
+fn granted(sql: &mut Sql, policy: &Policy, object: &Object, verb: Verb, now: i64) -> Option<String> {
     if !policy.shared.contains(&object.name) {
         return None;
     }
     let grantees: Vec<String> = policy.grantees.iter().map(|grantee| sql.bind_once(*grantee)).collect();
     let now = sql.bind(now);
-    let list = format!(
+    Some(format!(
         "SELECT g.record_id FROM record_grant g WHERE g.workspace_id = $1 AND g.grantee_id IN ({}) AND g.object = '{}' \
          AND (g.expires_at IS NULL OR g.expires_at > {now}){}",
         grantees.join(", "),
         object.name,
         if verb == Verb::Read { "" } else { " AND g.may_edit" }
-    );
-    Some(in_select(sql, &format!("{alias}.id"), &list))
+    ))
 }
 
-/// What is linked to a portal user's own person, or to the companies of that person.
 fn by_link(sql: &mut Sql, policy: &Policy, object: &Object, alias: &str) -> Vec<String> {
+    let lists = linked(sql, policy, object);
+    lists.iter().map(|list| in_select(sql, &format!("{alias}.id"), list)).collect()
+}
+
+/// Selects of the ids that are linked to a portal user's own person, or to the companies of that person.
+fn linked(sql: &mut Sql, policy: &Policy, object: &Object) -> Vec<String> {
     let Some(person) = policy.person else { return Vec::new() };
     let person = sql.bind_once(person);
     let ends = format!(
@@ -269,22 +279,39 @@ fn by_link(sql: &mut Sql, policy: &Policy, object: &Object, alias: &str) -> Vec<
          WHERE pl.workspace_id = $1 AND pl.kind = 'company_person' AND pl.to_id = {person}"
     );
     if matches!(object.name.as_str(), "person" | "company") {
-        return vec![in_select(sql, &format!("{alias}.id"), &ends)];
+        return vec![ends];
     }
     let linked = format!(
         "SELECT al.from_id FROM record_link al WHERE al.workspace_id = $1 AND al.to_id IN ({ends}) \
          UNION SELECT al.to_id FROM record_link al WHERE al.workspace_id = $1 AND al.from_id IN ({ends})"
     );
-    let mut options = vec![in_select(sql, &format!("{alias}.id"), &linked)];
+    let mut lists = vec![linked];
     let of_company = |target: &Target| *target == Target::Object("company".into());
     for relation in object.relations.values().filter(|relation| of_company(&relation.target)) {
         if let Via::Column(column) = &relation.via {
             // The spine has no such column; the record's own table is asked by its id.
-            let rows = format!("SELECT cl.id FROM {} cl WHERE cl.workspace_id = $1 AND cl.{column} IN ({ends})", object.rows());
-            options.push(in_select(sql, &format!("{alias}.id"), &rows));
+            lists.push(format!("SELECT cl.id FROM {} cl WHERE cl.workspace_id = $1 AND cl.{column} IN ({ends})", object.rows()));
         }
     }
-    options
+    lists
+}
+
+/// Selects of the ids that the caller reaches one by one: what was shared, what a portal user is linked to, the
+/// member that they are.
+pub fn listed(sql: &mut Sql, ctx: &Ctx, object: &Object, verb: Verb) -> Vec<String> {
+    let Some(policy) = ctx.access.policy() else { return Vec::new() };
+    let mut lists = Vec::new();
+    if let Some(me) = policy.member.filter(|_| object.name == "member" && verb == Verb::Read) {
+        lists.push(format!("SELECT {}", sql.bind_once(me)));
+    }
+    let reach = verb.reach(policy.object(&object.name));
+    if !reach.is_none() {
+        lists.extend(granted(sql, policy, object, verb, ctx.now().0));
+        if reach.includes(Reach::LINKED) {
+            lists.extend(linked(sql, policy, object).into_iter().map(|list| format!("SELECT * FROM ({list}) l")));
+        }
+    }
+    lists
 }
 
 /// Whether a value is in a list that does not depend on the row: PostgreSQL makes an array of it

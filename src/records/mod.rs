@@ -8,6 +8,7 @@ pub mod access;
 pub mod explain;
 pub mod keys;
 pub mod read;
+pub mod search;
 pub mod selection;
 mod sql;
 pub mod value;
@@ -32,5 +33,5 @@ pub async fn query(
     selection: &Selection,
 ) -> Result<String> {
     let plan = Plan::new(ctx, catalog, tx.backend(), query, arguments, selection)?;
-    plan.run(tx).await
+    plan.complete(ctx, catalog, tx, query, arguments, selection).await?.run(tx).await
 }

@@ -39,12 +39,12 @@ fn open(own: bool) -> String {
     )
 }
 
-fn analyze(own: bool) -> String {
-    let own = if own { ", custom_record" } else { "" };
+/// Statistics of the tables of records, and of some more.
+pub fn analyze(more: &str) -> String {
     format!(
         "CREATE OR REPLACE FUNCTION kith_analyze() RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
          BEGIN
-             ANALYZE record, record_link, record_key, member, company, person, pipeline, stage, deal, activity, note, tag, territory{own};
+             ANALYZE record, record_link, record_key, member, company, person, pipeline, stage, deal, activity, note, tag, territory{more};
          END $$;"
     )
 }
@@ -68,10 +68,10 @@ fn rows(verb: u8) -> String {
 }
 
 pub fn create() -> String {
-    [FUNCTIONS.to_owned(), open(true), analyze(true), by_verb("custom_record", &rows(0), &rows(1))].concat()
+    [FUNCTIONS.to_owned(), open(true), analyze(", custom_record"), by_verb("custom_record", &rows(0), &rows(1))].concat()
 }
 
 pub fn drop() -> String {
     let policies = ["reading", "inserting", "updating", "deleting"].map(|name| format!("DROP POLICY {name} ON custom_record;"));
-    [policies.concat(), open(false), analyze(false), DROPPED.to_owned()].concat()
+    [policies.concat(), open(false), analyze(""), DROPPED.to_owned()].concat()
 }

@@ -23,6 +23,7 @@ use crate::infra::db::{Db, Mode, Tx};
 use crate::platform::Ctx;
 use crate::platform::access::Setting;
 use crate::platform::audit::Action;
+use crate::records::search::refresh;
 use crate::records::value;
 use crate::records::write::Rejected;
 
@@ -142,7 +143,11 @@ impl DataModel {
         model.settings = Set(serde_json::to_value(&settings).map_err(Error::from)?);
         model.updated_at = Set(ctx.now());
         let changed = model.update(&tx).await.map_err(Error::from)?;
-        check_settings(&to_field(&changed)?)?;
+        let new = to_field(&changed)?;
+        check_settings(&new)?;
+        if new.searchable != old.searchable || new.searchable && new.settings.options != old.settings.options {
+            refresh::mark_stale(&tx, ctx.workspace, &changed.object).await?;
+        }
         let detail = json!({ "updated": { "name": changed.name, "settings": changed.settings } });
         access::audit(&tx, ctx, Action::DataModelChanged, id, detail).await?;
         tx.commit().await?;
@@ -159,6 +164,9 @@ impl DataModel {
             return Err(
                 UserError::new(UserErrorCode::RuleRefused, &["id"], "It names the records; make another field the title first.").into()
             );
+        }
+        if row.is_searchable {
+            refresh::mark_stale(&tx, ctx.workspace, &row.object).await?;
         }
         let mut model = row.into_active_model();
         model.archived_at = Set(archived.then(|| ctx.now()));

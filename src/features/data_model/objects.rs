@@ -18,6 +18,7 @@ use crate::infra::db::{Mode, Tx};
 use crate::platform::Ctx;
 use crate::platform::access::Setting;
 use crate::platform::audit::Action;
+use crate::records::search::refresh;
 use crate::records::write::Rejected;
 
 /// The most objects that a workspace can define.
@@ -119,6 +120,7 @@ impl DataModel {
         }
         if let Some(title) = change.title_field {
             check_title(catalog.find(&name), &title)?;
+            refresh::mark_stale(&tx, ctx.workspace, &name).await?;
             model.title_field = Set(title);
         }
         model.updated_at = Set(ctx.now());

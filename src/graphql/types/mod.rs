@@ -10,6 +10,7 @@ mod groups;
 mod meta;
 mod records;
 mod roots;
+mod search;
 mod writes;
 
 pub use meta::object;

@@ -59,6 +59,11 @@ pub fn add(types: &mut Types<'_>, catalog: &Catalog, object: &Object) {
 pub fn list_arguments(type_name: &str) -> Vec<MetaInputValue> {
     vec![
         input("filter", &format!("{type_name}Filter"), "Only records that match."),
+        input(
+            "search",
+            "String",
+            "Only records that have these words, or words that begin so: in the title, in searchable fields, in addresses and numbers. If nothing is said of the order, the best match comes first. Of more than 10,000 matches, those whose titles match are taken first.",
+        ),
         input("orderBy", &format!("[{type_name}Order!]"), "What to sort by, one field an element; ties are broken by the id."),
         input("first", "Int", "Records on the page, from the beginning: 20 if not given, at most 200."),
         input("after", "Cursor", "Begin after this place."),
@@ -69,7 +74,7 @@ pub fn list_arguments(type_name: &str) -> Vec<MetaInputValue> {
 
 /// Arguments of a list of records of any object.
 fn any_list_arguments() -> Vec<MetaInputValue> {
-    list_arguments("AnyRecord").into_iter().filter(|argument| !matches!(argument.name.as_str(), "filter" | "orderBy")).collect()
+    list_arguments("AnyRecord").into_iter().filter(|argument| !matches!(argument.name.as_str(), "filter" | "orderBy" | "search")).collect()
 }
 
 /// What every record has.

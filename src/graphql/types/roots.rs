@@ -8,7 +8,7 @@ use async_graphql::registry::{Deprecation, MetaField, MetaInputValue, Registry};
 use super::meta::{Fields, Types, field, fields, input, input_with_default, plain};
 use super::records::{Names, common_fields, concrete_types, connection, list_arguments, names};
 use super::writes::validate_only;
-use super::{common, groups, records};
+use super::{common, groups, records, search};
 use crate::catalog::{Catalog, Object, Variant};
 use crate::graphql::view::View;
 use crate::infra::text::pascal_case;
@@ -31,6 +31,7 @@ pub enum Query {
     Groups(Of),
     Node,
     Nodes,
+    Search,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,6 +73,7 @@ pub fn add_types(registry: &mut Registry, catalog: &Catalog) {
     types.interface("AnyRecord", "A record of any object.", common_fields(), &all);
     types.registry.add_implements("AnyRecord", "Node");
     connection(&mut types, "AnyRecord", "AnyRecord", vec![plain("linkId", "ID", "The link's own id.")]);
+    search::add(&mut types);
     types.one_of(
         "RowFilterInput",
         "The records of one object that a credential is for.",
@@ -102,6 +104,8 @@ pub fn roots(catalog: &Catalog, view: &View) -> (Fields, Fields, Roots) {
     ];
     roots.queries.insert("node".into(), Query::Node);
     roots.queries.insert("nodes".into(), Query::Nodes);
+    queries.push(search::root());
+    roots.queries.insert("search".into(), Query::Search);
     let mut mutations = Vec::new();
     for object in catalog.objects() {
         for names in names(object) {

@@ -51,8 +51,7 @@ pub fn definition() -> Object {
             )
             .read_only()
             .derived_from("domains")
-            .normalised()
-            .searchable(),
+            .normalised(),
         )
         .field(
             Field::column(
@@ -61,11 +60,12 @@ pub fn definition() -> Object {
                 "Domains",
                 "Internet domains, the primary one first. Each belongs to one company of the workspace.",
             )
-            .unique(),
+            .unique()
+            .searchable(),
         )
-        .field(Field::column("website", Kind::Url, "Website", "Its home page."))
+        .field(Field::column("website", Kind::Url, "Website", "Its home page.").searchable())
         .field(Field::column("linkedin_url", Kind::Url, "LinkedIn", "Its LinkedIn page."))
-        .field(Field::column("industry", Kind::Text, "Industry", "What it does, for example `Software`.").max_length(255))
+        .field(Field::column("industry", Kind::Text, "Industry", "What it does, for example `Software`.").max_length(255).searchable())
         .field(Field::column("employee_count", Kind::Integer, "Employees", "How many people work there.").indexed().range("0", "10000000"))
         .field(Field::column("annual_revenue", Kind::Money, "Annual revenue", "Its turnover in a year.").indexed())
         .field(Field::column("type", Kind::Enum(&TYPE), "Type", "What it is to us."))
@@ -80,7 +80,7 @@ pub fn definition() -> Object {
         )
         .field(Field::column("billing_address", Kind::Address, "Billing address", "Where invoices go."))
         .field(Field::column("shipping_address", Kind::Address, "Shipping address", "Where goods go."))
-        .field(Field::column("phones", Kind::Phones, "Phones", "Telephone numbers, kept as typed and as E.164."))
+        .field(Field::column("phones", Kind::Phones, "Phones", "Telephone numbers, kept as typed and as E.164.").searchable())
         .field(Field::column("tax_id", Kind::Text, "Tax number", "Its number with the tax office.").sensitive().max_length(64))
         .field(Field::column("vat_id", Kind::Text, "VAT number", "Its number for value-added tax.").sensitive().max_length(64))
         .field(

@@ -64,8 +64,7 @@ pub fn definition() -> Object {
                 .derived_from("emails")
                 .personal()
                 .read_only()
-                .normalised()
-                .searchable(),
+                .normalised(),
         )
         .field(
             Field::column(
@@ -75,16 +74,16 @@ pub fn definition() -> Object {
                 "Kept as typed and normalised. Each belongs to one person of the workspace.",
             )
             .personal()
-            .unique(),
+            .unique()
+            .searchable(),
         )
         .field(
             Field::column("phone", Kind::Phone, "Primary phone", "The primary one of `phones`, as E.164. Derived.")
                 .derived_from("phones")
                 .personal()
-                .read_only()
-                .searchable(),
+                .read_only(),
         )
-        .field(Field::column("phones", Kind::Phones, "Phones", "Telephone numbers, kept as typed and as E.164.").personal())
+        .field(Field::column("phones", Kind::Phones, "Phones", "Telephone numbers, kept as typed and as E.164.").personal().searchable())
         .field(
             Field::column("job_title", Kind::Text, "Job title", "What stands on the business card.")
                 .personal()

@@ -205,7 +205,7 @@ impl Planner<'_> {
                 count,
                 currencies: (columns.slot(format!("min({currency})")), columns.slot(format!("max({currency})"))),
                 wanted,
-                parts: super::node::money_parts(part),
+                parts: super::parts::money_parts(part),
                 name: format!("{}.{name}", object.type_name),
             })),
             None if matches!(over, Over::Sum | Over::Avg) => {

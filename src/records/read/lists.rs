@@ -43,6 +43,7 @@ impl Planner<'_> {
         let (page, fields) = if let Some(target) = &target {
             let filter = self.filter(target, &alias, Self::argument(merged, "filter"), false).map_err(|e| e.within("filter"))?;
             conditions.push(filter);
+            conditions.extend(self.searched(target, &alias, merged));
             let mut page = self.page(target, &mut inner, merged)?;
             let fields = self.connection_fields(&mut inner, target, None, Some((owner, relation)), &mut page, merged)?;
             (page, fields)
@@ -222,7 +223,7 @@ impl Planner<'_> {
 }
 
 /// What is selected of `pageInfo`.
-pub(super) fn page_fields(part: &Merged<'_>) -> Vec<(String, PageField)> {
+pub(in crate::records) fn page_fields(part: &Merged<'_>) -> Vec<(String, PageField)> {
     let field = |name: &str| match name {
         "hasNextPage" => PageField::HasNext,
         "hasPreviousPage" => PageField::HasPrevious,

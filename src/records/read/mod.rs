@@ -19,10 +19,14 @@ mod lists;
 mod node;
 mod order;
 pub mod page;
+mod parts;
 pub mod plan;
 mod rights;
+mod searched;
 pub mod shape;
 
+pub(in crate::records) use connection::PageField;
 pub use lists::connection_type;
-pub(in crate::records) use node::Planner;
+pub(in crate::records) use lists::page_fields;
+pub(in crate::records) use node::{Planner, Scope};
 pub use plan::{Plan, RootQuery, filtered_ids};

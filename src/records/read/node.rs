@@ -4,7 +4,9 @@ use std::collections::HashMap;
 
 use serde_json::Value as Json;
 
-use super::shape::{MoneyPart, NodeShape, ObjectShape, OptionPart, Out, Pick, SealedField, VariantShape};
+use super::parts::{money_parts, option_parts, picks};
+use super::searched::Searches;
+use super::shape::{NodeShape, ObjectShape, Out, SealedField, VariantShape};
 use crate::catalog::{Catalog, Field, Kind, Object, Relation, Source, Store, Target, Variant, Via};
 use crate::error::{Error, Result};
 use crate::infra::db::Backend;
@@ -25,6 +27,7 @@ pub struct Planner<'a> {
     pub in_the_clear: bool,
     /// How many filters were planned, and how deep the present one stands.
     pub filters: (usize, usize),
+    pub searches: Searches<'a>,
 }
 
 /// One `SELECT`: its columns and the tables joined for to-one relations.
@@ -88,7 +91,7 @@ impl<'a> Planner<'a> {
 
     /// Plans a part of a statement that is under construction.
     pub fn with(ctx: &'a Ctx, catalog: &'a Catalog, sql: Sql) -> Self {
-        Self { ctx, catalog, sql, preview: false, in_the_clear: false, filters: (0, 0) }
+        Self { ctx, catalog, sql, preview: false, in_the_clear: false, filters: (0, 0), searches: Searches::default() }
     }
 }
 
@@ -417,33 +420,4 @@ impl Planner<'_> {
 
 fn sealed_field(object: &Object, field: &Field) -> Option<SealedField> {
     field.sealed().map(|id| SealedField { id, name: format!("{}.{}", object.type_name, field.access_name()) })
-}
-
-/// What is selected of an amount.
-pub(super) fn money_parts(merged: &Merged<'_>) -> Vec<(String, MoneyPart)> {
-    parts(merged, |name| match name {
-        "amount" => MoneyPart::Amount,
-        "currency" => MoneyPart::Currency,
-        _ => MoneyPart::Typename,
-    })
-}
-
-/// What is selected of an option.
-fn option_parts(merged: &Merged<'_>) -> Vec<(String, OptionPart)> {
-    parts(merged, |name| match name {
-        "key" => OptionPart::Key,
-        "label" => OptionPart::Label,
-        "color" => OptionPart::Color,
-        "archived" => OptionPart::Archived,
-        _ => OptionPart::Typename,
-    })
-}
-
-fn parts<T>(merged: &Merged<'_>, part: impl Fn(&str) -> T) -> Vec<(String, T)> {
-    collect(&merged.children, |_| true).into_iter().map(|field| (field.key.to_owned(), part(field.name))).collect()
-}
-
-fn picks(scope: &mut Scope, expression: String, list: bool, type_name: &'static str, keys: &[&'static str], merged: &Merged<'_>) -> Out {
-    let picks = parts(merged, |name| keys.iter().find(|key| **key == name).map_or(Pick::Typename(type_name), |key| Pick::Key(key)));
-    Out::Json { slot: scope.slot(expression, Store::Json), list, picks }
 }

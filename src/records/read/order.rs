@@ -195,7 +195,15 @@ impl Planner<'_> {
     }
 }
 
-fn key(expression: String, store: Store, descending: bool, nulls_first: bool, nullable: bool, name: String, place: Place) -> OrderKey {
+pub(super) fn key(
+    expression: String,
+    store: Store,
+    descending: bool,
+    nulls_first: bool,
+    nullable: bool,
+    name: String,
+    place: Place,
+) -> OrderKey {
     OrderKey { slot: 0, store, expression, descending, nulls_first, nullable, name, place }
 }
 

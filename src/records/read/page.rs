@@ -151,7 +151,10 @@ impl Planner<'_> {
     }
 
     pub(super) fn page(&mut self, object: &Object, scope: &mut Scope, merged: &Merged<'_>) -> Result<Page> {
-        let keys = self.order(object, scope, Self::argument(merged, "orderBy")).map_err(|e| e.within("orderBy"))?;
+        let keys = match self.by_relevance(object, scope, merged) {
+            Some(keys) => keys,
+            None => self.order(object, scope, Self::argument(merged, "orderBy")).map_err(|e| e.within("orderBy"))?,
+        };
         let (first, last) = (Self::argument(merged, "first"), Self::argument(merged, "last"));
         let (after, before) = (Self::argument(merged, "after"), Self::argument(merged, "before"));
         let backward = !last.is_null();

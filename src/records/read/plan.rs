@@ -16,6 +16,7 @@ use crate::infra::db::{Backend, Row, Tx};
 use crate::platform::secrets::Secrets;
 use crate::platform::{Ctx, Opened, Problems};
 use crate::records::keys;
+use crate::records::search::{self, Found};
 use crate::records::selection::{Merged, Selection};
 use crate::records::sql::all_of;
 
@@ -47,6 +48,8 @@ pub struct Plan {
     secrets: Option<Arc<Secrets>>,
     opened: Opened,
     problems: Problems,
+    /// What its lists search for, which has to be found before it can run: objects and texts.
+    wanted: Vec<(String, String)>,
 }
 
 enum RootShape {
@@ -64,7 +67,37 @@ impl Plan {
         arguments: &Map<String, Json>,
         selection: &Selection,
     ) -> Result<Self> {
+        Self::with(ctx, catalog, backend, query, arguments, selection, None)
+    }
+
+    /// The same plan once what its lists search for is found.
+    pub async fn complete(
+        self,
+        ctx: &Ctx,
+        catalog: &Catalog,
+        tx: &Tx,
+        query: &RootQuery<'_>,
+        arguments: &Map<String, Json>,
+        selection: &Selection,
+    ) -> Result<Self> {
+        if self.wanted.is_empty() {
+            return Ok(self);
+        }
+        let found = search::find_for_lists(ctx, catalog, tx, &self.wanted).await?;
+        Self::with(ctx, catalog, tx.backend(), query, arguments, selection, Some(&found))
+    }
+
+    fn with(
+        ctx: &Ctx,
+        catalog: &Catalog,
+        backend: Backend,
+        query: &RootQuery<'_>,
+        arguments: &Map<String, Json>,
+        selection: &Selection,
+        found: Option<&Found>,
+    ) -> Result<Self> {
         let mut planner = Planner::new(ctx, catalog, backend);
+        planner.searches.found = found;
         let merged = Merged { key: "", name: "", arguments, children: vec![selection] };
         let (sql, shape) = match query {
             RootQuery::One { object, variant, deleted, preview } => {
@@ -86,6 +119,7 @@ impl Plan {
             secrets: ctx.secrets.clone(),
             opened: ctx.opened.clone(),
             problems: ctx.problems.clone(),
+            wanted: planner.searches.wanted,
         })
     }
 
@@ -267,6 +301,7 @@ impl Planner<'_> {
         if filter != "TRUE" {
             conditions.push(filter);
         }
+        conditions.extend(self.searched(object, &alias, merged));
         let mut page = self.page(object, &mut scope, merged)?;
         let fields = self.connection_fields(&mut scope, object, variant, None, &mut page, merged)?;
         let aggregates = fields.aggregates.list();

@@ -101,21 +101,6 @@ impl Draft {
         object_keys(&self.object, state)
     }
 
-    /// What search should find the record by: its title, and all searchable text.
-    pub fn search_text(&self) -> (String, String) {
-        let custom = self.custom(&self.now);
-        let state = if self.object.own.is_some() { &custom } else { &self.now };
-        let title = state.get(&self.object.title).and_then(Json::as_str).unwrap_or_default().to_owned();
-        let mut words = Vec::new();
-        for field in self.object.all_fields().filter(|field| field.searchable) {
-            let value = if field.is_custom() { custom.get(&field.name) } else { self.now.get(&field.name) };
-            if let Some(text) = value.and_then(Json::as_str) {
-                words.push(text);
-            }
-        }
-        (title, crate::infra::text::fold(&words.join("\n")).into_owned())
-    }
-
     /// Rows of the index of custom fields: field, text, number.
     pub fn index_rows(&self) -> Vec<(Uuid, Option<String>, Option<i64>)> {
         let custom = self.custom(&self.now);

@@ -15,7 +15,7 @@ mod links;
 mod references;
 mod removal;
 mod rows;
-mod state;
+pub(in crate::records) mod state;
 mod verbs;
 
 use std::collections::HashMap;

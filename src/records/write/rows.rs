@@ -13,6 +13,7 @@ use super::{Draft, Rejected, Unit, state};
 use crate::error::{Error, Result, UserError, UserErrorCode};
 use crate::infra::db::Backend;
 use crate::records::keys::Key;
+use crate::records::search::Entry;
 use crate::records::sql::Sql;
 
 impl Unit<'_> {
@@ -96,11 +97,11 @@ impl Unit<'_> {
                 }
             }
             Part::Search => {
-                let (title, text) = draft.search_text();
-                let values = sql.bind_all(vec![object.name.clone().into(), title.into(), text.into()]);
+                let Entry { title, words } = Entry::of(self.ctx.workspace, object, &draft.now);
+                let values = sql.bind_all(vec![object.name.clone().into(), title.into(), words.into(), false.into()]);
                 format!(
-                    "INSERT INTO search_entry (workspace_id, record_id, object, title, \"text\") VALUES ($1, {id}, {values}) \
-                     ON CONFLICT (workspace_id, record_id) DO UPDATE SET title = excluded.title, \"text\" = excluded.\"text\""
+                    "INSERT INTO search_entry (workspace_id, record_id, object, title, words, stale) VALUES ($1, {id}, {values}) \
+                     ON CONFLICT (workspace_id, record_id) DO UPDATE SET title = excluded.title, words = excluded.words, stale = FALSE"
                 )
             }
             Part::Index => {
@@ -164,7 +165,10 @@ impl Unit<'_> {
                 self.one(draft, &Part::Index).await?;
             }
         }
-        self.one(draft, &Part::Search).await?;
+        let entry = |state| Entry::of(self.ctx.workspace, &draft.object, state);
+        if entry(&draft.before) != entry(&draft.now) {
+            self.one(draft, &Part::Search).await?;
+        }
         Ok(())
     }
 

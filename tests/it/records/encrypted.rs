@@ -21,7 +21,7 @@ async fn everything(server: &Server, admin: &Actor<'_>) -> String {
     for (table, columns) in [
         ("person", vec![text("custom")]),
         ("change_log", vec![text("\"before\""), text("after")]),
-        ("search_entry", vec!["title".into(), "\"text\"".into()]),
+        ("search_entry", vec!["title".into(), "words".into()]),
         ("record_key", vec!["value".into()]),
         ("field_index", vec!["coalesce(\"text\", '')".into()]),
         ("audit_entry", vec!["detail".into()]),

@@ -12,4 +12,5 @@ mod indexes;
 mod pages;
 mod reading;
 mod relations;
+mod search;
 mod writing;
