@@ -12,8 +12,8 @@ use crate::policies;
 pub struct Migration;
 
 /// Under row-level security no policy lets `@@` use an index, so a function of the tables' owner asks it. It
-/// takes the workspace from the setting and gives ids only, of which the caller's policies let through what they
-/// let through.
+/// takes the workspace from the setting; what it gives is looked at once more under the caller's policies before
+/// anything of it is shown.
 const POSTGRES: &str = r#"
     ALTER TABLE search_entry DROP COLUMN subtitle, DROP COLUMN "text",
         ADD COLUMN words text COLLATE "C" NOT NULL DEFAULT '', ADD COLUMN stale boolean NOT NULL DEFAULT true;
@@ -21,16 +21,16 @@ const POSTGRES: &str = r#"
     CREATE INDEX search_entry_words ON search_entry USING gin (array_to_tsvector(string_to_array(words, ' ')))
         WITH (gin_pending_list_limit = 1024);
     CREATE INDEX search_entry_stale ON search_entry (workspace_id, record_id) WHERE stale;
-    CREATE FUNCTION kith_search(query text, most int) RETURNS TABLE (id uuid) LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER
+    CREATE FUNCTION kith_search(query text, most int) RETURNS TABLE (id uuid, object text, title text) LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER
         SET search_path = public SET enable_seqscan = off SET enable_indexscan = off AS $$
     BEGIN
-        RETURN QUERY SELECT e.record_id FROM search_entry e
+        RETURN QUERY SELECT e.record_id, e.object, e.title FROM search_entry e
             WHERE array_to_tsvector(string_to_array(e.words, ' ')) @@ query::tsquery AND e.workspace_id = kith_workspace() LIMIT most;
     END $$;
-    CREATE FUNCTION kith_search_among(query text, ids uuid[], most int) RETURNS TABLE (id uuid) LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER
+    CREATE FUNCTION kith_search_among(query text, ids uuid[], most int) RETURNS TABLE (id uuid, object text, title text) LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER
         SET search_path = public AS $$
     BEGIN
-        RETURN QUERY SELECT e.record_id FROM search_entry e WHERE e.workspace_id = kith_workspace() AND e.record_id = ANY (ids)
+        RETURN QUERY SELECT e.record_id, e.object, e.title FROM search_entry e WHERE e.workspace_id = kith_workspace() AND e.record_id = ANY (ids)
             AND array_to_tsvector(string_to_array(e.words, ' ')) @@ query::tsquery LIMIT most;
     END $$;
     -- About how many entries match, as the planner reckons it. EXPLAIN wants a volatile function.

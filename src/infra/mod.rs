@@ -3,6 +3,7 @@
 pub mod bus;
 pub mod clock;
 pub mod db;
+pub mod decimal;
 pub mod files;
 pub mod mail;
 pub mod text;

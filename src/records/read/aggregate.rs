@@ -10,6 +10,7 @@ use super::node::Planner;
 use super::shape::MoneyPart;
 use crate::catalog::{Field, Kind, Object, Store};
 use crate::error::{Error, Result};
+use crate::infra::decimal::half_even;
 use crate::platform::access::Sight;
 use crate::records::selection::{Merged, collect};
 use crate::records::value;
@@ -285,13 +286,13 @@ fn number(sum: &Json, count: Option<&Json>) -> Option<i128> {
     let sum = wide(sum)?;
     match count {
         None => Some(sum),
-        Some(count) => divide(sum, i128::from(count.as_i64().filter(|count| *count > 0)?)),
+        Some(count) => half_even(sum, i128::from(count.as_i64().filter(|count| *count > 0)?)),
     }
 }
 
 /// An average of whole numbers, in units of 1/10,000.
 fn units_of_whole(sum: &Json, count: Option<&Json>) -> Option<i128> {
-    divide(wide(sum)?.checked_mul(10_000)?, i128::from(count?.as_i64().filter(|count| *count > 0)?))
+    half_even(wide(sum)?.checked_mul(10_000)?, i128::from(count?.as_i64().filter(|count| *count > 0)?))
 }
 
 fn wide(value: &Json) -> Option<i128> {
@@ -301,22 +302,9 @@ fn wide(value: &Json) -> Option<i128> {
     }
 }
 
-/// Half to even.
-fn divide(sum: i128, count: i128) -> Option<i128> {
-    let (whole, rest) = (sum.checked_div_euclid(count)?, sum.checked_rem_euclid(count)?);
-    let twice = rest.checked_mul(2)?;
-    let up = twice > count || twice == count && whole % 2 != 0;
-    Some(if up { whole + 1 } else { whole })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn averages_round_half_to_even() {
-        assert_eq!([divide(5, 2), divide(7, 2), divide(-5, 2), divide(10, 4), divide(1, 3)], [2, 4, -2, 2, 0].map(Some));
-    }
 
     #[test]
     fn sums_may_be_wider_than_what_is_summed() {

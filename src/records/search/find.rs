@@ -2,8 +2,8 @@
 //!
 //! Titles are looked through first, then all texts, then, where little was found, misspelt titles; each time the
 //! index gives so many at most. On PostgreSQL a function of the tables' owner asks the index, for under row-level
-//! security no policy lets an operator like `@@` use one; what it gives are ids, which are joined with rows that
-//! the caller's policies let through.
+//! security no policy lets an operator like `@@` use one. So candidates are nobody's yet: before something of them is
+//! shown, [`Search::verify`] looks which of them the caller reaches, under the policies; a list does so by itself.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashSet};
@@ -34,7 +34,7 @@ pub struct Hit {
     pub score: u16,
 }
 
-/// The hits, best first, and how many there are.
+/// Candidates, best first.
 #[derive(Debug, Default)]
 pub struct Hits {
     pub list: Vec<Hit>,
@@ -80,7 +80,10 @@ impl Search<'_> {
             return Ok(hits);
         }
         let mut known = HashSet::new();
-        for marks in [&[Mark::Title][..], &[Mark::Title, Mark::Text]] {
+        // One word that is not in the title is in another field; of several, each may be in either.
+        let rest: &[Mark] =
+            if matches!(self.sought.terms.as_slice(), [Term::Begins(_)]) { &[Mark::Text] } else { &[Mark::Title, Mark::Text] };
+        for marks in [&[Mark::Title][..], rest] {
             let (found, is_capped) = self.candidates(&self.query(marks), most).await?;
             hits.is_capped = is_capped;
             let fresh = found.into_iter().filter(|hit| known.insert(hit.id));
@@ -89,7 +92,6 @@ impl Search<'_> {
                 break;
             }
         }
-        self.keep_what_shows(&mut hits.list).await?;
         if hits.list.len() < few
             && let Some(query) = self.misspelt()
         {
@@ -102,12 +104,34 @@ impl Search<'_> {
         Ok(hits)
     }
 
-    /// How many records fit, up to a bound; and, beyond that, about how many.
+    /// Of some candidates those that the caller reaches, by what they may see.
+    pub async fn verify(&self, mut hits: Vec<Hit>) -> Result<Vec<Hit>> {
+        let mut reached = HashSet::new();
+        for batch in hits.chunks(BATCH) {
+            let mut sql = Sql::new(self.tx.backend(), self.ctx.workspace);
+            let ids = sql.bind_all(batch.iter().map(|hit| hit.id.into()).collect());
+            let mut conditions = vec![format!("r.workspace_id = $1 AND r.id IN ({ids}) AND r.deleted_at IS NULL")];
+            conditions.extend(access::reached_any(&mut sql, self.ctx, self.catalog, "r"));
+            for row in self.tx.fetch_all(&format!("SELECT r.id FROM record r WHERE {}", all_of(&conditions)), sql.values).await? {
+                reached.extend(row.uuid(0)?);
+            }
+        }
+        hits.retain(|hit| reached.contains(&hit.id));
+        self.keep_what_shows(&mut hits).await?;
+        Ok(hits)
+    }
+
+    /// Whether every candidate is a record that the caller reaches, so that they may be counted.
+    pub fn is_known(&self) -> bool {
+        self.sees_all_fields() && reach::is_known(self.ctx, self.catalog, self.objects)
+    }
+
+    /// How many candidates there are, up to a bound; and, beyond that, about how many.
     pub async fn count(&self, most: usize) -> Result<(usize, bool)> {
         let query = self.query(&[Mark::Title, Mark::Text]);
-        let (sql, with, rows) = self.select(&query, most + 1);
-        let rows = self.tx.fetch_all(&format!("{with}SELECT count(*) FROM ({rows}) c"), sql.values).await?;
-        let count = number(rows.first(), 0)?;
+        let (sql, rows) = self.select(&query, most + 1);
+        let rows = self.tx.fetch_all(&format!("SELECT count(*) FROM ({rows}) c"), sql.values).await?;
+        let count = number(rows.first())?;
         if count <= most {
             return Ok((count, false));
         }
@@ -117,11 +141,11 @@ impl Search<'_> {
         };
         let words: Value = words.into();
         let rows = self.tx.fetch_all(text, vec![words]).await?;
-        Ok((number(rows.first(), 0)?.max(most), true))
+        Ok((number(rows.first())?.max(most), true))
     }
 
     /// Whether the caller sees every searched field of everything that is searched.
-    pub fn sees_all_fields(&self) -> bool {
+    fn sees_all_fields(&self) -> bool {
         let searched = |object: &&Object| self.objects.is_none_or(|names| names.contains(&object.name));
         self.catalog.objects().map(AsRef::as_ref).filter(searched).all(|object| !self.is_narrow(object))
     }
@@ -156,66 +180,52 @@ impl Search<'_> {
         Query { words: Term::All(terms), within: reach::within(self.ctx, self.catalog, tag, self.objects) }
     }
 
-    /// A select of the candidates that the caller reaches, and what stands before it.
-    fn select(&self, query: &Query, most: usize) -> (Sql, String, String) {
+    /// A select of the candidates.
+    fn select(&self, query: &Query, most: usize) -> (Sql, String) {
         let mut sql = Sql::new(self.tx.backend(), self.ctx.workspace);
         let also = reach::also(&mut sql, self.ctx, self.catalog);
-        let reached = access::reached_any(&mut sql, self.ctx, self.catalog, "r").map(|reached| format!(" AND {reached}"));
-        let mut conditions = vec![format!("r.deleted_at IS NULL{}", reached.unwrap_or_default())];
-        if let Some(names) = self.objects {
-            let names = sql.bind_all(names.iter().map(|name| name.clone().into()).collect());
-            conditions.push(format!("e.object IN ({})", if names.is_empty() { "NULL" } else { &names }));
-        }
-        let conditions = all_of(&conditions);
-        let columns = "SELECT e.record_id, e.object, e.title FROM";
-        let record = "JOIN record r ON r.workspace_id = $1 AND r.id = e.record_id";
         if sql.is_postgres() {
             let words = sql.bind(query.whole().tsquery());
             let listed = also
                 .map(|ids| format!(" UNION SELECT * FROM kith_search_among({}, ARRAY({ids}), {most})", sql.bind(query.words.tsquery())));
-            let with = format!("WITH s (id) AS MATERIALIZED (SELECT * FROM kith_search({words}, {most}){}) ", listed.unwrap_or_default());
-            let rows = format!(
-                "{columns} s JOIN search_entry e ON e.workspace_id = $1 AND e.record_id = s.id {record} WHERE {conditions} LIMIT {most}"
-            );
-            return (sql, with, rows);
+            let found = format!("SELECT * FROM kith_search({words}, {most}){}", listed.unwrap_or_default());
+            // Every parameter must stand somewhere.
+            return (sql, format!("SELECT e.* FROM ({found}) e (record_id, object, title) WHERE $1::uuid IS NOT NULL LIMIT {most}"));
         }
         let found = |words: &str, listed: &str| {
             format!(
-                "{columns} search_word s JOIN search_entry e ON e.place = s.rowid {record} \
-                 WHERE s.search_word MATCH {words} AND e.workspace_id = $1{listed} AND {conditions}"
+                "SELECT e.record_id, e.object, e.title FROM search_word s JOIN search_entry e ON e.place = s.rowid \
+                 WHERE s.search_word MATCH {words} AND e.workspace_id = $1{listed}"
             )
         };
         let first = found(&sql.bind(query.whole().fts5()), "");
         let listed = also.map(|ids| format!(" UNION {}", found(&sql.bind(query.words.fts5()), &format!(" AND e.record_id IN ({ids})"))));
-        (sql, String::new(), format!("{first}{} LIMIT {most}", listed.unwrap_or_default()))
+        (sql, format!("{first}{} LIMIT {most}", listed.unwrap_or_default()))
     }
 
-    /// The candidates that the caller reaches, and whether the index had as many as it gives.
+    /// The candidates, and whether the index had as many as it gives.
     async fn candidates(&self, query: &Query, most: usize) -> Result<(Vec<Hit>, bool)> {
-        let (sql, with, rows) = self.select(query, most);
-        let text = if sql.is_postgres() {
-            format!("{with}SELECT c.*, n.n FROM (SELECT count(*) AS n FROM s) n LEFT JOIN ({rows}) c ON TRUE")
-        } else {
-            rows
-        };
-        let is_postgres = sql.is_postgres();
-        let rows = self.tx.fetch_all(&text, sql.values).await?;
-        let given = if is_postgres { number(rows.first(), 3)? } else { rows.len() };
+        let (sql, select) = self.select(query, most);
+        let rows = self.tx.fetch_all(&select, sql.values).await?;
+        let is_capped = rows.len() >= most;
         let mut hits = Vec::with_capacity(rows.len());
         for row in &rows {
-            // A count comes with at least one row.
-            let Some(id) = row.uuid(0)? else { continue };
             let text = |index| row.text(index).map(|text| text.unwrap_or_default().to_owned());
-            hits.push(Hit { id, object: text(1)?, title: text(2)?, score: 0 });
+            let hit = Hit { id: row.uuid(0)?.unwrap_or_default(), object: text(1)?, title: text(2)?, score: 0 };
+            // What was shared is of whatever object.
+            if self.objects.is_none_or(|names| names.contains(&hit.object)) {
+                hits.push(hit);
+            }
         }
-        Ok((hits, given >= most))
+        Ok((hits, is_capped))
     }
 
     /// Of records with searched fields that the caller does not see whole, only those that have the words in what
     /// they do see: else a search would tell what is hidden.
-    async fn keep_what_shows(&self, hits: &mut Vec<Hit>) -> Result<()> {
+    pub async fn keep_what_shows(&self, hits: &mut Vec<Hit>) -> Result<()> {
         let mut narrow: BTreeMap<String, Vec<Uuid>> = BTreeMap::new();
-        for hit in hits.iter() {
+        // A misspelt title shows to everybody who sees the record.
+        for hit in hits.iter().filter(|hit| !rank::is_misspelt(hit.score)) {
             if self.catalog.find(&hit.object).is_some_and(|object| self.is_narrow(object)) {
                 narrow.entry(hit.object.clone()).or_default().push(hit.id);
             }
@@ -234,13 +244,13 @@ impl Search<'_> {
                     }
                 }
             }
-            hits.retain(|hit| hit.object != name || fitting.contains(&hit.id));
+            hits.retain(|hit| hit.object != name || rank::is_misspelt(hit.score) || fitting.contains(&hit.id));
         }
         Ok(())
     }
 }
 
-fn number(row: Option<&Row>, index: usize) -> Result<usize> {
-    let number = row.map(|row| row.int(index)).transpose()?.flatten().unwrap_or(0);
+fn number(row: Option<&Row>) -> Result<usize> {
+    let number = row.map(|row| row.int(0)).transpose()?.flatten().unwrap_or(0);
     Ok(usize::try_from(number).unwrap_or(0))
 }

@@ -60,8 +60,10 @@ pub async fn find_for_lists(ctx: &Ctx, catalog: &Catalog, tx: &Tx, wanted: &[(St
         let sought = read(text).map_err(|e| e.within("search"))?;
         let objects = [object.clone()];
         let search = Search { ctx, catalog, tx, sought: &sought, objects: Some(&objects) };
-        let hits = search.hits(MOST_LISTED, 1).await?;
-        found.insert((object.clone(), text.clone()), hits.list.into_iter().map(|hit| hit.id).collect());
+        // The list itself looks at what its caller reaches.
+        let mut hits = search.hits(MOST_LISTED, 1).await?.list;
+        search.keep_what_shows(&mut hits).await?;
+        found.insert((object.clone(), text.clone()), hits.into_iter().map(|hit| hit.id).collect());
     }
     Ok(Found(found))
 }

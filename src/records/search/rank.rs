@@ -14,6 +14,10 @@ const ELSEWHERE: u16 = 500;
 const MISSPELT: u16 = 400;
 const A_LETTER: u16 = 50;
 
+pub const fn is_misspelt(score: u16) -> bool {
+    score <= MISSPELT
+}
+
 /// The score of a record that has all words, somewhere.
 pub fn score(sought: &Sought, title: &str) -> u16 {
     let title = words(title);

@@ -75,6 +75,20 @@ fn holders(policy: &Policy, tag: &Tag, object: &Object) -> Option<Vec<String>> {
     (!words.is_empty()).then_some(words)
 }
 
+/// Whether the index's words tell exactly what the caller reaches.
+pub fn is_known(ctx: &Ctx, catalog: &Catalog, objects: Option<&[String]>) -> bool {
+    let Some(policy) = ctx.access.policy() else { return true };
+    let searched = |object: &&Object| !object.is_archived() && objects.is_none_or(|names| names.contains(&object.name));
+    catalog.objects().map(AsRef::as_ref).filter(searched).all(|object| {
+        let reach = policy.object(&object.name).read;
+        let by_words =
+            object.follows.is_none() && !reach.includes(Reach::LINKED) && policy.tree.len().max(policy.team.len()) <= MOST_OWNERS;
+        let listed = policy.shared.contains(&object.name) || object.name == "member";
+        !policy.is_filtered(&object.name)
+            && (reach.is_all() || reach.is_none() && !listed || by_words && !listed && !policy.left_to_database)
+    })
+}
+
 /// A select of ids that may be reached by what the index does not know.
 pub fn also(sql: &mut Sql, ctx: &Ctx, catalog: &Catalog) -> Option<String> {
     let policy = ctx.access.policy().filter(|policy| !policy.left_to_database)?;

@@ -35,19 +35,43 @@ pub async fn answer(ctx: &Ctx, catalog: &Catalog, tx: &Tx, arguments: &Map<Strin
     let hits = search.hits(MOST_HITS, FEW).await?;
     let whole = collect(&[selection], |_| true);
     let counts = |part: &Merged<'_>| matches!(part.name, "totalCount" | "totalIsEstimate");
-    let total = match hits.is_capped {
-        // A hidden field must not be told by a count.
-        true if whole.iter().any(counts) && search.sees_all_fields() => search.count(MOST_COUNTED).await?,
-        is_capped => (hits.list.len(), is_capped),
+    let (is_capped, is_known) = (hits.is_capped, search.is_known());
+    let mut list = hits.list;
+    let total = match is_capped && is_known {
+        _ if !whole.iter().any(counts) => (0, false),
+        true => search.count(MOST_COUNTED).await?,
+        false => {
+            list = search.verify(list).await?;
+            (list.len(), is_capped)
+        }
     };
-    let later = |hit: &&Hit| after.is_none_or(|(score, id)| (hit.score, hit.id) < (score, id));
-    let mut page: Vec<&Hit> = hits.list.iter().filter(later).take(limit + 1).collect();
+    let later = list.into_iter().filter(|hit| after.is_none_or(|(score, id)| (hit.score, hit.id) < (score, id)));
+    let mut page = first(&search, later.collect(), limit + 1).await?;
     let more = page.len() > limit;
     page.truncate(limit);
+    let page: Vec<&Hit> = page.iter().collect();
     let plan = Shown::plan(ctx, catalog, tx, &sought, &page, &whole).await?;
     let mut out = String::with_capacity(256 + page.len() * 256);
     plan.write(&whole, &Page { hits: &page, total, more, from_cursor: after.is_some() }, &mut out)?;
     Ok(out)
+}
+
+/// The first candidates that the caller reaches; no more are looked at than it takes.
+async fn first(search: &Search<'_>, candidates: Vec<Hit>, count: usize) -> Result<Vec<Hit>> {
+    let mut found = Vec::new();
+    let mut candidates = candidates.into_iter();
+    let mut batch = count;
+    while found.len() < count {
+        let next: Vec<Hit> = candidates.by_ref().take(batch).collect();
+        if next.is_empty() {
+            break;
+        }
+        found.extend(search.verify(next).await?);
+        // Where few of them show, the rest is looked at in fewer steps.
+        batch *= 2;
+    }
+    found.truncate(count);
+    Ok(found)
 }
 
 fn objects(catalog: &Catalog, names: &Json) -> Option<Vec<String>> {

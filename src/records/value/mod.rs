@@ -5,14 +5,13 @@
 //! and ids as text.
 
 mod contact;
-mod decimal;
 mod mask;
 mod parse;
 mod seal;
 mod write;
 
+pub use crate::infra::decimal::{format_decimal, format_wide, parse_decimal};
 pub use contact::email;
-pub use decimal::{format_decimal, format_wide, parse_decimal};
 pub use mask::mask;
 pub use parse::{Invalid, date, parse};
 pub use seal::{seal, seal_over};

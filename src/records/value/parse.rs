@@ -7,8 +7,8 @@ use serde_json::{Map, Value as Json, json};
 use uuid::Uuid;
 
 use super::contact::{domain, email, phone};
-use super::decimal::parse_decimal;
 use crate::catalog::{Field, Kind};
+use crate::infra::decimal::parse_decimal;
 
 /// Why a value is refused: where in it, and why.
 #[derive(Debug, PartialEq, Eq)]

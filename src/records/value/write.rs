@@ -6,9 +6,9 @@ use chrono::SecondsFormat;
 use entity::Micros;
 use serde_json::Value as Json;
 
-use super::decimal::format_decimal;
 use crate::catalog::{Kind, SelectOption};
 use crate::error::Result;
+use crate::infra::decimal::format_decimal;
 use crate::platform::secrets::SEALED;
 use crate::records::read::cell::{Cell, write_text};
 use crate::records::read::shape::{MoneyPart, OptionPart, Pick, SealedField, array, object};

@@ -1,6 +1,7 @@
 //! Decimals as integers of scale 4, to and from text; no float anywhere.
 
-use crate::catalog::SCALE;
+/// Decimals are integers in units of 1/10,000.
+pub const SCALE: u32 = 4;
 
 /// Reads `-12.50` as -125000. None if it is no decimal, has more than four places, or does not fit:
 /// the range is ±922,337,203,685,477.5807.
@@ -58,6 +59,15 @@ pub fn format_wide(units: i128, places: usize) -> String {
     out
 }
 
+/// Divides, and rounds half to even; none where the divisor is zero.
+pub fn half_even(number: i128, by: i128) -> Option<i128> {
+    let (number, by) = if by < 0 { (number.checked_neg()?, by.checked_neg()?) } else { (number, by) };
+    let (whole, rest) = (number.checked_div_euclid(by)?, number.checked_rem_euclid(by)?);
+    let twice = rest.checked_mul(2)?;
+    let up = twice > by || twice == by && whole % 2 != 0;
+    Some(if up { whole + 1 } else { whole })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -77,6 +87,13 @@ mod tests {
         assert_eq!(formatted(-5, 2), "-0.0005");
         assert_eq!(format_wide(i128::from(i64::MAX) * 10, 2), "9223372036854775.807");
         assert_eq!(format_wide(-100_000_000_000_000_000_000_000, 2), "-10000000000000000000.00");
+    }
+
+    #[test]
+    fn halves_go_to_the_even_side() {
+        assert_eq!([half_even(5, 2), half_even(7, 2), half_even(-5, 2), half_even(10, 4), half_even(1, 3)], [2, 4, -2, 2, 0].map(Some));
+        assert_eq!([half_even(5, -2), half_even(-7, -2)], [-2, 4].map(Some));
+        assert_eq!(half_even(1, 0), None);
     }
 
     #[test]
