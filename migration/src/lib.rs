@@ -15,6 +15,7 @@ mod m20261122_000005_audit;
 mod m20261125_000006_credentials;
 mod m20261126_000007_custom_objects;
 mod m20261126_000008_search;
+mod m20261126_000009_computed;
 mod policies;
 
 pub use sea_orm_migration::prelude::{MigratorTrait, SchemaManager};
@@ -33,6 +34,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261125_000006_credentials::Migration),
             Box::new(m20261126_000007_custom_objects::Migration),
             Box::new(m20261126_000008_search::Migration),
+            Box::new(m20261126_000009_computed::Migration),
         ]
     }
 }

@@ -1,8 +1,11 @@
 //! One field of an object.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::formula::{Computed, RollUp};
 use super::kind::Kind;
 use crate::infra::text::camel_case;
 
@@ -69,18 +72,26 @@ pub struct Settings {
     /// Its values are sealed with the workspace's data key.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub encrypted: bool,
+    /// Its value is what this formula gives.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub formula: Option<String>,
+    /// Its value is what this makes of linked records.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub roll_up: Option<RollUp>,
 }
 
 /// Where the value is kept.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Source {
     /// A column of the object's table.
     Column(String),
     /// A key of the `custom` document, named like the field.
     Custom { id: Uuid },
+    /// Nowhere: it is reckoned when it is read.
+    Computed { id: Uuid, computed: Arc<Computed> },
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Field {
     /// Its name in the API.
     pub name: String,
@@ -242,7 +253,20 @@ impl Field {
     pub fn column_name(&self) -> Option<&str> {
         match &self.source {
             Source::Column(column) => Some(column),
-            Source::Custom { .. } => None,
+            Source::Custom { .. } | Source::Computed { .. } => None,
+        }
+    }
+
+    /// Whether its value is reckoned when it is read.
+    pub fn is_computed(&self) -> bool {
+        matches!(self.source, Source::Computed { .. })
+    }
+
+    /// The definition's id, of a field that the workspace defined.
+    pub fn own_id(&self) -> Option<Uuid> {
+        match self.source {
+            Source::Column(_) => None,
+            Source::Custom { id } | Source::Computed { id, .. } => Some(id),
         }
     }
 
@@ -264,6 +288,7 @@ impl Field {
         self.kind.sortable() && !self.settings.encrypted
     }
 
+    /// Whether its value stands in the document of custom fields.
     pub fn is_custom(&self) -> bool {
         matches!(self.source, Source::Custom { .. })
     }

@@ -1,8 +1,5 @@
 //! The kinds of value a field can hold, and what each means to the database and to the API.
 
-/// Money, percentages and decimals are integers in units of 1/10,000.
-pub const SCALE: u32 = 4;
-
 /// A closed list of values, the same in every workspace.
 #[derive(Debug, PartialEq, Eq)]
 pub struct EnumType {

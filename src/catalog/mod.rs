@@ -7,6 +7,7 @@
 //! fields of their own share one.
 
 mod field;
+pub mod formula;
 mod kind;
 mod names;
 mod object;
@@ -16,7 +17,7 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 
 pub use field::{Field, Privacy, SelectOption, Settings, Source};
-pub use kind::{EnumType, Kind, SCALE, Store};
+pub use kind::{EnumType, Kind, Store};
 pub use names::types_of;
 pub use object::{Object, OnDelete, Own, OwnRelation, Relation, Target, Variant, Variants, Via, enum_name, own_name};
 
@@ -60,6 +61,7 @@ impl Catalog {
             relation.added = object.own.is_none();
             object.relations.insert(relation.access_name(), relation);
         }
+        formula::resolve(&mut objects);
         Self { version, objects }
     }
 
@@ -72,6 +74,11 @@ impl Catalog {
 
     pub fn objects(&self) -> impl Iterator<Item = &Arc<Object>> {
         self.objects.values()
+    }
+
+    /// The objects by their stored names.
+    pub fn by_name(&self) -> &formula::Objects {
+        &self.objects
     }
 
     pub fn find(&self, name: &str) -> Option<&Arc<Object>> {

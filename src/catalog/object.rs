@@ -30,7 +30,7 @@ pub enum Via {
     Link { kind: Arc<str>, from: bool },
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Relation {
     pub name: String,
     pub label: String,
@@ -51,7 +51,7 @@ pub struct Relation {
 }
 
 /// A relation that a workspace defined, as both of its ends know it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct OwnRelation {
     /// The definition's id.
     pub id: Uuid,
@@ -310,7 +310,7 @@ impl Object {
 
     /// A field of a workspace's own object that the workspace defined.
     pub fn own_field(&self, name: &str) -> Option<&Field> {
-        self.fields.get(name).filter(|field| field.is_custom())
+        self.fields.get(name).filter(|field| field.own_id().is_some())
     }
 
     /// What the log calls a member of the document.

@@ -241,6 +241,13 @@ impl Policy {
         self.objects.get(name).unwrap_or(&self.others)
     }
 
+    /// Hides a field that tells of something which the caller does not see.
+    pub fn hide(&mut self, object: &str, field: &str) {
+        let others = &self.others;
+        let access = self.objects.entry(object.to_owned()).or_insert_with(|| others.clone());
+        access.fields.insert(field.to_owned(), FieldAccess { sight: Sight::Hidden, write: false });
+    }
+
     /// For whom a row filter is planned: with every field, and with the rows of whoever chose it, which the
     /// key's own filters bound; within those there are none.
     pub fn for_row_filters(&self) -> Arc<Self> {

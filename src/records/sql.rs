@@ -142,6 +142,8 @@ impl Sql {
             Source::Custom { .. } if field.settings.encrypted => self.sealed(alias, &field.name, secrets::SEALED),
             Source::Column(column) => format!("{alias}.{}", quoted(column)),
             Source::Custom { .. } => self.custom(alias, &field.name, field.kind),
+            // Only a planner can reckon it.
+            Source::Computed { .. } => "NULL".into(),
         }
     }
 

@@ -7,11 +7,11 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
 use uuid::Uuid;
 
 use super::model::Permissions;
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, Source};
 use crate::error::Result;
 use crate::features::identity::Restrictions;
 use crate::infra::db::Tx;
-use crate::platform::access::{Policy, RoleSpec};
+use crate::platform::access::{Policy, RoleSpec, Sight};
 
 /// For whom a policy is made: a member, or a key, perhaps with less than their roles give.
 #[derive(Clone, Copy, Debug)]
@@ -44,6 +44,7 @@ pub async fn policy(tx: &Tx, workspace: Uuid, catalog: &Catalog, holding: Holdin
     specs.extend(restrictions.into_iter().flat_map(Restrictions::roles));
     let mut policy = Policy::of_roles(&specs);
     policy.roles = ids;
+    hide_computed(&mut policy, catalog);
     if let Some(restrictions) = restrictions {
         policy.row_filters.clone_from(&restrictions.row_filters);
         policy.key_filters.clone_from(&restrictions.key_filters);
@@ -72,6 +73,19 @@ pub async fn policy(tx: &Tx, workspace: Uuid, catalog: &Catalog, holding: Holdin
     policy.territories = territories(tx, workspace, member).await?;
     policy.shared = shared(tx, workspace, &policy.grantees).await?;
     Ok(policy)
+}
+
+/// What is computed of a field that the caller does not see whole would tell them of it.
+fn hide_computed(policy: &mut Policy, catalog: &Catalog) {
+    for object in catalog.objects() {
+        for field in object.all_fields() {
+            let Source::Computed { computed, .. } = &field.source else { continue };
+            let tells = |(object, field): &(String, String)| policy.object(object).field(field).sight != Sight::Full;
+            if computed.depends.iter().any(tells) {
+                policy.hide(&object.name, &field.access_name());
+            }
+        }
+    }
 }
 
 /// A member's territories, and those below.

@@ -4,6 +4,7 @@
 //! `catalog_version`; whoever holds a [`Catalog`] of an older version asks again. A field's name and
 //! kind stay what they were made with, because queries and stored values depend on them.
 
+mod computed;
 mod model;
 mod objects;
 mod relations;
@@ -15,7 +16,7 @@ use sea_orm::{ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, Into
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::catalog::{Catalog, Field, Kind, Object, Privacy, Settings, Source};
+use crate::catalog::{Catalog, Field, Kind, Object, Privacy, Settings};
 use crate::error::{Error, Result, UserError, UserErrorCode};
 use crate::features::access;
 use crate::features::secrets::SecretKeys;
@@ -62,18 +63,26 @@ impl DataModel {
         // As it is now that nobody else changes it, not as the request found it.
         let catalog = self.catalog(&tx, ctx.workspace, version).await?;
         let object = catalog.find(&new.object).ok_or_else(|| invalid(&["object"], "There is no such object."))?;
-        let field = self.add_field(&tx, ctx, object, new).await?;
-        let Source::Custom { id } = field.source else { return Err(Error::fault("a new field is a custom one").into()) };
+        let field = self.add_field(&tx, ctx, &catalog, object, new).await?;
+        let id = field.own_id().ok_or_else(|| Error::fault("a new field is a custom one"))?;
         tx.commit().await?;
         Ok((id, version))
     }
 
     /// Adds a field to an object as it stands in the transaction.
-    async fn add_field(&self, tx: &Tx, ctx: &Ctx, object: &Object, new: NewField) -> Result<Field, Rejected> {
-        let row = new.row(ctx)?;
-        let field = to_field(&row)?;
+    async fn add_field(&self, tx: &Tx, ctx: &Ctx, catalog: &Catalog, object: &Object, new: NewField) -> Result<Field, Rejected> {
+        computed::check_new(&new)?;
+        let mut row = new.row(ctx)?;
+        let made = if computed::is_kind(&new.kind) { Some(computed::check(ctx, catalog, object, &new.settings)?) } else { None };
+        if let Some(made) = &made {
+            made.kind.name().clone_into(&mut row.kind);
+        }
+        let mut field = to_field(&row)?;
+        if let Some(made) = made {
+            made.settle(&mut field);
+        }
         check_name(object, &field)?;
-        if object.kept_in_document().count() >= MOST_FIELDS {
+        if object.all_fields().filter(|field| field.own_id().is_some()).count() >= MOST_FIELDS {
             return Err(
                 UserError::new(UserErrorCode::Limit, &["object"], format!("An object has at most {MOST_FIELDS} custom fields.")).into()
             );
@@ -114,6 +123,12 @@ impl DataModel {
         let row = find(&tx, ctx, id).await?;
         let old = to_field(&row)?;
         let mut settings = old.settings.clone();
+        if change.formula.is_some() && settings.formula.is_none() {
+            return Err(invalid(&["formula"], "The field has no formula; its kind stays.").into());
+        }
+        if change.roll_up.is_some() && settings.roll_up.is_none() {
+            return Err(invalid(&["rollUp"], "The field is no roll-up; its kind stays.").into());
+        }
         change.apply(&mut settings);
         keep_used_options(&old, &mut settings);
         let mut model = row.clone().into_active_model();
@@ -145,6 +160,14 @@ impl DataModel {
         let changed = model.update(&tx).await.map_err(Error::from)?;
         let new = to_field(&changed)?;
         check_settings(&new)?;
+        if new.is_computed() && new.settings != old.settings {
+            let after = self.catalog(&tx, ctx.workspace, version).await?;
+            let object = after.find(&changed.object).ok_or_else(|| Error::fault("a field of no object"))?;
+            let made = computed::check(ctx, &after, object, &new.settings)?;
+            let before = catalog.find(&changed.object).and_then(|object| object.all_fields().find(|field| field.own_id() == Some(id)));
+            before.map_or(Ok(()), |before| computed::check_kind(before, &made))?;
+        }
+        self.check_dependants(&tx, ctx, catalog, version, "formula").await?;
         if new.searchable != old.searchable || new.searchable && new.settings.options != old.settings.options {
             refresh::mark_stale(&tx, ctx.workspace, &changed.object).await?;
         }
@@ -171,6 +194,7 @@ impl DataModel {
         let mut model = row.into_active_model();
         model.archived_at = Set(archived.then(|| ctx.now()));
         model.update(&tx).await.map_err(Error::from)?;
+        self.check_dependants(&tx, ctx, catalog, version, "id").await?;
         access::audit(&tx, ctx, Action::DataModelChanged, id, json!({ "archived": archived })).await?;
         tx.commit().await?;
         Ok(version)
@@ -248,7 +272,7 @@ fn check_own_name(object: &Object, name: &str) -> Result<(), UserError> {
         "not",
         "isNull",
     ];
-    let standing = object.fields.get(name).is_some_and(|field| !field.is_custom()) || object.relations.contains_key(name);
+    let standing = object.fields.get(name).is_some_and(|field| field.own_id().is_none()) || object.relations.contains_key(name);
     if standing || EVERY_RECORD.contains(&name) || name == "count" {
         return Err(UserError::new(UserErrorCode::Taken, &["name"], format!("Every record has a `{name}` of its own; call it otherwise.")));
     }

@@ -3,7 +3,8 @@
 use entity::field_definition;
 use serde_json::Value as Json;
 
-use super::invalid;
+use super::{computed, invalid};
+use crate::catalog::formula::RollUp;
 use crate::catalog::{Field, Kind, Privacy, SelectOption, Settings, Source};
 use crate::error::{Error, Result, UserError};
 use crate::platform::Ctx;
@@ -45,7 +46,7 @@ impl Default for NewField {
 impl NewField {
     /// The row of the definition.
     pub fn row(&self, ctx: &Ctx) -> Result<field_definition::Model, UserError> {
-        if Kind::custom(&self.kind).is_none() {
+        if Kind::custom(&self.kind).is_none() && !computed::is_kind(&self.kind) {
             return Err(invalid(&["kind"], "A custom field cannot be of this kind."));
         }
         let label = check_label(&self.label)?;
@@ -95,6 +96,8 @@ pub struct Change {
     pub max: Option<Option<String>>,
     pub max_length: Option<Option<u32>>,
     pub pattern: Option<Option<String>>,
+    pub formula: Option<String>,
+    pub roll_up: Option<RollUp>,
 }
 
 impl Change {
@@ -117,6 +120,12 @@ impl Change {
         if let Some(pattern) = &self.pattern {
             settings.pattern.clone_from(pattern);
         }
+        if self.formula.is_some() {
+            settings.formula.clone_from(&self.formula);
+        }
+        if self.roll_up.is_some() {
+            settings.roll_up.clone_from(&self.roll_up);
+        }
     }
 }
 
@@ -125,11 +134,15 @@ const MOST_INDEXED: u32 = 500;
 
 /// The catalog's field of a definition.
 pub fn to_field(row: &field_definition::Model) -> Result<Field> {
-    let kind = Kind::custom(&row.kind).ok_or_else(|| Error::fault(format!("a field definition has the kind {}", row.kind)))?;
     let settings: Settings = serde_json::from_value(row.settings.clone())?;
+    let is_computed = settings.formula.is_some() || settings.roll_up.is_some();
+    // Of which kind a computed value is, the catalog finds out.
+    let kind = if is_computed { Some(Kind::Text) } else { Kind::custom(&row.kind) };
+    let kind = kind.ok_or_else(|| Error::fault(format!("a field definition has the kind {}", row.kind)))?;
     let mut field = Field::column(&row.name, kind, &row.label, row.help.as_deref().unwrap_or(&row.label));
     field.name.clone_from(&row.name);
-    field.source = Source::Custom { id: row.id };
+    field.source = if is_computed { computed::unresolved(row.id) } else { Source::Custom { id: row.id } };
+    field.read_only = is_computed;
     field.required = row.is_required;
     field.unique = row.is_unique;
     field.indexed = row.is_indexed;

@@ -57,7 +57,8 @@ impl DataModel {
         let tx = self.db.begin(&ctx.system_scope(), Mode::Write).await?;
         let version = next_version(&tx, ctx).await?;
         let row = row(ctx, &new)?;
-        check_names(&*self.catalog(&tx, ctx.workspace, version).await?, &row)?;
+        let catalog = self.catalog(&tx, ctx.workspace, version).await?;
+        check_names(&catalog, &row)?;
         let known = definitions(&tx, ctx.workspace).await?;
         if known.len() >= MOST_OBJECTS {
             return Err(
@@ -82,12 +83,13 @@ impl DataModel {
             searchable: true,
             ..NewField::default()
         };
-        let field = self.add_field(&tx, ctx, &object, title).await.map_err(|rejected| rejected.within(&["titleField".to_owned()]))?;
+        let field =
+            self.add_field(&tx, ctx, &catalog, &object, title).await.map_err(|rejected| rejected.within(&["titleField".to_owned()]))?;
         object.fields.insert(field.name.clone(), field);
         for (index, field) in new.fields.into_iter().enumerate() {
             let field = NewField { object: object.name.clone(), ..field };
             let path = ["fields".to_owned(), index.to_string()];
-            let field = self.add_field(&tx, ctx, &object, field).await.map_err(|rejected| rejected.within(&path))?;
+            let field = self.add_field(&tx, ctx, &catalog, &object, field).await.map_err(|rejected| rejected.within(&path))?;
             object.fields.insert(field.name.clone(), field);
         }
         access::audit(&tx, ctx, Action::DataModelChanged, id, detail).await?;

@@ -164,7 +164,7 @@ impl DataModel {
     pub async fn archive_relation(&self, ctx: &Ctx, catalog: &Catalog, id: Uuid, archived: bool) -> Result<(), Rejected> {
         access::require(ctx, Setting::DataModel)?;
         let tx = self.db.begin(&ctx.system_scope(), Mode::Write).await?;
-        next_version(&tx, ctx).await?;
+        let version = next_version(&tx, ctx).await?;
         let row = find(&tx, ctx, id).await?;
         if !archived && row.archived_at.is_some() {
             for (object, name, path) in [(&row.from_object, &row.name, "name"), (&row.to_object, &row.inverse_name, "inverseName")] {
@@ -177,6 +177,7 @@ impl DataModel {
         model.archived_at = Set(archived.then(|| ctx.now()));
         model.updated_at = Set(ctx.now());
         let row = model.update(&tx).await.map_err(Error::from)?;
+        self.check_dependants(&tx, ctx, catalog, version, "id").await?;
         access::audit(&tx, ctx, Action::DataModelChanged, id, json!({ "archivedRelation": row.name, "archived": archived })).await?;
         tx.commit().await?;
         Ok(())

@@ -2,6 +2,7 @@
 
 use async_graphql::{Context, Json, Object, Result, SimpleObject};
 
+use super::fields::RollUpOperation;
 use super::values::ObjectName;
 use crate::catalog::{self, Kind, Target};
 use crate::graphql::errors::field_error;
@@ -114,6 +115,23 @@ pub struct FieldDescription {
     pattern: Option<String>,
     /// The types of the object that have it; empty: all.
     only_types: Vec<String>,
+    /// The formula that its value is reckoned by; null of other fields.
+    formula: Option<String>,
+    /// What of linked records its value is; null of other fields.
+    roll_up: Option<RollUpDescription>,
+}
+
+/// What a roll-up is made of.
+#[derive(SimpleObject)]
+pub struct RollUpDescription {
+    /// The relation to many records.
+    relation: String,
+    /// What is made of them.
+    operation: RollUpOperation,
+    /// Their field; null of a count.
+    field: Option<String>,
+    /// Which of them; null: all.
+    filter: Option<Json<serde_json::Value>>,
 }
 
 /// A value that can be chosen.
@@ -211,10 +229,7 @@ pub fn describe_field(object: &catalog::Object, field: &catalog::Field, access: 
     let whole = allowed.sight == Sight::Full;
     let path = if field.added { vec!["custom".to_owned(), field.name.clone()] } else { vec![field.name.clone()] };
     let types = object.variants.iter().flat_map(|variants| variants.types);
-    let id = match field.source {
-        catalog::Source::Custom { id } => id.into(),
-        catalog::Source::Column(_) => format!("{}.{}", object.one, field.name).into(),
-    };
+    let id = field.own_id().map_or_else(|| format!("{}.{}", object.one, field.name).into(), Into::into);
     FieldDescription {
         id,
         name: field.name.clone(),
@@ -236,7 +251,7 @@ pub fn describe_field(object: &catalog::Object, field: &catalog::Field, access: 
         readable: allowed.sight != Sight::Hidden,
         masked: allowed.sight == Sight::Masked,
         writable,
-        custom: field.is_custom(),
+        custom: field.own_id().is_some(),
         archived: field.archived,
         privacy: field.privacy.as_str().to_owned(),
         default_value: field.default.clone().or_else(|| field.settings.default.clone()).map(Json),
@@ -244,6 +259,13 @@ pub fn describe_field(object: &catalog::Object, field: &catalog::Field, access: 
         max: field.settings.max.clone(),
         max_length: field.settings.max_length,
         pattern: field.settings.pattern.clone(),
+        formula: field.settings.formula.clone(),
+        roll_up: field.settings.roll_up.clone().map(|roll_up| RollUpDescription {
+            relation: roll_up.relation,
+            operation: RollUpOperation::of(roll_up.function),
+            field: roll_up.field,
+            filter: roll_up.filter.map(Json),
+        }),
         only_types: types.filter(|variant| field.only.contains(&variant.value)).map(|variant| variant.type_name.to_owned()).collect(),
     }
 }

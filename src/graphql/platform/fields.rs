@@ -6,7 +6,8 @@ use uuid::Uuid;
 use super::describe::{FieldDescription, describe_field};
 use super::values::{ObjectName, UserErrorView, views};
 use super::workspace::split;
-use crate::catalog::{Privacy, SelectOption, Settings, Source};
+use crate::catalog::formula::{RollUp, RollUpFunction};
+use crate::catalog::{Privacy, SelectOption, Settings};
 use crate::error::{UserError, UserErrorCode};
 use crate::features::data_model::{Change, NewField, USUAL_PRIVACY};
 use crate::graphql::errors::field_error;
@@ -50,11 +51,76 @@ pub enum FieldKind {
     Json,
     /// Another record, of any object.
     Reference,
+    /// Reckoned of the record's other fields by a `formula` when it is read; of the kind that the formula gives.
+    Formula,
+    /// Reckoned of linked records as `rollUp` says when it is read: of those that its reader may see.
+    RollUp,
 }
 
 impl FieldKind {
     fn name(self) -> String {
         async_graphql::resolver_utils::enum_value(self).to_string().trim_matches('"').to_owned()
+    }
+}
+
+/// What a roll-up makes of linked records.
+#[derive(Enum, Clone, Copy, PartialEq, Eq)]
+pub enum RollUpOperation {
+    /// How many there are.
+    Count,
+    /// What a field adds up to. Amounts of several currencies have no sum.
+    Sum,
+    /// Its average, rounded half to even.
+    Avg,
+    /// Its smallest value.
+    Min,
+    /// Its greatest value.
+    Max,
+    /// Its value in the record that was created last.
+    Latest,
+}
+
+impl RollUpOperation {
+    pub(super) const fn of(function: RollUpFunction) -> Self {
+        match function {
+            RollUpFunction::Count => Self::Count,
+            RollUpFunction::Sum => Self::Sum,
+            RollUpFunction::Avg => Self::Avg,
+            RollUpFunction::Min => Self::Min,
+            RollUpFunction::Max => Self::Max,
+            RollUpFunction::Latest => Self::Latest,
+        }
+    }
+
+    const fn function(self) -> RollUpFunction {
+        match self {
+            Self::Count => RollUpFunction::Count,
+            Self::Sum => RollUpFunction::Sum,
+            Self::Avg => RollUpFunction::Avg,
+            Self::Min => RollUpFunction::Min,
+            Self::Max => RollUpFunction::Max,
+            Self::Latest => RollUpFunction::Latest,
+        }
+    }
+}
+
+/// What to roll up.
+#[derive(InputObject)]
+pub struct RollUpInput {
+    /// The relation to many records, of the object that gets the field: `deals`; one that the workspace added to a standard object: `custom.viewings`.
+    relation: String,
+    /// What to make of them.
+    operation: RollUpOperation,
+    /// The field of the linked records, `amount` or `custom.arr`; a count has none.
+    field: Option<String>,
+    /// Only linked records that match: a filter of their object, as lists take it.
+    filter: Option<Json<serde_json::Value>>,
+}
+
+impl From<RollUpInput> for RollUp {
+    fn from(input: RollUpInput) -> Self {
+        let RollUpInput { relation, operation, field, filter } = input;
+        Self { relation, function: operation.function(), field, filter: filter.map(|filter| filter.0) }
     }
 }
 
@@ -143,6 +209,13 @@ pub struct FieldInput {
     max_length: Option<u32>,
     /// A regular expression that texts match as a whole.
     pattern: Option<String>,
+    /// For FORMULA: `amount * probability / 100`. Fields stand by name (`custom.arr`, `company.name`), texts in quotes; there are
+    /// `+ - * / % &`, comparisons, `and or not`, and functions, such as `if(a > b, a, b)`, `coalesce`, `round`, `today()`,
+    /// `daysBetween`. Numbers have four places, and every step is rounded to them,
+    /// half to even: multiply before you divide. What divides by zero or does not fit is null.
+    formula: Option<String>,
+    /// For ROLL_UP: what to roll up.
+    roll_up: Option<RollUpInput>,
 }
 
 /// What to change of a field. Absent is left alone, null takes away.
@@ -172,6 +245,10 @@ pub struct UpdateFieldInput {
     max_length: MaybeUndefined<u32>,
     /// A regular expression that texts match as a whole.
     pattern: MaybeUndefined<String>,
+    /// Another formula, whose value is of the same kind.
+    formula: Option<String>,
+    /// Another roll-up, whose value is of the same kind.
+    roll_up: Option<RollUpInput>,
 }
 
 /// A field to archive, or to bring back.
@@ -235,6 +312,8 @@ pub(super) fn new_field(input: FieldInput) -> NewField {
             max_length: input.max_length,
             pattern: input.pattern,
             encrypted: input.encrypted,
+            formula: input.formula,
+            roll_up: input.roll_up.map(RollUp::from),
         },
     }
 }
@@ -267,6 +346,8 @@ impl FieldMutation {
             max: given(input.max),
             max_length: given(input.max_length),
             pattern: given(input.pattern),
+            formula: input.formula,
+            roll_up: input.roll_up.map(RollUp::from),
         };
         let (done, errors) = split(request.app.data_model.update(&signed.ctx, &signed.known.catalog, id, change).await)?;
         payload(request, done.map(|_| id), errors).await
@@ -313,9 +394,8 @@ async fn payload(request: &Request, id: Option<Uuid>, errors: Vec<UserError>) ->
     if let Some(id) = id {
         request.app.forget_workspace(signed.ctx.workspace).await;
         let known = request.app.workspace(signed.ctx.workspace).await.map_err(|e| field_error(&e))?;
-        let of = |source: &Source| matches!(source, Source::Custom { id: own } if *own == id);
         field = known.catalog.objects().find_map(|object| {
-            let found = object.kept_in_document().find(|field| of(&field.source))?;
+            let found = object.all_fields().find(|field| field.own_id() == Some(id))?;
             Some(describe_field(object, found, signed.ctx.access.object(&object.name)))
         });
     }

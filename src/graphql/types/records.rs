@@ -203,7 +203,7 @@ fn custom(types: &mut Types<'_>, catalog: &Catalog, object: &Object) {
         return;
     }
     let live: Vec<&Field> = object.custom.values().filter(|field| !field.archived).collect();
-    let inputs = live.iter().map(|field| input(&field.name, field.kind.input_type(), &field.help));
+    let inputs = live.iter().filter(|field| !field.read_only).map(|field| input(&field.name, field.kind.input_type(), &field.help));
     let relations = object.relations_of(true).map(|relation| input(&relation.name, &relation_input(catalog, relation), &relation.help));
     types.input(
         &format!("{name}Input"),

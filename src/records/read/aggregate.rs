@@ -187,12 +187,12 @@ impl Planner<'_> {
             self.ctx.hidden.note(&object.type_name, &name);
             return Ok(AggregateOut::Null);
         }
-        let raw = self.sql.field(alias, field);
+        let raw = self.value(alias, field)?;
         if over == Over::Distinct {
             return Ok(AggregateOut::Count(columns.slot(format!("count(DISTINCT {raw})"))));
         }
         let wanted = Self::argument(part, "in").as_str().map(str::to_owned);
-        let currency = (field.kind == Kind::Money).then(|| self.currency(alias, field));
+        let currency = if field.kind == Kind::Money { Some(self.currency(alias, field)?) } else { None };
         // In one currency only: the others are left out of the sum, and refused until there are rates.
         let amount = match over {
             Over::Sum | Over::Avg => columns.slot(self.sql.exact_sum(&raw)),

@@ -8,6 +8,7 @@
 
 pub mod aggregate;
 pub(in crate::records) mod cell;
+mod computed;
 mod connection;
 mod cursor;
 mod dates;

@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 use super::parts::{money_parts, option_parts, picks};
 use super::searched::Searches;
 use super::shape::{NodeShape, ObjectShape, Out, SealedField, VariantShape};
-use crate::catalog::{Catalog, Field, Kind, Object, Relation, Source, Store, Target, Variant, Via};
+use crate::catalog::{Catalog, Field, Kind, Object, Relation, Store, Target, Variant, Via};
 use crate::error::{Error, Result};
 use crate::infra::db::Backend;
 use crate::platform::Ctx;
@@ -220,20 +220,7 @@ impl Planner<'_> {
                 let expression = if field.is_custom() { format!("coalesce({expression}, '')") } else { expression };
                 Out::Scalar { slot: scope.slot(expression, field.kind.store()), kind: field.kind }
             }
-            "customFields" => {
-                let access = self.ctx.access.object(&object.name);
-                let mut fields = Vec::new();
-                for field in object.kept_in_document().filter(|field| !field.archived) {
-                    let name = field.access_name();
-                    if access.field(&name).sight == Sight::Full {
-                        fields.push((field.name.clone(), field.kind, sealed_field(object, field)));
-                    } else {
-                        self.ctx.hidden.note(&object.type_name, &name);
-                    }
-                }
-                let record = scope.slot(format!("{alias}.id"), Store::Uuid);
-                Out::CustomFields { slot: scope.slot(format!("{alias}.custom"), Store::Json), record, fields }
-            }
+            "customFields" => self.custom_fields(scope, alias, object)?,
             "custom" => self.custom(scope, alias, object, merged)?,
             "viewerAccess" => self.rights(scope, alias, object, merged),
             "createdBy" => self.actor(scope, alias, "created_by", merged)?,
@@ -250,6 +237,24 @@ impl Planner<'_> {
                 (None, None) => return Err(Error::bad_request(format!("{type_name} has no field `{name}`."))),
             },
         })
+    }
+
+    /// `customFields`: all that the workspace added, untyped.
+    fn custom_fields(&mut self, scope: &mut Scope, alias: &str, object: &Object) -> Result<Out> {
+        let access = self.ctx.access.object(&object.name).clone();
+        let (mut fields, mut computed) = (Vec::new(), Vec::new());
+        for field in object.all_fields().filter(|field| field.own_id().is_some() && !field.archived) {
+            let name = field.access_name();
+            if access.field(&name).sight != Sight::Full {
+                self.ctx.hidden.note(&object.type_name, &name);
+            } else if field.is_computed() {
+                computed.push((field.name.clone(), self.untyped(scope, alias, field)?));
+            } else {
+                fields.push((field.name.clone(), field.kind, sealed_field(object, field)));
+            }
+        }
+        let record = scope.slot(format!("{alias}.id"), Store::Uuid);
+        Ok(Out::CustomFields { slot: scope.slot(format!("{alias}.custom"), Store::Json), record, fields, computed })
     }
 
     fn custom(&mut self, scope: &mut Scope, alias: &str, object: &Object, merged: &Merged<'_>) -> Result<Out> {
@@ -298,28 +303,15 @@ impl Planner<'_> {
         Ok(Out::Inline(fields))
     }
 
-    fn scalar(&self, scope: &mut Scope, alias: &str, field: &Field) -> Out {
-        let slot = scope.slot(self.sql.field(alias, field), field.kind.store());
-        Out::Scalar { slot, kind: field.kind }
-    }
-
-    /// The expression of a money field's currency.
-    pub fn currency(&self, alias: &str, field: &Field) -> String {
-        match &field.source {
-            Source::Column(column) => format!("{alias}.{column}_currency"),
-            Source::Custom { .. } => self.sql.custom_currency(alias, &field.name),
-        }
-    }
-
     fn field(&mut self, scope: &mut Scope, alias: &str, field: &Field, merged: &Merged<'_>) -> Result<Out> {
         if field.archived {
             return Ok(Out::Literal(if field.kind.is_list() { "[]" } else { "null" }.into()));
         }
-        let expression = self.sql.field(alias, field);
+        let expression = self.value(alias, field)?;
         Ok(match field.kind {
             Kind::Money => Out::Money {
                 amount: scope.slot(expression, Store::Int),
-                currency: scope.slot(self.currency(alias, field), Store::Text),
+                currency: scope.slot(self.currency(alias, field)?, Store::Text),
                 parts: money_parts(merged),
             },
             Kind::Select | Kind::MultiSelect => Out::Select {
@@ -335,7 +327,7 @@ impl Planner<'_> {
                 picks(scope, expression, false, "Address", &["street", "line2", "city", "region", "postalCode", "country"], merged)
             }
             Kind::Reference => Out::Node(self.any(scope, &expression, &merged.children)?),
-            _ => self.scalar(scope, alias, field),
+            kind => Out::Scalar { slot: scope.slot(expression, kind.store()), kind },
         })
     }
 

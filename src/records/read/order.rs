@@ -33,7 +33,7 @@ impl Planner<'_> {
             // What the caller may not see does not sort their list, and does not stand in its cursors.
             let default = default_order(object).iter().filter(|(name, _)| access.field(name).sight == Sight::Full);
             for (name, descending) in default {
-                self.order_field(object.fields.get(*name), scope, &alias, *descending, false, name, &mut keys);
+                self.order_field(object.fields.get(*name), scope, &alias, *descending, false, name, &mut keys)?;
             }
         }
         scope.check_joins()?;
@@ -76,7 +76,7 @@ impl Planner<'_> {
                 }
                 self.check_sight(object, &format!("custom.{custom}"))?;
                 let (descending, nulls_first) = direction(value.as_str().unwrap_or("ASC"));
-                self.order_field(field, scope, alias, descending, nulls_first, &format!("{path}.{custom}"), keys);
+                self.order_field(field, scope, alias, descending, nulls_first, &format!("{path}.{custom}"), keys)?;
             }
             return Ok(());
         }
@@ -95,8 +95,7 @@ impl Planner<'_> {
             return Err(Error::bad_request(format!("{} cannot be ordered by `{name}`.", object.type_name)));
         }
         self.check_sight(object, name)?;
-        self.order_field(field, scope, alias, descending, nulls_first, &path, keys);
-        Ok(())
+        self.order_field(field, scope, alias, descending, nulls_first, &path, keys)
     }
 
     /// The record that a to-one relation leads to, joined.
@@ -120,9 +119,9 @@ impl Planner<'_> {
         nulls_first: bool,
         name: &str,
         keys: &mut Vec<OrderKey>,
-    ) {
-        let Some(field) = field else { return };
-        let raw = self.sql.field(alias, field);
+    ) -> Result<()> {
+        let Some(field) = field else { return Ok(()) };
+        let raw = self.value(alias, field)?;
         let nullable = field.nullable || alias != scope.alias;
         let place = match &field.source {
             _ if alias != scope.alias => Place::Joined,
@@ -130,7 +129,7 @@ impl Planner<'_> {
             Source::Custom { id } if field.indexed && field.kind.store() != Store::Bool => {
                 Place::Index { field: *id, column: if field.kind.store() == Store::Int { "number" } else { "\"text\"" } }
             }
-            Source::Custom { .. } => Place::Document,
+            Source::Custom { .. } | Source::Computed { .. } => Place::Document,
         };
         if field.kind.folds() {
             let folded = field.fold_column.as_ref().map_or_else(|| Sql::fold(&raw), |column| format!("{alias}.{column}"));
@@ -144,6 +143,7 @@ impl Planner<'_> {
             raw
         };
         keys.push(key(raw, field.kind.store(), descending, nulls_first, nullable, name.to_owned(), place));
+        Ok(())
     }
 
     /// The rows after a position. Null stands last (or first) as the key says, and equals itself.

@@ -114,6 +114,8 @@ pub enum Out {
         slot: usize,
         record: usize,
         fields: Vec<(String, Kind, Option<SealedField>)>,
+        /// Those that do not stand in it.
+        computed: Vec<(String, Out)>,
     },
     /// An object that is always there: `custom`, `createdBy`.
     Inline(Vec<(String, Out)>),
@@ -242,10 +244,18 @@ impl Shaper<'_> {
                 let store = if *list { Store::Json } else { Store::Text };
                 value::write_options(&row.cell(*slot, store)?, *list, options, parts, out)?;
             }
-            Out::CustomFields { slot, record, fields } => {
+            Out::CustomFields { slot, record, fields, computed } => {
                 let record = row.cell(*record, Store::Uuid)?.text().and_then(|id| id.parse().ok());
                 let open = |field: &SealedField, sealed: &str| self.open(field, sealed, record);
                 value::write_custom(&row.cell(*slot, Store::Json)?, fields, &open, out)?;
+                if !computed.is_empty() {
+                    // One object of both.
+                    let mut more = String::new();
+                    self.fields(computed, row, &mut more)?;
+                    out.pop();
+                    out.push_str(if out.ends_with('{') { "" } else { "," });
+                    out.push_str(&more[1..]);
+                }
             }
             Out::Inline(fields) => self.fields(fields, row, out)?,
             Out::Node(node) => self.node(node, row, out)?,

@@ -192,9 +192,11 @@ impl Search<'_> {
             // Every parameter must stand somewhere.
             return (sql, format!("SELECT e.* FROM ({found}) e (record_id, object, title) WHERE $1::uuid IS NOT NULL LIMIT {most}"));
         }
+        // SQLite takes a cross join as it is written: the words first. Asked of one entry after the other, the index begins
+        // anew each time.
         let found = |words: &str, listed: &str| {
             format!(
-                "SELECT e.record_id, e.object, e.title FROM search_word s JOIN search_entry e ON e.place = s.rowid \
+                "SELECT e.record_id, e.object, e.title FROM search_word s CROSS JOIN search_entry e ON e.place = s.rowid \
                  WHERE s.search_word MATCH {words} AND e.workspace_id = $1{listed}"
             )
         };

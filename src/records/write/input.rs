@@ -311,6 +311,9 @@ fn apply_custom_field(draft: &mut Draft, object: &Object, (name, value): (&str, 
                 format!("Your roles do not let you write {}.{}.", object.type_name, field.access_name()),
             );
         }
+        Some(field) if field.is_computed() => {
+            draft.refuse(UserErrorCode::NotWritable, path, format!("{} is computed.", field.label));
+        }
         Some(field) if field.archived => draft.refuse(UserErrorCode::NotWritable, path, format!("{} is archived.", field.label)),
         Some(field) => apply_field(draft, field, value, path),
         None => draft.refuse(UserErrorCode::InvalidValue, path, format!("{} has no custom field of that name.", object.type_name)),

@@ -26,7 +26,7 @@ impl Planner<'_> {
             }
             _ if field.is_custom() && field.indexed => self.indexed_filter(field, alias, condition, negated),
             kind => {
-                let expression = self.sql.field(alias, field);
+                let expression = self.value(alias, field)?;
                 let folded = kind.folds().then(|| folded(field, alias, &expression));
                 self.comparisons(field, &expression, folded.as_deref(), condition, negated)
             }
@@ -207,7 +207,7 @@ impl Planner<'_> {
     }
 
     fn money_filter(&mut self, field: &Field, alias: &str, condition: &Json, negated: bool) -> Result<String> {
-        let amount = self.sql.field(alias, field);
+        let amount = self.value(alias, field)?;
         let mut parts = Vec::new();
         if let Some(test) = condition.get("amount").filter(|test| !test.is_null()) {
             let custom_index = (field.is_custom() && field.indexed).then(|| self.indexed_filter(field, alias, test, negated));
@@ -217,7 +217,7 @@ impl Planner<'_> {
             });
         }
         if let Some(code) = condition.get("currency").and_then(Json::as_str) {
-            let currency = self.currency(alias, field);
+            let currency = self.currency(alias, field)?;
             let code = self.sql.bind(code);
             parts.push(two_valued(format!("{currency} = {code}"), negated));
         }

@@ -87,7 +87,7 @@ impl Planner<'_> {
             return Err(Error::bad_request(format!("{} cannot be grouped by `{}`.", object.type_name, field.name)));
         }
         self.check_sight(object, &field.access_name())?;
-        let raw = self.sql.field(alias, field);
+        let raw = self.value(alias, field)?;
         let path = vec![field.name.clone()];
         if is_dated(field) {
             let unit = value.as_str().unwrap_or_default();

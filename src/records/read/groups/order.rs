@@ -32,7 +32,7 @@ impl Planner<'_> {
                 over => {
                     let (field, direction) = reckoned(groups.object, value).map_err(|e| e.within(index.to_string()))?;
                     self.check_sight(groups.object, &field.access_name())?;
-                    let expression = self.reckon(alias, over, field);
+                    let expression = self.reckon(alias, over, field)?;
                     let place = groups.orders.len();
                     groups.orders.push(expression);
                     order.push(key(format!("g.o{place}"), Store::Int, direction, &format!("{over}.{}", field.access_name())));
@@ -60,8 +60,8 @@ impl Planner<'_> {
     }
 
     /// A sum, average or extreme in units of 1/10,000, to be compared: amounts of several currencies have none.
-    fn reckon(&self, alias: &str, over: &str, field: &Field) -> String {
-        let raw = self.sql.field(alias, field);
+    fn reckon(&mut self, alias: &str, over: &str, field: &Field) -> Result<String> {
+        let raw = self.value(alias, field)?;
         let scaled = if matches!(field.kind, Kind::Integer | Kind::Rating) { " * 10000" } else { "" };
         let units = format!("{raw}{scaled}");
         let number = match over {
@@ -71,10 +71,10 @@ impl Planner<'_> {
             _ => format!("max({units})"),
         };
         if field.kind != Kind::Money {
-            return number;
+            return Ok(number);
         }
-        let currency = self.currency(alias, field);
-        format!("CASE WHEN min({currency}) = max({currency}) THEN {number} END")
+        let currency = self.currency(alias, field)?;
+        Ok(format!("CASE WHEN min({currency}) = max({currency}) THEN {number} END"))
     }
 
     /// The condition on groups, as it follows `GROUP BY`.
@@ -95,7 +95,7 @@ impl Planner<'_> {
             for (field, condition) in standard.chain(added).filter(|(_, condition)| !condition.is_null()) {
                 let field = field.ok_or_else(|| Error::bad_request(format!("{} has no such field.", object.type_name)))?;
                 self.check_sight(object, &field.access_name())?;
-                let expression = self.reckon(alias, over, field);
+                let expression = self.reckon(alias, over, field)?;
                 let compared = Field::column("value", Kind::Decimal, "value", "");
                 parts.push(self.comparisons(&compared, &expression, None, condition, false).map_err(|e| e.within(over.as_str()))?);
             }
