@@ -16,6 +16,8 @@ pub enum Code {
     BadRequest,
     RateLimited,
     Timeout,
+    /// Done by an earlier request with the same idempotency key, which told a secret.
+    AlreadyIssued,
 }
 
 impl Code {
@@ -26,6 +28,7 @@ impl Code {
             Self::BadRequest => "BAD_REQUEST",
             Self::RateLimited => "RATE_LIMITED",
             Self::Timeout => "TIMEOUT",
+            Self::AlreadyIssued => "ALREADY_ISSUED",
         }
     }
 }

@@ -29,6 +29,10 @@ pub struct Model {
     #[sea_orm(column_type = "Text", nullable)]
     pub request_id: Option<String>,
     pub at: Micros,
+    /// What was changed together with it; null of changes that are older than sets.
+    pub change_set_id: Option<Uuid>,
+    /// The set that it undoes.
+    pub reverts: Option<Uuid>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

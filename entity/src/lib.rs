@@ -17,6 +17,7 @@ pub mod data_key;
 pub mod deal;
 pub mod field_definition;
 pub mod field_index;
+pub mod idempotency_key;
 pub mod invitation;
 pub mod log_head;
 pub mod member;

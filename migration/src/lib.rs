@@ -16,6 +16,8 @@ mod m20261125_000006_credentials;
 mod m20261126_000007_custom_objects;
 mod m20261126_000008_search;
 mod m20261126_000009_computed;
+mod m20261126_000010_idempotency;
+mod m20261126_000011_change_sets;
 mod policies;
 
 pub use sea_orm_migration::prelude::{MigratorTrait, SchemaManager};
@@ -35,6 +37,8 @@ impl MigratorTrait for Migrator {
             Box::new(m20261126_000007_custom_objects::Migration),
             Box::new(m20261126_000008_search::Migration),
             Box::new(m20261126_000009_computed::Migration),
+            Box::new(m20261126_000010_idempotency::Migration),
+            Box::new(m20261126_000011_change_sets::Migration),
         ]
     }
 }

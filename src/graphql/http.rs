@@ -66,8 +66,9 @@ fn cors(origins: &[String]) -> CorsLayer {
             header::ACCEPT,
             HeaderName::from_static(crate::graphql::cookies::CSRF),
             HeaderName::from_static("x-kith-challenge"),
+            HeaderName::from_static(crate::graphql::repeat::HEADER),
         ])
-        .expose_headers([HeaderName::from_static("x-request-id"), HeaderName::from_static("kith-schema")])
+        .expose_headers(["x-request-id", "kith-schema", crate::graphql::repeat::REPLAYED].map(HeaderName::from_static))
         .max_age(Duration::from_secs(600));
     if origins.iter().any(|origin| origin == "*") {
         return layer.allow_origin(AllowOrigin::any());

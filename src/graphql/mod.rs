@@ -5,6 +5,7 @@
 //! ([`types`]) and merged into the same roots ([`schema`]). [`records`] answers its fields: a root
 //! field is handed to the door as a whole and comes back as JSON. [`http`] carries it all.
 
+mod atomic;
 mod check;
 mod cookies;
 mod errors;
@@ -14,6 +15,7 @@ mod order;
 mod payload;
 mod platform;
 mod records;
+pub mod repeat;
 mod request;
 pub mod schema;
 mod selection;

@@ -22,9 +22,16 @@ const TRIES: usize = 3;
 
 pub async fn write(ctx: &Context<'_>, mutation: &Mutation) -> Result<Value> {
     let request = request::of(ctx);
+    let field = ctx.item.node.response_key().node.as_str();
+    if let Some(answer) = request.repeat.as_ref().map(|repeat| repeat.answered(field)).transpose()?.flatten() {
+        return Ok(raw(answer.to_owned()));
+    }
     let arguments = selection::arguments(ctx);
     let selection = selection::below(ctx)?;
-    let call = Call { request, signed: request.signed()?, of: &mutation.of, arguments: &arguments, selection: &selection };
+    let call = Call { request, signed: request.signed()?, of: &mutation.of, field, arguments: &arguments, selection: &selection };
+    if let Some(atomic) = &request.atomic {
+        return atomic.lock().await.run(&call, mutation.verb).await.map(raw);
+    }
     for _ in 1..TRIES {
         match call.run(mutation.verb).await {
             Err(Error::Fault(fault)) if fault.retry => {}
@@ -35,37 +42,61 @@ pub async fn write(ctx: &Context<'_>, mutation: &Mutation) -> Result<Value> {
 }
 
 /// One mutation: what was asked, by whom, of which object.
-struct Call<'a> {
-    request: &'a Request,
-    signed: &'a Signed,
-    of: &'a Of,
+pub(super) struct Call<'a> {
+    pub request: &'a Request,
+    pub signed: &'a Signed,
+    pub of: &'a Of,
+    /// Its name in the answer.
+    pub field: &'a str,
     arguments: &'a Map<String, Json>,
-    selection: &'a Selection,
+    pub selection: &'a Selection,
 }
 
 impl Call<'_> {
     async fn run(&self, verb: Verb) -> Result<String> {
         let tx = self.request.app.db.begin(&self.signed.ctx.scope(), Mode::Write).await?;
         let mut unit = Unit::new(&self.signed.ctx, &self.signed.known.catalog, &tx, &self.request.app.rules);
-        let validate_only = self.flag("validateOnly");
-        let (payload, keep) = match verb {
-            Verb::CreateMany | Verb::UpdateMany | Verb::DeleteMany => self.many(&mut unit, &tx, verb, validate_only).await?,
-            verb => self.single(&mut unit, &tx, verb, validate_only).await?,
-        };
-        if keep && !validate_only {
+        let (payload, keep) = self.carry_out(&mut unit, &tx, verb).await?;
+        if keep && !self.validates_only() {
             let changes = unit.mark();
+            self.keep(&tx, &payload).await?;
             // The log comes last: nothing runs between it and the commit.
             unit.finish().await?;
             tx.commit().await?;
             self.request.app.statistics.count(&self.request.app.db, changes);
-            if matches!(self.of.object.name.as_str(), "member" | "territory") {
-                // Whoever was suspended, got another superior or another territory, is looked at anew.
+            if self.moves_access() {
                 self.request.app.forget_access(self.signed.ctx.workspace).await;
             }
         } else {
             tx.rollback().await?;
         }
         Ok(payload)
+    }
+
+    /// Does what was asked, in a transaction under way: the payload, and whether it shall stay.
+    pub(super) async fn carry_out(&self, unit: &mut Unit<'_>, tx: &Tx, verb: Verb) -> Result<(String, bool)> {
+        let validate_only = self.validates_only();
+        match verb {
+            Verb::CreateMany | Verb::UpdateMany | Verb::DeleteMany => self.many(unit, tx, verb, validate_only).await,
+            verb => self.single(unit, tx, verb, validate_only).await,
+        }
+    }
+
+    /// Lets a request with the same idempotency key be answered from this one.
+    pub(super) async fn keep(&self, tx: &Tx, payload: &str) -> Result<()> {
+        match &self.request.repeat {
+            Some(repeat) => repeat.keep(tx, self.signed, self.field, payload).await,
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn validates_only(&self) -> bool {
+        self.flag("validateOnly")
+    }
+
+    /// Whether somebody was suspended, or got another superior or another territory: they are looked at anew.
+    pub(super) fn moves_access(&self) -> bool {
+        matches!(self.of.object.name.as_str(), "member" | "territory")
     }
 
     async fn single(&self, unit: &mut Unit<'_>, tx: &Tx, verb: Verb, validate_only: bool) -> Result<(String, bool)> {
@@ -75,7 +106,8 @@ impl Call<'_> {
         let mut out = String::new();
         let fields = collect(&[self.selection], |_| true);
         let keep = outcome.is_ok();
-        self.payload(tx, &fields, &outcome, removed, validate_only, &mut out).await?;
+        let told = Told { tx, removed, validate_only, set: (keep && !validate_only).then_some(unit.set.id) };
+        self.payload(&told, &fields, &outcome, &mut out).await?;
         Ok((out, keep))
     }
 
@@ -132,15 +164,17 @@ impl Call<'_> {
         let keep = outcomes.is_ok() && (policy == ErrorPolicy::SkipFailed || !failed);
         let outcomes = outcomes.map(|outcomes| if keep { outcomes } else { outcomes.into_iter().map(rolled_back).collect() });
         let committed = keep && !validate_only && outcomes.as_ref().is_ok_and(|outcomes| outcomes.iter().any(Result::is_ok));
+        let told = Told { tx, removed: verb == Verb::DeleteMany, validate_only, set: committed.then_some(unit.set.id) };
         let mut out = String::from("{");
         for (index, field) in collect(&[self.selection], |_| true).iter().enumerate() {
             let _ = write!(out, "{}\"{}\":", if index == 0 { "" } else { "," }, field.key);
             match field.name {
+                "changeSetId" => told.write_set(&mut out),
                 "committed" => out.push_str(if committed { "true" } else { "false" }),
                 "userErrors" => write_errors(outcomes.as_ref().err().map_or(&[][..], Vec::as_slice), field, &mut out),
                 "results" => {
                     let items = outcomes.as_ref().map_or(&[][..], Vec::as_slice);
-                    self.results(tx, field, items, verb == Verb::DeleteMany, validate_only, &mut out).await?;
+                    self.results(&told, field, items, &mut out).await?;
                 }
                 _ => {
                     let _ = write!(out, "\"{}Payload\"", crate::infra::text::pascal_case(&self.many_name()));
@@ -151,55 +185,50 @@ impl Call<'_> {
         Ok((out, keep))
     }
 
+    /// The payload's type.
+    pub(super) fn payload_type(&self, verb: Verb) -> String {
+        match verb {
+            Verb::CreateMany | Verb::UpdateMany | Verb::DeleteMany => {
+                format!("{}Payload", crate::infra::text::pascal_case(&self.many_name()))
+            }
+            _ => format!("{}Payload", self.of.type_name),
+        }
+    }
+
     fn many_name(&self) -> String {
         self.of.variant.map_or_else(|| self.of.object.plural.clone(), |variant| variant.plural.to_owned())
     }
 
-    async fn results(
-        &self,
-        tx: &Tx,
-        field: &Merged<'_>,
-        outcomes: &[Outcome],
-        removed: bool,
-        validate_only: bool,
-        out: &mut String,
-    ) -> Result<()> {
+    async fn results(&self, told: &Told<'_>, field: &Merged<'_>, outcomes: &[Outcome], out: &mut String) -> Result<()> {
         out.push('[');
         let fields = collect(&field.children, |_| true);
         for (index, outcome) in outcomes.iter().enumerate() {
             if index > 0 {
                 out.push(',');
             }
-            self.payload(tx, &fields, outcome, removed, validate_only, out).await?;
+            self.payload(told, &fields, outcome, out).await?;
         }
         out.push(']');
         Ok(())
     }
 
-    async fn payload(
-        &self,
-        tx: &Tx,
-        fields: &[Merged<'_>],
-        outcome: &Outcome,
-        removed: bool,
-        validate_only: bool,
-        out: &mut String,
-    ) -> Result<()> {
+    async fn payload(&self, told: &Told<'_>, fields: &[Merged<'_>], outcome: &Outcome, out: &mut String) -> Result<()> {
         out.push('{');
         for (index, field) in fields.iter().enumerate() {
             let _ = write!(out, "{}\"{}\":", if index == 0 { "" } else { "," }, field.key);
             match (field.name, outcome) {
-                ("deletedId", Ok(written)) if removed => {
+                ("deletedId", Ok(written)) if told.removed => {
                     let _ = write!(out, "\"{}\"", written.id);
                 }
+                ("changeSetId", Ok(_)) => told.write_set(out),
                 ("userErrors", Err(Rejected::User { errors, .. })) => write_errors(errors, field, out),
                 ("userErrors" | "warnings", _) => out.push_str("[]"),
-                ("conflict", Err(Rejected::User { conflict: Some(conflict), .. })) => self.conflict(tx, field, conflict, out).await?,
+                ("conflict", Err(Rejected::User { conflict: Some(conflict), .. })) => self.conflict(told.tx, field, conflict, out).await?,
                 ("__typename", _) => {
                     let _ = write!(out, "\"{}Payload\"", self.of.type_name);
                 }
-                (name, Ok(written)) if name == self.of.one && !removed => {
-                    out.push_str(&self.record(tx, written.id, &field.children, validate_only).await?);
+                (name, Ok(written)) if name == self.of.one && !told.removed => {
+                    out.push_str(&self.record(told.tx, written.id, &field.children, told.validate_only).await?);
                 }
                 _ => out.push_str("null"),
             }
@@ -259,6 +288,27 @@ impl Call<'_> {
         let version = self.argument("expectedVersion").as_i64()?;
         let merge = self.argument("onConflict") == "MERGE_FIELDS";
         Some((version, if merge { OnConflict::MergeFields } else { OnConflict::Refuse }))
+    }
+}
+
+/// What all payloads of a mutation are told with.
+struct Told<'t> {
+    tx: &'t Tx,
+    /// Whether the record is gone.
+    removed: bool,
+    validate_only: bool,
+    /// What the log calls the whole, if it was written.
+    set: Option<Uuid>,
+}
+
+impl Told<'_> {
+    fn write_set(&self, out: &mut String) {
+        match self.set {
+            Some(id) => {
+                let _ = write!(out, "\"{id}\"");
+            }
+            None => out.push_str("null"),
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod access;
 mod audit;
+mod change_sets;
 mod credentials;
 mod describe;
 mod fields;
@@ -26,6 +27,7 @@ pub struct PlatformQueryParts(
     access::AccessQuery,
     audit::AuditQuery,
     describe::DescribeQuery,
+    change_sets::ChangeSetQuery,
 );
 
 pub use PlatformQueryParts as PlatformQuery;
@@ -41,6 +43,7 @@ pub struct PlatformMutationParts(
     fields::FieldMutation,
     objects::ObjectMutation,
     relations::RelationMutation,
+    change_sets::ChangeSetMutation,
 );
 
 pub use PlatformMutationParts as PlatformMutation;

@@ -64,6 +64,7 @@ macro_rules! generated_root {
                 registry.create_output_type::<Self, _>(MetaTypeId::Object, |registry| {
                     let (catalog, view) = building();
                     types::add_types(registry, &catalog);
+                    types::add_directives(registry);
                     types::object(stringify!($name), $doc, $fields(&catalog, &view))
                 })
             }
@@ -194,11 +195,35 @@ impl<T: OutputType + ObjectType> OutputType for Shown<T> {
 
 impl<T: OutputType + ObjectType> ContainerType for Shown<T> {
     async fn resolve_field(&self, ctx: &Context<'_>) -> ServerResult<Option<Value>> {
-        self.0.resolve_field(ctx).await
+        let request = ctx.data_unchecked::<Arc<request::Request>>();
+        let Some((repeat, signed)) = request.repeat.as_ref().zip(request.signed_or_none()) else { return self.0.resolve_field(ctx).await };
+        let (name, key) = (ctx.item.node.name.node.as_str(), ctx.item.node.response_key().node.as_str());
+        match repeat.answered(key) {
+            Ok(Some(answer)) => return Ok(Some(raw(answer.to_owned()))),
+            Ok(None) => {}
+            Err(error) => return Err(ctx.set_error_path(errors::server_error(&error))),
+        }
+        let answered = self.0.resolve_field(ctx).await?;
+        if let Some(value) = answered.as_ref().filter(|value| is_done(value)) {
+            let kept = async { repeat.keep_static(&request.app, signed, (name, key), &serde_json::to_string(value)?).await };
+            // It is done, whether or not it can be answered once more.
+            if let Err(error) = kept.await {
+                tracing::warn!("the answer of `{name}` could not be kept for its idempotency key: {error}");
+            }
+        }
+        Ok(answered)
     }
 }
 
 impl<T: OutputType + ObjectType> ObjectType for Shown<T> {}
+
+/// Whether a payload says that its mutation was done.
+fn is_done(payload: &Value) -> bool {
+    match payload {
+        Value::Object(members) => !matches!(members.get("userErrors"), Some(Value::List(errors)) if !errors.is_empty()),
+        _ => false,
+    }
+}
 
 /// A member as the value of a field of a static type: `viewer.member`. The door answers it.
 pub struct MemberRef {

@@ -5,6 +5,8 @@ use std::sync::{Arc, OnceLock};
 use async_graphql::Context;
 use tokio::sync::Mutex;
 
+use super::atomic::Atomic;
+use super::repeat::Repeat;
 use crate::app::{App, Known};
 use crate::error::{Error, Result};
 use crate::features::identity::Caller;
@@ -50,12 +52,22 @@ pub struct Request {
     signed: OnceLock<Signed>,
     /// All root fields of a query read this one snapshot, one after the other.
     snapshot: Mutex<Option<Tx>>,
+    /// What an earlier request with the same idempotency key did.
+    pub repeat: Option<Repeat>,
+    /// The one transaction of an operation that says `@atomic`.
+    pub atomic: Option<Mutex<Atomic>>,
 }
 
 impl Request {
     pub fn new(app: Arc<App>, origin: Origin, signed: Option<Signed>) -> Self {
         let signed = signed.map_or_else(OnceLock::new, OnceLock::from);
-        Self { app, origin, browser: Browser::default(), signed, snapshot: Mutex::new(None) }
+        Self { app, origin, browser: Browser::default(), signed, snapshot: Mutex::new(None), repeat: None, atomic: None }
+    }
+
+    /// Of a mutation: its idempotency key, and whether all of it is one transaction.
+    #[must_use]
+    pub fn with_writes(self, repeat: Option<Repeat>, atomic: bool) -> Self {
+        Self { repeat, atomic: atomic.then(Mutex::default), ..self }
     }
 
     #[must_use]
@@ -89,6 +101,23 @@ impl Request {
     /// Gives the snapshot up, because a statement failed in it; whoever asks next gets a new one.
     pub async fn abandon(&self) {
         self.snapshot.lock().await.take();
+    }
+
+    /// Ends the transaction of an operation that says `@atomic`.
+    pub async fn end_atomic(&self, response: &mut async_graphql::Response) -> Result<()> {
+        let Some(atomic) = &self.atomic else { return Ok(()) };
+        let atomic = std::mem::take(&mut *atomic.lock().await);
+        atomic.end(self, response).await
+    }
+
+    /// Gives the idempotency key free; tells whether something was answered from an earlier request.
+    pub async fn end_repeat(&self) -> bool {
+        let Some((repeat, signed)) = self.repeat.as_ref().zip(self.signed_or_none()) else { return false };
+        repeat.end(&self.app, signed).await.unwrap_or_else(|error| {
+            // Its lease ends by itself.
+            tracing::warn!("an idempotency key could not be given free: {error}");
+            false
+        })
     }
 
     /// Ends the snapshot and tells how many statements it ran.

@@ -33,6 +33,7 @@ pub type Api = Schema<Query, Mutation, EmptySubscription>;
 /// A schema, ready to be asked.
 pub struct WorkspaceSchema {
     pub api: Api,
+    pub roots: Arc<Roots>,
     /// How many fields and relations its objects have.
     fields: u64,
     sdl: std::sync::OnceLock<(String, String)>,
@@ -46,7 +47,7 @@ impl WorkspaceSchema {
 
     /// Builds what a view shows of it.
     pub fn build_view(catalog: &Arc<Catalog>, view: &View) -> Self {
-        let roots: Roots = roots(catalog, view).2;
+        let roots: Arc<Roots> = Arc::new(roots(catalog, view).2);
         let api = with_catalog(catalog, view, || {
             Schema::build(
                 Query(Shown(PlatformQuery::default()), RecordQuery),
@@ -54,11 +55,11 @@ impl WorkspaceSchema {
                 EmptySubscription,
             )
         })
-        .data(Arc::new(roots))
+        .data(roots.clone())
         .disable_suggestions()
         .finish();
         let fields: usize = catalog.objects().map(|object| object.all_fields().count() + object.relations.len()).sum();
-        Self { api, fields: u64::try_from(fields).unwrap_or(u64::MAX), sdl: std::sync::OnceLock::new() }
+        Self { api, roots, fields: u64::try_from(fields).unwrap_or(u64::MAX), sdl: std::sync::OnceLock::new() }
     }
 
     /// The schema in GraphQL's own language, and its hash.

@@ -52,21 +52,29 @@ pub struct Change {
     pub after: Json,
 }
 
-const COLUMNS: usize = 13;
+/// What is changed together: a request, a bulk call, an operation that is atomic.
+#[derive(Clone, Copy, Debug)]
+pub struct ChangeSet {
+    pub id: Uuid,
+    /// The set that this one undoes.
+    pub reverts: Option<Uuid>,
+}
+
+const COLUMNS: usize = 15;
 /// Both databases take at least 32,766 parameters.
 const MOST_ROWS: usize = 2_000;
 
 /// Writes the changes of a transaction, as its last step before the commit; returns the last
 /// sequence number.
-pub async fn append(tx: &Tx, ctx: &Ctx, changes: &[Change]) -> Result<i64, sqlx::Error> {
+pub async fn append(tx: &Tx, ctx: &Ctx, set: ChangeSet, changes: &[Change]) -> Result<i64, sqlx::Error> {
     let mut last = 0;
     for chunk in changes.chunks(MOST_ROWS) {
-        last = append_chunk(tx, ctx, chunk).await?;
+        last = append_chunk(tx, ctx, set, chunk).await?;
     }
     Ok(last)
 }
 
-async fn append_chunk(tx: &Tx, ctx: &Ctx, changes: &[Change]) -> Result<i64, sqlx::Error> {
+async fn append_chunk(tx: &Tx, ctx: &Ctx, set: ChangeSet, changes: &[Change]) -> Result<i64, sqlx::Error> {
     let count = i64::try_from(changes.len()).unwrap_or(i64::MAX);
     let take = "UPDATE log_head SET seq = seq + $1 WHERE workspace_id = $2 RETURNING seq";
     let bind = |value: Value, values: &mut Vec<Value>| {
@@ -87,7 +95,7 @@ async fn append_chunk(tx: &Tx, ctx: &Ctx, changes: &[Change]) -> Result<i64, sql
     }
     let mut rows = String::new();
     for (index, change) in (1_i64..).zip(changes) {
-        let row = row_values(ctx, change, first.unwrap_or(0) + index);
+        let row = row_values(ctx, set, change, first.unwrap_or(0) + index);
         let marks: Vec<String> = row
             .into_iter()
             .zip(CASTS)
@@ -106,8 +114,8 @@ async fn append_chunk(tx: &Tx, ctx: &Ctx, changes: &[Change]) -> Result<i64, sql
         None => {
             let sql = format!(
                 "WITH head AS ({take}) INSERT INTO change_log ({NAMES}) \
-                 SELECT head.seq - $1 + v.s, v.w, v.o, v.r, v.k, v.v, v.b, v.a, v.ak, v.ai, v.c, v.q, v.t \
-                 FROM head, (VALUES {rows}) AS v (s, w, o, r, k, v, b, a, ak, ai, c, q, t)"
+                 SELECT head.seq - $1 + v.s, v.w, v.o, v.r, v.k, v.v, v.b, v.a, v.ak, v.ai, v.c, v.q, v.t, v.cs, v.re \
+                 FROM head, (VALUES {rows}) AS v (s, w, o, r, k, v, b, a, ak, ai, c, q, t, cs, re)"
             );
             tx.run(&sql, values).await?;
             Ok(0)
@@ -115,12 +123,11 @@ async fn append_chunk(tx: &Tx, ctx: &Ctx, changes: &[Change]) -> Result<i64, sql
     }
 }
 
-const NAMES: &str =
-    "seq, workspace_id, object, record_id, kind, version, \"before\", \"after\", actor_kind, actor_id, cause, request_id, at";
+const NAMES: &str = "seq, workspace_id, object, record_id, kind, version, \"before\", \"after\", actor_kind, actor_id, cause, request_id, at, change_set_id, reverts";
 const CASTS: [&str; COLUMNS] =
-    ["bigint", "uuid", "text", "uuid", "text", "bigint", "jsonb", "jsonb", "text", "uuid", "text", "text", "bigint"];
+    ["bigint", "uuid", "text", "uuid", "text", "bigint", "jsonb", "jsonb", "text", "uuid", "text", "text", "bigint", "uuid", "uuid"];
 
-fn row_values(ctx: &Ctx, change: &Change, seq: i64) -> Vec<Value> {
+fn row_values(ctx: &Ctx, set: ChangeSet, change: &Change, seq: i64) -> Vec<Value> {
     let Micros(at) = ctx.now();
     vec![
         seq.into(),
@@ -136,5 +143,7 @@ fn row_values(ctx: &Ctx, change: &Change, seq: i64) -> Vec<Value> {
         ctx.cause.as_str().into(),
         ctx.request_id.clone().into(),
         at.into(),
+        set.id.into(),
+        set.reverts.into(),
     ]
 }

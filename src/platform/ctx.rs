@@ -144,6 +144,10 @@ impl Opened {
         }
     }
 
+    pub fn is_empty(&self) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
     /// What was opened since somebody last asked.
     pub fn take(&self) -> BTreeMap<String, BTreeSet<Uuid>> {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))

@@ -5,6 +5,7 @@ pub mod audit;
 pub mod changelog;
 mod ctx;
 pub mod extent;
+pub mod idempotency;
 pub mod limits;
 pub mod secrets;
 

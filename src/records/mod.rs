@@ -5,6 +5,7 @@
 //! statement, change log, commit. Both are driven by the [`crate::catalog`]; no object has code here.
 
 pub mod access;
+pub mod change_sets;
 pub mod explain;
 pub mod keys;
 pub mod read;

@@ -16,11 +16,13 @@ use super::gate::{self, Credential, Turned};
 use super::origin::{self, Peer};
 use crate::error::{Code, Error, Result};
 use crate::features::access::require;
+use crate::graphql::atomic;
 use crate::graphql::check::{Introspection, check, check_text, check_value, introspection};
 use crate::graphql::cookies;
 use crate::graphql::errors::server_error;
 use crate::graphql::merge::merge_roots;
 use crate::graphql::order::{self, Order};
+use crate::graphql::repeat::{self, Refused, Repeat};
 use crate::graphql::request::{Browser, Request, Signed, audit_opened};
 use crate::graphql::schema::WorkspaceSchema;
 use crate::graphql::view::View;
@@ -115,9 +117,9 @@ async fn answer(server: &Server, headers: &HeaderMap, peer: Peer, mut request: a
     if let Err(error) = gate::document(server, signed.as_ref().map(|signed| &signed.caller), &mut request).await {
         return with_schema(respond(&Answer::from_errors(vec![server_error(&error)])), &schema);
     }
-    let (shown, order) = match prepare(server, &mut request, get, signed.is_none()) {
-        Ok((introspection, order)) => match shown(server, signed.as_ref(), &schema, introspection) {
-            Ok(shown) => (shown, order),
+    let (shown, order, writes) = match prepare(server, &mut request, get, signed.is_none()) {
+        Ok(Prepared { introspection, order, writes }) => match shown(server, signed.as_ref(), &schema, introspection) {
+            Ok(shown) => (shown, order, writes),
             Err(error) => return with_schema(respond(&Answer::from_errors(vec![server_error(&error)])), &schema),
         },
         Err(Unfit::Method) => {
@@ -131,11 +133,28 @@ async fn answer(server: &Server, headers: &HeaderMap, peer: Peer, mut request: a
             return with_schema(respond(&answer), &schema);
         }
     };
+    let mut repeat = None;
+    if writes != Writes::None {
+        if let Err(error) = check_atomic(&mut request, &schema, writes) {
+            return with_schema(respond(&Answer::from_errors(vec![server_error(&error)])), &schema);
+        }
+        if let Some(signed) = &signed {
+            match Repeat::claim(&server.app, signed, headers, &request).await {
+                Ok(claimed) => repeat = claimed,
+                Err(Refused(status, error)) => return with_schema(refusal(status, &error), &schema),
+            }
+        }
+    }
     let refresh = cookies::refresh(headers).filter(|_| !get && gate::is_unforged(headers)).map(str::to_owned);
     let by_cookie = matches!(gate::credential(headers), Ok(Credential::Cookie(_)));
     let browser = Browser { refresh_cookie: refresh, by_cookie, unforged: gate::is_unforged(headers) };
-    let state = Arc::new(Request::new(server.app.clone(), origin, signed).with_browser(browser));
+    let state = Request::new(server.app.clone(), origin, signed).with_browser(browser).with_writes(repeat, writes == Writes::Atomic);
+    let state = Arc::new(state);
     let mut response = shown.api.execute(request.data(state.clone())).await;
+    if let Err(error) = state.end_atomic(&mut response).await {
+        response = Answer::from_errors(vec![server_error(&error)]);
+    }
+    let replayed = state.end_repeat().await;
     let statements = match state.finish().await {
         Ok(statements) => statements,
         Err(error) => {
@@ -164,7 +183,20 @@ async fn answer(server: &Server, headers: &HeaderMap, peer: Peer, mut request: a
         micros = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX),
         "graphql"
     );
-    with_schema(respond_in_order(&response, &order), &schema)
+    let mut response = with_schema(respond_in_order(&response, &order), &schema);
+    if replayed {
+        response.headers_mut().insert(repeat::REPLAYED, HeaderValue::from_static("true"));
+    }
+    response
+}
+
+/// An operation that says `@atomic` has only root fields that go into one transaction.
+fn check_atomic(request: &mut async_graphql::Request, schema: &WorkspaceSchema, writes: Writes) -> Result<()> {
+    let operation = request.operation_name.clone();
+    match request.parsed_query() {
+        Ok(document) if writes == Writes::Atomic => atomic::check(document, operation.as_deref(), &schema.roots),
+        _ => Ok(()),
+    }
 }
 
 /// A refusal of the policy stands in the audit, once for a request.
@@ -199,8 +231,23 @@ impl From<Error> for Unfit {
     }
 }
 
+/// What a document turned out to be.
+struct Prepared {
+    introspection: Introspection,
+    order: Order,
+    writes: Writes,
+}
+
+/// How an operation writes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Writes {
+    None,
+    OneByOne,
+    Atomic,
+}
+
 /// Looks at a document before it is executed, and puts right what async-graphql gets wrong.
-fn prepare(server: &Server, request: &mut async_graphql::Request, get: bool, anonymous: bool) -> Result<(Introspection, Order), Unfit> {
+fn prepare(server: &Server, request: &mut async_graphql::Request, get: bool, anonymous: bool) -> Result<Prepared, Unfit> {
     check_text(&request.query)?;
     request.variables.values().try_for_each(check_value)?;
     let operation = request.operation_name.clone();
@@ -218,8 +265,13 @@ fn prepare(server: &Server, request: &mut async_graphql::Request, get: bool, ano
     merge_roots(&mut document)?;
     let introspection = introspection(&document);
     let order = Order::of(&document, operation.as_deref());
+    let writes = match order::chosen(&document, operation.as_deref()).map(|found| found.node.ty) {
+        Some(OperationType::Mutation) if atomic::is_asked(&document, operation.as_deref()) => Writes::Atomic,
+        Some(OperationType::Mutation) => Writes::OneByOne,
+        _ => Writes::None,
+    };
     request.set_parsed_query(document);
-    Ok((introspection, order))
+    Ok(Prepared { introspection, order, writes })
 }
 
 /// The schema that executes a document: the workspace's, or, if the document asks about the schema,

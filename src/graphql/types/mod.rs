@@ -14,4 +14,4 @@ mod search;
 mod writes;
 
 pub use meta::object;
-pub use roots::{Mutation, Of, Query, Roots, Verb, add_types, roots};
+pub use roots::{Mutation, Of, Query, Roots, Verb, add_directives, add_types, roots};

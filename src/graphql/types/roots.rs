@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use async_graphql::registry::{Deprecation, MetaField, MetaInputValue, Registry};
+use async_graphql::registry::{__DirectiveLocation, Deprecation, MetaDirective, MetaField, MetaInputValue, Registry};
 
 use super::meta::{Fields, Types, field, fields, input, input_with_default, plain};
 use super::records::{Names, common_fields, concrete_types, connection, list_arguments, names};
@@ -89,6 +89,23 @@ pub fn add_types(registry: &mut Registry, catalog: &Catalog) {
         }
         records::add(&mut types, catalog, object);
     }
+}
+
+/// Directives of operations.
+pub fn add_directives(registry: &mut Registry) {
+    let atomic = MetaDirective {
+        name: crate::graphql::atomic::DIRECTIVE.to_owned(),
+        description: Some(
+            "All root fields of the mutation in one transaction: if one is refused, nothing is written, and the other payloads say ROLLED_BACK. For mutations of records."
+                .to_owned(),
+        ),
+        locations: vec![__DirectiveLocation::MUTATION],
+        args: Default::default(),
+        is_repeatable: false,
+        visible: None,
+        composable: None,
+    };
+    registry.directives.insert(atomic.name.clone(), atomic);
 }
 
 pub fn roots(catalog: &Catalog, view: &View) -> (Fields, Fields, Roots) {

@@ -160,6 +160,11 @@ pub fn writes(types: &mut Types<'_>, catalog: &Catalog, object: &Object, names: 
             plain(label, names.type_name, "The record after the write; null if it was not done, or removed the record."),
             plain("deletedId", "ID", "The id of the record that was deleted or purged."),
             plain("conflict", &conflict, "What somebody else changed meanwhile, with the error CONFLICT."),
+            plain(
+                "changeSetId",
+                "ID",
+                "What the write is called as a whole, for `changeSet` and `revertChangeSet`; null if nothing was written.",
+            ),
             plain("warnings", "[UserError!]!", "What may be wrong, although the write was done."),
             plain("userErrors", "[UserError!]!", "Why the write was not done; empty if it was."),
         ],
@@ -169,6 +174,11 @@ pub fn writes(types: &mut Types<'_>, catalog: &Catalog, object: &Object, names: 
         "What came of a bulk write.",
         [
             plain("results", &format!("[{one}!]!"), "One for each item, in order; a write by filter has one for each record that matched."),
+            plain(
+                "changeSetId",
+                "ID",
+                "What the call is called as a whole, for `changeSet` and `revertChangeSet`; null if nothing was written.",
+            ),
             plain("committed", "Boolean!", "Whether anything was written."),
             plain("userErrors", "[UserError!]!", "Why the call as a whole was not carried out; empty if it was."),
         ],

@@ -47,7 +47,9 @@ impl Planner<'_> {
             if self.sql.is_postgres() {
                 format!(" JOIN unnest(({ids}::text)::uuid[]) WITH ORDINALITY {place} (id, place) ON {place}.id = {alias}.id")
             } else {
-                format!(" JOIN (SELECT unhex(value) AS id, key AS place FROM json_each({ids})) {place} ON {place}.id = {alias}.id")
+                // Made once, not looked through for every record.
+                let listed = format!("WITH m (id, place) AS MATERIALIZED (SELECT unhex(value), key FROM json_each({ids})) SELECT * FROM m");
+                format!(" JOIN ({listed}) {place} ON {place}.id = {alias}.id")
             },
         );
         let name = format!("search {text}");

@@ -72,7 +72,7 @@ impl Unit<'_> {
 
     /// A thousand records are written with every row in sight, each judged by its statement's own condition;
     /// where the database's policies judge alone, each is looked at with the caller's eyes.
-    async fn settle_sight(&mut self) -> Result<()> {
+    pub(in crate::records) async fn settle_sight(&mut self) -> Result<()> {
         if self.ctx.access.policy().is_some_and(|policy| policy.left_to_database) { self.lower().await } else { self.elevate().await }
     }
 
@@ -104,14 +104,14 @@ impl Unit<'_> {
         Ok(ids)
     }
 
-    async fn savepoint(&mut self, policy: ErrorPolicy) -> Result<usize> {
+    pub(in crate::records) async fn savepoint(&mut self, policy: ErrorPolicy) -> Result<usize> {
         if policy == ErrorPolicy::SkipFailed {
             self.tx.run("SAVEPOINT item", Vec::new()).await?;
         }
         Ok(self.mark())
     }
 
-    async fn settle(&mut self, outcome: Outcome, mark: usize, policy: ErrorPolicy) -> Result<Outcome> {
+    pub(in crate::records) async fn settle(&mut self, outcome: Outcome, mark: usize, policy: ErrorPolicy) -> Result<Outcome> {
         if let Err(Rejected::Failed(error)) = outcome {
             return Err(error);
         }

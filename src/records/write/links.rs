@@ -167,6 +167,11 @@ fn reference(item: &Json) -> Json {
     Json::Object(members)
 }
 
+fn with_id(mut said: Json, other: Uuid) -> Json {
+    said["id"] = json!(other);
+    said
+}
+
 pub(super) fn no_link(path: &[String]) -> UserError {
     UserError::new(UserErrorCode::NotFound, &["id"], "There is no link to this record.").within(path)
 }
@@ -213,17 +218,32 @@ impl Unit<'_> {
             one.0.into(),
             one.1.into(),
         ];
+        let mut before = json!({});
+        let mut after = json!({ "id": other, "role": role, "title": title, "primary": link.primary.unwrap_or(false) });
         if self.tx.run(sql, values).await? == 0 {
             self.require_link(draft.id, &link.kind, link.from, other, &link.path).await.map_err(|_| {
                 UserError::new(UserErrorCode::Conflict, &[], "Somebody linked it elsewhere at the same time; try again.").within(&link.path)
             })?;
+            let was = self.said_of_link(&link.kind, from, to).await?;
             self.change_link(link, from, to).await?;
+            let is = self.said_of_link(&link.kind, from, to).await?;
+            if let (Some(was), Some(is)) = (was, is) {
+                (before, after) = (json!({ &link.relation: with_id(was, other) }), with_id(is, other));
+            }
         } else if let Some(own) = link.own.clone() {
             self.check_most(link, &own, from, to).await?;
         }
-        let after = json!({ &link.relation: { "id": other, "role": role, "title": title, "primary": link.primary.unwrap_or(false) } });
-        self.log_link(draft, ChangeKind::Linked, json!({}), after);
+        self.log_link(draft, ChangeKind::Linked, before, json!({ &link.relation: after }));
         Ok(())
+    }
+
+    /// What a link says besides what it links.
+    async fn said_of_link(&self, kind: &str, from: Uuid, to: Uuid) -> Result<Option<Json>> {
+        let sql = "SELECT role, title, is_primary FROM record_link WHERE workspace_id = $1 AND kind = $2 AND from_id = $3 AND to_id = $4";
+        let row = self.tx.fetch_optional(sql, vec![self.ctx.workspace.into(), kind.into(), from.into(), to.into()]).await?;
+        Ok(row
+            .map(|row| Ok::<_, sqlx::Error>(json!({ "role": row.text(0)?, "title": row.text(1)?, "primary": row.bool(2)? })))
+            .transpose()?)
     }
 
     /// Refuses what is meant for a link that is not there.
@@ -316,10 +336,12 @@ impl Unit<'_> {
 
     pub(super) async fn disconnect(&mut self, draft: &Draft, kind: &str, from: bool, relation: &str, other: Uuid) -> Result<(), Rejected> {
         let (from, to) = if from { (draft.id, other) } else { (other, draft.id) };
+        let said = self.said_of_link(kind, from, to).await?;
         let sql = "DELETE FROM record_link WHERE workspace_id = $1 AND kind = $2 AND from_id = $3 AND to_id = $4";
         let values = vec![self.ctx.workspace.into(), kind.into(), from.into(), to.into()];
         if self.tx.run(sql, values).await? > 0 {
-            self.log_link(draft, ChangeKind::Unlinked, json!({ relation: { "id": other } }), json!({}));
+            let before = json!({ relation: with_id(said.unwrap_or_default(), other) });
+            self.log_link(draft, ChangeKind::Unlinked, before, json!({}));
         }
         Ok(())
     }

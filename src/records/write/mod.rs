@@ -31,7 +31,7 @@ use crate::catalog::{Catalog, Object};
 use crate::error::{Error, Result, UserError};
 use crate::infra::db::Tx;
 use crate::platform::Ctx;
-use crate::platform::changelog::{self, Change, ChangeKind};
+use crate::platform::changelog::{self, Change, ChangeKind, ChangeSet};
 use crate::records::access;
 
 pub use bulk::{ErrorPolicy, says_nothing};
@@ -131,6 +131,8 @@ pub struct Unit<'a> {
     pub tx: &'a Tx,
     /// When all of it happens: what is deleted together comes back together.
     pub now: Micros,
+    /// What the log calls all of it.
+    pub set: ChangeSet,
     rules: &'a RuleBook,
     changes: Vec<Change>,
     /// Whether the database was told to let every row through.
@@ -141,7 +143,8 @@ pub struct Unit<'a> {
 
 impl<'a> Unit<'a> {
     pub fn new(ctx: &'a Ctx, catalog: &'a Catalog, tx: &'a Tx, rules: &'a RuleBook) -> Self {
-        Self { ctx, catalog, tx, now: ctx.now(), rules, changes: Vec::new(), elevated: false, seen: HashMap::new() }
+        let set = ChangeSet { id: ctx.clock.new_id(), reverts: None };
+        Self { ctx, catalog, tx, now: ctx.now(), set, rules, changes: Vec::new(), elevated: false, seen: HashMap::new() }
     }
 
     fn rules_of(&self, object: &Object) -> Option<Arc<dyn Rules>> {
@@ -233,11 +236,21 @@ impl<'a> Unit<'a> {
         own.into_iter().chain(linked.filter(|_| is_link)).collect()
     }
 
+    /// What changed so far, for a unit that goes on in the same transaction.
+    pub fn take_changes(&mut self) -> Vec<Change> {
+        std::mem::take(&mut self.changes)
+    }
+
+    /// Goes on with what other units of the same transaction changed.
+    pub fn take_over(&mut self, changes: Vec<Change>) {
+        self.changes.extend(changes);
+    }
+
     /// Appends what changed to the log: the last statement before the commit.
     pub async fn finish(&mut self) -> Result<()> {
         if !self.changes.is_empty() {
             self.check_strays().await?;
-            changelog::append(self.tx, self.ctx, &std::mem::take(&mut self.changes)).await?;
+            changelog::append(self.tx, self.ctx, self.set, &std::mem::take(&mut self.changes)).await?;
         }
         Ok(())
     }

@@ -268,6 +268,12 @@ async fn types_that_only_own_fields_bring_are_taken_too() {
         if kind.ends_with("SELECT") {
             input["options"] = json!([{ "key": "a" }]);
         }
+        if kind == "FORMULA" {
+            input["formula"] = json!("1");
+        }
+        if kind == "ROLL_UP" {
+            input["rollUp"] = json!({ "relation": "deals", "operation": "COUNT" });
+        }
         if kind == "TEXT" {
             input["encrypted"] = json!(true);
         }

@@ -1,6 +1,7 @@
 //! Reading and writing records.
 
 mod aggregates;
+mod change_sets;
 mod computed;
 mod concurrency;
 mod custom_fields;

@@ -1,0 +1,136 @@
+//! `Idempotency-Key`: a mutation request that is sent again is not done again.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use axum::http::{HeaderMap, StatusCode};
+use sha2::{Digest as _, Sha256};
+
+use crate::app::App;
+use crate::error::{Code, Error, Result};
+use crate::graphql::request::Signed;
+use crate::infra::db::{Mode, Tx};
+use crate::platform::idempotency::{Claim, Slot};
+
+pub const HEADER: &str = "idempotency-key";
+pub const REPLAYED: &str = "idempotent-replayed";
+const LONGEST: usize = 255;
+
+/// Payloads that tell a secret, by root field: they are never kept.
+pub const SECRETS: [&str; 11] = [
+    "acceptInvitation",
+    "completeSignIn",
+    "confirmTotp",
+    "createApiKey",
+    "createEmbedToken",
+    "createWorkspace",
+    "enrollTotp",
+    "inviteMember",
+    "refreshSession",
+    "signIn",
+    "switchWorkspace",
+];
+
+/// A request that carries a key, which it has claimed.
+#[derive(Debug)]
+pub struct Repeat {
+    slot: Slot,
+    /// What an earlier request did, by the name of the root field in the answer.
+    done: HashMap<String, Option<String>>,
+    replayed: AtomicBool,
+}
+
+/// Why a request with a key is not run.
+pub struct Refused(pub StatusCode, pub Error);
+
+impl From<Error> for Refused {
+    fn from(error: Error) -> Self {
+        let status = if matches!(error, Error::Fault(_)) { StatusCode::INTERNAL_SERVER_ERROR } else { StatusCode::BAD_REQUEST };
+        Self(status, error)
+    }
+}
+
+impl Repeat {
+    /// Claims the key that a request carries, if it carries one.
+    pub async fn claim(app: &App, signed: &Signed, headers: &HeaderMap, request: &async_graphql::Request) -> Result<Option<Self>, Refused> {
+        let Some(holder) = signed.ctx.actor.id else { return Ok(None) };
+        let in_header = headers.get(HEADER).map(|key| key.to_str().unwrap_or_default().to_owned());
+        let in_body = request.extensions.get("idempotencyKey").map(|key| match key {
+            async_graphql::Value::String(key) => key.clone(),
+            _ => String::new(),
+        });
+        let key = match (in_header, in_body) {
+            (None, None) => return Ok(None),
+            (Some(header), Some(body)) if header != body => {
+                return Err(Error::bad_request("The header `Idempotency-Key` and `extensions.idempotencyKey` differ.").into());
+            }
+            (header, body) => header.or(body).unwrap_or_default(),
+        };
+        if key.is_empty() || key.len() > LONGEST || key.chars().any(char::is_control) {
+            return Err(Error::bad_request(format!("An idempotency key has 1 to {LONGEST} printable characters.")).into());
+        }
+        let fingerprint = fingerprint(request).map_err(Error::from)?;
+        let slot = Slot { workspace: signed.ctx.workspace, holder, key, fingerprint };
+        let tx = app.db.begin(&signed.ctx.system_scope(), Mode::Write).await.map_err(Error::from)?;
+        let claim = slot.claim(&tx, signed.ctx.now()).await?;
+        tx.commit().await.map_err(Error::from)?;
+        match claim {
+            Claim::Ours(done) => Ok(Some(Self { slot, done, replayed: AtomicBool::new(false) })),
+            Claim::Running => Err(Refused(
+                StatusCode::CONFLICT,
+                Error::bad_request("A request with this idempotency key is running. Wait for it, then ask again."),
+            )),
+            Claim::Other => {
+                let message = "This idempotency key was used for another document or other variables. A new request needs a new key.";
+                Err(Refused(StatusCode::UNPROCESSABLE_ENTITY, Error::bad_request(message)))
+            }
+        }
+    }
+
+    /// What an earlier request was answered for a root field; a secret was told once and is not told again.
+    pub fn answered(&self, field: &str) -> Result<Option<&str>> {
+        let Some(answer) = self.done.get(field) else { return Ok(None) };
+        self.replayed.store(true, Ordering::Relaxed);
+        match answer {
+            Some(answer) => Ok(Some(answer)),
+            None => Err(Error::refuse(
+                Code::AlreadyIssued,
+                "This was done by an earlier request, whose answer told a secret. Secrets are not told again.",
+            )),
+        }
+    }
+
+    /// Keeps the payload of a root field, in the transaction of what it did.
+    pub async fn keep(&self, tx: &Tx, signed: &Signed, field: &str, answer: &str) -> Result<()> {
+        // A sealed value stands nowhere in the clear.
+        let answer = signed.ctx.opened.is_empty().then_some(answer);
+        self.slot.keep(tx, field, answer, signed.ctx.now()).await
+    }
+
+    /// The same of a root field that has transactions of its own: afterwards.
+    pub async fn keep_static(&self, app: &App, signed: &Signed, field: (&str, &str), answer: &str) -> Result<()> {
+        let (name, key) = field;
+        let tx = app.db.begin(&signed.ctx.system_scope(), Mode::Write).await?;
+        self.slot.keep(&tx, key, (!SECRETS.contains(&name)).then_some(answer), signed.ctx.now()).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// The request is over: whether something was answered from an earlier one.
+    pub async fn end(&self, app: &App, signed: &Signed) -> Result<bool> {
+        let tx = app.db.begin(&signed.ctx.system_scope(), Mode::Write).await?;
+        self.slot.release(&tx).await?;
+        tx.commit().await?;
+        Ok(self.replayed.load(Ordering::Relaxed))
+    }
+}
+
+fn fingerprint(request: &async_graphql::Request) -> Result<String, serde_json::Error> {
+    let mut hash = Sha256::new();
+    for part in [request.query.as_str(), request.operation_name.as_deref().unwrap_or_default(), &serde_json::to_string(&request.variables)?]
+    {
+        hash.update(part.len().to_le_bytes());
+        hash.update(part.as_bytes());
+    }
+    Ok(hex::encode(hash.finalize()))
+}

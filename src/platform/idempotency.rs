@@ -1,0 +1,88 @@
+//! Requests that may be sent again without being done again.
+//!
+//! Whoever sends a mutation with an idempotency key claims a row for it, on a lease: while the first request runs, a
+//! second one with the same key is turned away, and a crash frees the key when the lease ends. Each root field that
+//! was done leaves its payload, in the transaction in which it was done; sent again, what is done is answered from there
+//! and the rest is run. After a day the key is forgotten.
+
+use std::collections::HashMap;
+
+use entity::Micros;
+use sea_orm::Value;
+use uuid::Uuid;
+
+use crate::error::Result;
+use crate::infra::db::Tx;
+
+/// Who sent what.
+#[derive(Clone, Debug)]
+pub struct Slot {
+    pub workspace: Uuid,
+    /// The member or key.
+    pub holder: Uuid,
+    pub key: String,
+    /// Of document and variables.
+    pub fingerprint: String,
+}
+
+/// What came of asking for a key.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// It is ours; what was done already, by the name of the root field in the answer. None: a secret, which was
+    /// not kept.
+    Ours(HashMap<String, Option<String>>),
+    /// A request with this key is running.
+    Running,
+    /// The key was used for something else.
+    Other,
+}
+
+const LEASE: i64 = 60 * 1_000_000;
+const KEPT: i64 = 24 * 3_600 * 1_000_000;
+
+impl Slot {
+    fn key(&self) -> Vec<Value> {
+        vec![self.workspace.into(), self.holder.into(), self.key.clone().into()]
+    }
+
+    /// Claims the key for a request.
+    pub async fn claim(&self, tx: &Tx, now: Micros) -> Result<Claim> {
+        let old = now.0.saturating_sub(KEPT);
+        tx.run("DELETE FROM idempotency_key WHERE workspace_id = $1 AND created_at < $2", vec![self.workspace.into(), old.into()]).await?;
+        let sql = "INSERT INTO idempotency_key (workspace_id, holder_id, key, field, fingerprint, leased_until, created_at) \
+                   VALUES ($1, $2, $3, '', $4, $5, $6) ON CONFLICT (workspace_id, holder_id, key, field) DO UPDATE SET leased_until = excluded.leased_until \
+                   WHERE idempotency_key.fingerprint = excluded.fingerprint AND idempotency_key.leased_until <= $6";
+        let mut values = self.key();
+        values.extend([self.fingerprint.clone().into(), now.0.saturating_add(LEASE).into(), now.0.into()]);
+        let claimed = tx.run(sql, values).await? > 0;
+        let sql = "SELECT field, fingerprint, answer FROM idempotency_key WHERE workspace_id = $1 AND holder_id = $2 AND key = $3";
+        let mut done = HashMap::new();
+        for row in tx.fetch_all(sql, self.key()).await? {
+            let field = row.text(0)?.unwrap_or_default();
+            if row.text(1)? != Some(self.fingerprint.as_str()) {
+                return Ok(Claim::Other);
+            }
+            if !field.is_empty() {
+                done.insert(field.to_owned(), row.text(2)?.map(str::to_owned));
+            }
+        }
+        Ok(if claimed { Claim::Ours(done) } else { Claim::Running })
+    }
+
+    /// Keeps what a root field was answered, in the transaction of what it did.
+    pub async fn keep(&self, tx: &Tx, field: &str, answer: Option<&str>, now: Micros) -> Result<()> {
+        let sql = "INSERT INTO idempotency_key (workspace_id, holder_id, key, field, fingerprint, answer, leased_until, created_at) \
+                   VALUES ($1, $2, $3, $4, $5, $6, 0, $7) ON CONFLICT DO NOTHING";
+        let mut values = self.key();
+        values.extend([field.to_owned().into(), self.fingerprint.clone().into(), answer.map(str::to_owned).into(), now.0.into()]);
+        tx.run(sql, values).await?;
+        Ok(())
+    }
+
+    /// Ends the lease: the request is over.
+    pub async fn release(&self, tx: &Tx) -> Result<()> {
+        let sql = "UPDATE idempotency_key SET leased_until = 0 WHERE workspace_id = $1 AND holder_id = $2 AND key = $3 AND field = ''";
+        tx.run(sql, self.key()).await?;
+        Ok(())
+    }
+}
