@@ -23,6 +23,10 @@ impl Rules for MemberRules {
         tree::refuse_cycle(unit, draft, "manager", "Nobody manages themselves, directly or through others.").await
     }
 
+    fn looks_around(&self) -> bool {
+        true
+    }
+
     async fn after_save(&self, unit: &mut Unit<'_>, draft: &Draft) -> Result<()> {
         if !draft.is_new && draft.changed("status") && draft.text("status") != Some("ACTIVE") {
             // Who comes back signs in anew.

@@ -23,6 +23,10 @@ impl Rules for PipelineRules {
         Ok(())
     }
 
+    fn looks_around(&self) -> bool {
+        true
+    }
+
     async fn after_save(&self, unit: &mut Unit<'_>, draft: &Draft) -> Result<()> {
         if draft.is_new {
             for (name, kind) in [("Won", "WON"), ("Lost", "LOST")] {

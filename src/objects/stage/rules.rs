@@ -20,6 +20,10 @@ pub struct StageRules;
 
 #[async_trait]
 impl Rules for StageRules {
+    fn looks_around(&self) -> bool {
+        true
+    }
+
     async fn before_save(&self, unit: &mut Unit<'_>, draft: &mut Draft) -> Result<()> {
         if !draft.is_new && draft.changed("pipeline") {
             draft.refuse(UserErrorCode::RuleRefused, &["pipeline"], "A stage stays in its pipeline.");

@@ -222,7 +222,10 @@ fn link(object: &Object, operation: &Operation) -> Option<Map<String, Json>> {
     let former = operation.before.get(name);
     let edit = match (operation.kind.as_str(), former) {
         _ if relation.is_one() => former.map_or(Json::Null, |link| json!({ "id": link["id"] })),
-        ("LINKED", Some(former)) if relation.has_role => json!({ "update": [former] }),
+        ("LINKED", Some(former)) if relation.has_role => {
+            let primary = former["primary"] == true;
+            json!({ "update": [{ "id": former["id"], "role": former["role"], "title": former["title"], "primary": primary }] })
+        }
         ("LINKED", Some(_)) => return None,
         ("LINKED", None) => json!({ "disconnect": [link["id"]] }),
         _ if relation.has_role => json!({ "connect": [link] }),

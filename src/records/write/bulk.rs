@@ -34,12 +34,23 @@ impl Unit<'_> {
         let empty = Map::new();
         self.elevate().await?;
         let mut outcomes = Vec::with_capacity(inputs.len());
+        if policy == ErrorPolicy::Rollback {
+            self.begin_batch();
+        }
         for input in inputs {
             let mark = self.savepoint(policy).await?;
             let outcome = self.create(object, variant, input.as_object().unwrap_or(&empty)).await;
             outcomes.push(self.settle(outcome, mark, policy).await?);
         }
-        Ok(outcomes)
+        let mut failed = self.end_batch().await?;
+        let told = |outcome: Outcome| match outcome {
+            Ok(written) => match failed.remove(&written.id) {
+                Some(errors) => Err(Rejected::User { errors, conflict: None }),
+                None => Ok(written),
+            },
+            refused => refused,
+        };
+        Ok(outcomes.into_iter().map(told).collect())
     }
 
     pub async fn update_many(

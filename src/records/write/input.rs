@@ -180,6 +180,8 @@ impl Unit<'_> {
     pub async fn by_key(&mut self, object: &Object, input: &Json) -> Result<Option<Uuid>> {
         let key = keys::from_input(self.ctx, object, input)?;
         let name = key.access_name();
+        // A record that waits may have it.
+        self.flush().await?;
         let sql = "SELECT record_id FROM record_key WHERE workspace_id = $1 AND object = $2 AND key = $3 AND value = $4";
         let values = vec![self.ctx.workspace.into(), object.name.clone().into(), key.name.into(), key.value.into()];
         let row = self.tx.fetch_optional(sql, values).await?;

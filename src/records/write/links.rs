@@ -167,9 +167,13 @@ fn reference(item: &Json) -> Json {
     Json::Object(members)
 }
 
-fn with_id(mut said: Json, other: Uuid) -> Json {
-    said["id"] = json!(other);
-    said
+/// A link as the log tells it: without what nobody said.
+fn with_id(said: Json, other: Uuid) -> Json {
+    let mut link = json!({ "id": other });
+    for (name, value) in said.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null() && **value != Json::Bool(false)) {
+        link[name] = value.clone();
+    }
+    link
 }
 
 pub(super) fn no_link(path: &[String]) -> UserError {

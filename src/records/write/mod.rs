@@ -6,6 +6,7 @@
 //! appends that to the change log as the last statement. Whatever a caller can expect to go wrong
 //! comes back as [`UserError`]s; nothing is written then.
 
+mod batch;
 mod bulk;
 mod cascade;
 mod children;
@@ -50,6 +51,12 @@ pub trait Rules: Send + Sync {
     /// Does what must happen with the write, in its transaction.
     async fn after_save(&self, _unit: &mut Unit<'_>, _draft: &Draft) -> Result<()> {
         Ok(())
+    }
+
+    /// Whether the rules read or write rows of others otherwise than by [`Unit::look_up`], or do something after the save: then
+    /// every record is written at once, also in a bulk call.
+    fn looks_around(&self) -> bool {
+        false
     }
 
     /// Judges a deleted record before it comes back: what it points at may have changed meanwhile.
@@ -137,14 +144,30 @@ pub struct Unit<'a> {
     changes: Vec<Change>,
     /// Whether the database was told to let every row through.
     elevated: bool,
+    /// New records of a bulk call, which are written together.
+    batch: Option<batch::Batch>,
     /// Records that rules looked at, so that a bulk of a thousand looks once.
     seen: HashMap<(String, Uuid), Option<Arc<Loaded>>>,
+    /// What [`Unit::look_up_by`] was answered, by object and question.
+    asked: HashMap<(String, String), Option<Arc<Loaded>>>,
 }
 
 impl<'a> Unit<'a> {
     pub fn new(ctx: &'a Ctx, catalog: &'a Catalog, tx: &'a Tx, rules: &'a RuleBook) -> Self {
         let set = ChangeSet { id: ctx.clock.new_id(), reverts: None };
-        Self { ctx, catalog, tx, now: ctx.now(), set, rules, changes: Vec::new(), elevated: false, seen: HashMap::new() }
+        Self {
+            ctx,
+            catalog,
+            tx,
+            now: ctx.now(),
+            set,
+            rules,
+            changes: Vec::new(),
+            elevated: false,
+            batch: None,
+            seen: HashMap::new(),
+            asked: HashMap::new(),
+        }
     }
 
     fn rules_of(&self, object: &Object) -> Option<Arc<dyn Rules>> {
@@ -179,11 +202,13 @@ impl<'a> Unit<'a> {
     pub fn forget_after(&mut self, mark: usize) {
         self.changes.truncate(mark);
         self.seen.clear();
+        self.asked.clear();
     }
 
     /// A record as it stands in this transaction, read once; for rules that look at others.
     pub async fn look_up(&mut self, object: &str, id: Uuid) -> Result<Option<Arc<Loaded>>> {
         let key = (object.to_owned(), id);
+        self.flush_for(id).await?;
         if let Some(known) = self.seen.get(&key) {
             return Ok(known.clone());
         }
@@ -195,14 +220,23 @@ impl<'a> Unit<'a> {
 
     /// The record whose id a sub-select tells, as [`Unit::look_up`] does. Its first parameter is the workspace.
     pub async fn look_up_by(&mut self, object: &str, id: &str, parameters: Vec<Value>) -> Result<Option<Arc<Loaded>>> {
+        let question = (object.to_owned(), format!("{id} {parameters:?}"));
+        if let Some(known) = self.asked.get(&question) {
+            return Ok(known.clone());
+        }
         let found = state::load_where(self.tx, self.ctx, self.catalog.object(object), &format!("id = ({id})"), parameters, false).await?;
-        let Some(found) = found.into_iter().next().filter(|record| !record.deleted).map(Arc::new) else { return Ok(None) };
-        self.seen.insert((object.to_owned(), found.id), Some(found.clone()));
-        Ok(Some(found))
+        let found = found.into_iter().next().filter(|record| !record.deleted).map(Arc::new);
+        if let Some(found) = &found {
+            self.seen.insert((object.to_owned(), found.id), Some(found.clone()));
+        }
+        self.asked.insert(question, found.clone());
+        Ok(found)
     }
 
     fn remember(&mut self, change: Change) {
         self.seen.remove(&(change.object.clone(), change.record));
+        // A question is SQL, which names the tables that it asks.
+        self.asked.retain(|(object, question), _| *object != change.object && !question.contains(&change.object));
         self.changes.push(change);
     }
 

@@ -73,6 +73,7 @@ impl Unit<'_> {
 
     /// Whether the caller sees the record.
     pub(super) async fn reaches(&mut self, object: &Object, id: Uuid) -> Result<bool> {
+        self.flush_for(id).await?;
         if self.ctx.access.sees_all(&object.name) && !object.is_archived() {
             return Ok(self.look_up(&object.name, id).await?.is_some());
         }

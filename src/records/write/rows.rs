@@ -9,7 +9,9 @@ use std::fmt::Write as _;
 use sea_orm::Value;
 use uuid::Uuid;
 
+use super::state::State;
 use super::{Draft, Rejected, Unit, state};
+use crate::catalog::Object;
 use crate::error::{Error, Result, UserError, UserErrorCode};
 use crate::infra::db::Backend;
 use crate::records::keys::Key;
@@ -70,58 +72,82 @@ impl Unit<'_> {
     }
 
     fn statement(&self, draft: &Draft, part: &Part<'_>, sql: &mut Sql) -> String {
-        let id = sql.bind(draft.id);
-        let object = &draft.object;
+        if matches!(part, Part::Record)
+            && let Some(guard) = self.guard(draft, sql)
+        {
+            let row = self.rows_of(draft, part, sql).concat();
+            let (into, _) = self.insert_into(&draft.object, part);
+            return format!("{into} SELECT {} WHERE {guard}", &row[1..row.len() - 1]);
+        }
+        let rows = self.rows_of(draft, part, sql);
+        self.insert_of(&draft.object, part, &rows.join(", "))
+    }
+
+    /// The statement that inserts rows of a part.
+    pub(super) fn insert_of(&self, object: &Object, part: &Part<'_>, rows: &str) -> String {
+        let (into, conflict) = self.insert_into(object, part);
+        format!("{into} VALUES {rows}{conflict}")
+    }
+
+    /// What stands before the rows of a part, and behind them.
+    fn insert_into(&self, object: &Object, part: &Part<'_>) -> (String, &'static str) {
         match part {
-            Part::Spine => {
-                let (name, owner) = (sql.bind(object.name.clone()), sql.bind(draft.reference("owner")));
-                let (territory, now) = (sql.bind(draft.reference("territory")), sql.bind(self.now.0));
-                format!(
-                    "INSERT INTO record (workspace_id, id, object, owner_id, territory_id, created_at) \
-                     VALUES ($1, {id}, {name}, {owner}, {territory}, {now})"
-                )
-            }
+            Part::Spine => ("INSERT INTO record (workspace_id, id, object, owner_id, territory_id, created_at)".into(), ""),
             Part::Record => {
-                let mut columns = state::values(object, &draft.now, None);
-                columns.extend(self.stamps(1, true));
-                if object.own.is_some() {
-                    columns.push(("object".into(), object.name.clone().into()));
-                }
-                let names: Vec<String> = columns.iter().map(|(name, _)| name.clone()).collect();
-                let values: Vec<Value> = columns.into_iter().map(|(_, value)| value).collect();
-                let values = sql.bind_all(values);
-                let into = format!("INSERT INTO {} (workspace_id, id, {})", object.table, names.join(", "));
-                match self.guard(draft, sql) {
-                    Some(guard) => format!("{into} SELECT $1, {id}, {values} WHERE {guard}"),
-                    None => format!("{into} VALUES ($1, {id}, {values})"),
-                }
+                let names: Vec<String> = self.columns_of(object, &State::new()).into_iter().map(|(name, _)| name).collect();
+                (format!("INSERT INTO {} (workspace_id, id, {})", object.table, names.join(", ")), "")
             }
+            Part::Search => (
+                "INSERT INTO search_entry (workspace_id, record_id, object, title, words, stale)".into(),
+                " ON CONFLICT (workspace_id, record_id) DO UPDATE SET title = excluded.title, words = excluded.words, stale = FALSE",
+            ),
+            Part::Index => ("INSERT INTO field_index (workspace_id, record_id, field_id, \"text\", number)".into(), ""),
+            Part::Keys(_) => ("INSERT INTO record_key (workspace_id, record_id, object, key, value)".into(), " ON CONFLICT DO NOTHING"),
+        }
+    }
+
+    /// The columns of a new record, and its values.
+    fn columns_of(&self, object: &Object, state: &State) -> Vec<(String, Value)> {
+        let mut columns = state::values(object, state, None);
+        columns.extend(self.stamps(1, true));
+        if object.own.is_some() {
+            columns.push(("object".into(), object.name.clone().into()));
+        }
+        columns
+    }
+
+    /// The rows of a part that a draft has.
+    pub(super) fn rows_of(&self, draft: &Draft, part: &Part<'_>, sql: &mut Sql) -> Vec<String> {
+        let object = &draft.object;
+        let nothing = match part {
+            Part::Index => draft.index_rows().is_empty(),
+            Part::Keys(keys) => keys.is_empty(),
+            _ => false,
+        };
+        // What is bound must stand in the statement.
+        if nothing {
+            return Vec::new();
+        }
+        let id = sql.bind(draft.id);
+        let mut row = |values: Vec<Value>| format!("($1, {id}, {})", sql.bind_all(values));
+        match part {
+            Part::Spine => vec![row(vec![
+                object.name.clone().into(),
+                draft.reference("owner").into(),
+                draft.reference("territory").into(),
+                self.now.0.into(),
+            ])],
+            Part::Record => vec![row(self.columns_of(object, &draft.now).into_iter().map(|(_, value)| value).collect())],
             Part::Search => {
                 let Entry { title, words } = Entry::of(self.ctx.workspace, object, &draft.now);
-                let values = sql.bind_all(vec![object.name.clone().into(), title.into(), words.into(), false.into()]);
-                format!(
-                    "INSERT INTO search_entry (workspace_id, record_id, object, title, words, stale) VALUES ($1, {id}, {values}) \
-                     ON CONFLICT (workspace_id, record_id) DO UPDATE SET title = excluded.title, words = excluded.words, stale = FALSE"
-                )
+                vec![row(vec![object.name.clone().into(), title.into(), words.into(), false.into()])]
             }
             Part::Index => {
-                let rows: Vec<String> = draft
-                    .index_rows()
-                    .into_iter()
-                    .map(|(field, text, number)| format!("($1, {id}, {})", sql.bind_all(vec![field.into(), text.into(), number.into()])))
-                    .collect();
-                format!("INSERT INTO field_index (workspace_id, record_id, field_id, \"text\", number) VALUES {}", rows.join(", "))
+                let rows = draft.index_rows().into_iter();
+                rows.map(|(field, text, number)| row(vec![field.into(), text.into(), number.into()])).collect()
             }
             Part::Keys(keys) => {
-                let name = sql.bind(object.name.clone());
-                let rows: Vec<String> = keys
-                    .iter()
-                    .map(|key| format!("($1, {id}, {name}, {})", sql.bind_all(vec![key.name.clone().into(), key.value.clone().into()])))
-                    .collect();
-                format!(
-                    "INSERT INTO record_key (workspace_id, record_id, object, key, value) VALUES {} ON CONFLICT DO NOTHING",
-                    rows.join(", ")
-                )
+                keys.iter().map(|key| row(vec![object.name.clone().into(), key.name.clone().into(), key.value.clone().into()])).collect()
             }
         }
     }
@@ -224,7 +250,7 @@ impl Unit<'_> {
     }
 
     /// Says which of the keys belong to another record.
-    async fn taken(&mut self, draft: &Draft, keys: &[Key]) -> Result<Rejected> {
+    pub(super) async fn taken(&mut self, draft: &Draft, keys: &[Key]) -> Result<Rejected> {
         let mut errors = Vec::new();
         for key in keys {
             let sql = "SELECT record_id FROM record_key WHERE workspace_id = $1 AND object = $2 AND key = $3 AND value = $4";
@@ -272,7 +298,8 @@ impl Unit<'_> {
 }
 
 /// A table that a record has rows in.
-enum Part<'a> {
+#[derive(Clone, Copy)]
+pub(super) enum Part<'a> {
     Spine,
     Record,
     Search,

@@ -144,6 +144,7 @@ impl Unit<'_> {
         id: Uuid,
         path: &[String],
     ) -> Result<Option<Written>, Rejected> {
+        self.flush_for(id).await?;
         let sql = "SELECT object FROM record WHERE workspace_id = $1 AND id = $2";
         let Some(row) = self.tx.fetch_optional(sql, vec![self.ctx.workspace.into(), id.into()]).await? else { return Ok(None) };
         let of_object = row.text(0)? == Some(&object.name);
@@ -211,6 +212,12 @@ impl Unit<'_> {
             rules.before_save(self, &mut draft).await?;
         }
         self.settle_known(&mut draft);
+        if draft.errors.is_empty() && self.may_wait(&draft) && input::missing(&draft).is_empty() {
+            let id = draft.id;
+            self.wait(draft).await?;
+            return Ok(Written { id });
+        }
+        self.flush().await?;
         let by_insert = draft.is_new && self.tx.backend() == Backend::Postgres;
         if !by_insert || !draft.errors.is_empty() || !input::missing(&draft).is_empty() {
             self.verify(&mut draft).await?;

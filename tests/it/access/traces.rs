@@ -204,6 +204,8 @@ on_both! {
                 tried.ask(server, &key, "createEmbedToken", "input: { restrictions: { scopes: [{ object: DEAL, access: READ }] } }", "token userErrors { code }", json!({})).await;
             }
         }
+        let set = admin.ask("mutation { createTag(input: { name: \"undone\" }) { changeSetId } }").await["createTag"]["changeSetId"].take();
+        tried.ask(server, &admin, "revertChangeSet", &format!("input: {{ id: {set} }}"), "changeSetId userErrors { code }", json!({})).await;
         // Sessions, the second factor and a workspace of one's own.
         let sign_in = format!("input: {{ email: \"{email}\", password: \"battery staple\" }}");
         tried.ask(server, &admin, "signIn", &sign_in, "userErrors { code }", json!({})).await;

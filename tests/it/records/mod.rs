@@ -1,6 +1,7 @@
 //! Reading and writing records.
 
 mod aggregates;
+mod bulk;
 mod change_sets;
 mod computed;
 mod concurrency;
