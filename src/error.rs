@@ -18,6 +18,10 @@ pub enum Code {
     Timeout,
     /// Done by an earlier request with the same idempotency key, which told a secret.
     AlreadyIssued,
+    /// An earlier request with the same idempotency key is not over.
+    IdempotencyInProgress,
+    /// The idempotency key was used for another request.
+    IdempotencyKeyReused,
 }
 
 impl Code {
@@ -29,6 +33,8 @@ impl Code {
             Self::RateLimited => "RATE_LIMITED",
             Self::Timeout => "TIMEOUT",
             Self::AlreadyIssued => "ALREADY_ISSUED",
+            Self::IdempotencyInProgress => "IDEMPOTENCY_IN_PROGRESS",
+            Self::IdempotencyKeyReused => "IDEMPOTENCY_KEY_REUSED",
         }
     }
 }

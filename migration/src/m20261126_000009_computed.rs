@@ -34,11 +34,14 @@ const FUNCTIONS: &str = r"
     -- The whole number below, of units of 1/10,000.
     CREATE FUNCTION kith_floor(n bigint) RETURNS bigint LANGUAGE sql IMMUTABLE PARALLEL SAFE
         AS $$ SELECT floor(n::numeric / 10000)::bigint $$;
-    -- Months that are too short end with their last day; beyond ten thousand years there is no day.
+    -- Months that are too short end with their last day; only the years 1 to 9999 have days.
     CREATE FUNCTION kith_later(day date, days bigint, months bigint) RETURNS date LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
+    DECLARE moved date;
     BEGIN
-        IF abs(days) > 3650000 OR abs(months) > 120000 THEN RETURN NULL; END IF;
-        RETURN (day + make_interval(months => months::int, days => days::int))::date;
+        IF abs(days) > 3660000 OR abs(months) > 120000 THEN RETURN NULL; END IF;
+        moved := (day + make_interval(months => months::int, days => days::int))::date;
+        IF moved < date '0001-01-01' OR moved > date '9999-12-31' THEN RETURN NULL; END IF;
+        RETURN moved;
     EXCEPTION WHEN datetime_field_overflow THEN RETURN NULL;
     END $$;
 ";

@@ -285,7 +285,8 @@ impl Field {
 
     /// Whether lists can be ordered by it.
     pub fn sortable(&self) -> bool {
-        self.kind.sortable() && !self.settings.encrypted
+        let moving = matches!(&self.source, Source::Computed { computed, .. } if computed.is_moving());
+        self.kind.sortable() && !self.settings.encrypted && !moving
     }
 
     /// Whether its value stands in the document of custom fields.

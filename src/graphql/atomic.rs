@@ -11,7 +11,7 @@ use super::records::raw;
 use super::request::Request;
 use super::types::{Roots, Verb};
 use crate::error::{Error, Result, UserError, UserErrorCode};
-use crate::infra::db::{Mode, Tx};
+use crate::infra::db::{Backend, Mode, Tx};
 use crate::platform::changelog::{Change, ChangeSet};
 use crate::records::selection::collect;
 use crate::records::write::Unit;
@@ -77,7 +77,7 @@ impl Atomic {
         let app = &call.request.app;
         let tx = match self.tx.take() {
             Some(tx) => tx,
-            None => app.db.begin(&call.signed.ctx.scope(), Mode::Write).await?,
+            None => begin(call).await?,
         };
         let validate_only = call.validates_only();
         if validate_only {
@@ -141,6 +141,17 @@ impl Atomic {
         }
         Ok(())
     }
+}
+
+/// Atomic operations of one workspace run one after the other: two that change the same records in another order would wait
+/// for each other for ever.
+async fn begin(call: &Call<'_>) -> Result<Tx> {
+    let tx = call.request.app.db.begin(&call.signed.ctx.scope(), Mode::Write).await?;
+    if tx.backend() == Backend::Postgres {
+        let workspace = call.signed.ctx.workspace.to_string();
+        tx.run("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", vec![workspace.into()]).await?;
+    }
+    Ok(tx)
 }
 
 /// The payload of a field that was undone, or not run, because another one was refused.

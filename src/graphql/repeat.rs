@@ -5,9 +5,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::http::{HeaderMap, StatusCode};
 use sha2::{Digest as _, Sha256};
+use uuid::Uuid;
 
 use crate::app::App;
 use crate::error::{Code, Error, Result};
+use crate::features::identity::KeyKind;
 use crate::graphql::request::Signed;
 use crate::infra::db::{Mode, Tx};
 use crate::platform::idempotency::{Claim, Slot};
@@ -70,19 +72,20 @@ impl Repeat {
             return Err(Error::bad_request(format!("An idempotency key has 1 to {LONGEST} printable characters.")).into());
         }
         let fingerprint = fingerprint(request).map_err(Error::from)?;
-        let slot = Slot { workspace: signed.ctx.workspace, holder, key, fingerprint };
+        let slot = Slot { workspace: signed.ctx.workspace, holder: holder_of(signed, holder), key, fingerprint };
         let tx = app.db.begin(&signed.ctx.system_scope(), Mode::Write).await.map_err(Error::from)?;
         let claim = slot.claim(&tx, signed.ctx.now()).await?;
         tx.commit().await.map_err(Error::from)?;
         match claim {
             Claim::Ours(done) => Ok(Some(Self { slot, done, replayed: AtomicBool::new(false) })),
-            Claim::Running => Err(Refused(
-                StatusCode::CONFLICT,
-                Error::bad_request("A request with this idempotency key is running. Wait for it, then ask again."),
-            )),
+            Claim::Running => {
+                let message =
+                    "A request with this idempotency key is running, or was cut off less than a minute ago. Wait, then send it again.";
+                Err(Refused(StatusCode::CONFLICT, Error::refuse(Code::IdempotencyInProgress, message)))
+            }
             Claim::Other => {
                 let message = "This idempotency key was used for another document or other variables. A new request needs a new key.";
-                Err(Refused(StatusCode::UNPROCESSABLE_ENTITY, Error::bad_request(message)))
+                Err(Refused(StatusCode::UNPROCESSABLE_ENTITY, Error::refuse(Code::IdempotencyKeyReused, message)))
             }
         }
     }
@@ -122,6 +125,23 @@ impl Repeat {
         self.slot.release(&tx).await?;
         tx.commit().await?;
         Ok(self.replayed.load(Ordering::Relaxed))
+    }
+}
+
+/// Whose key it is: a member's, an API key's, an embed token's. A publishable key is everybody's, so there it is also of
+/// where the request comes from.
+fn holder_of(signed: &Signed, holder: Uuid) -> Uuid {
+    let caller = &signed.caller;
+    match (caller.token, caller.bound.as_deref()) {
+        (Some(token), _) => token,
+        (None, Some(bound)) if bound.kind == KeyKind::Publishable => {
+            let address = signed.ctx.origin.address.as_deref().unwrap_or_default();
+            let hash = Sha256::new().chain_update(holder).chain_update(address).finalize();
+            let mut bytes = [0; 16];
+            bytes.copy_from_slice(&hash[..16]);
+            Uuid::from_bytes(bytes)
+        }
+        _ => holder,
     }
 }
 

@@ -79,8 +79,11 @@ impl Slot {
         Ok(())
     }
 
-    /// Ends the lease: the request is over.
+    /// Ends the lease: the request is over. A key under which nothing was done is free for anything.
     pub async fn release(&self, tx: &Tx) -> Result<()> {
+        let sql = "DELETE FROM idempotency_key WHERE workspace_id = $1 AND holder_id = $2 AND key = $3 AND field = '' AND NOT EXISTS \
+                   (SELECT 1 FROM idempotency_key d WHERE d.workspace_id = $1 AND d.holder_id = $2 AND d.key = $3 AND d.field <> '')";
+        tx.run(sql, self.key()).await?;
         let sql = "UPDATE idempotency_key SET leased_until = 0 WHERE workspace_id = $1 AND holder_id = $2 AND key = $3 AND field = ''";
         tx.run(sql, self.key()).await?;
         Ok(())

@@ -7,7 +7,7 @@ use crate::catalog::{Field, Object, Relation, Source, Target};
 use crate::infra::decimal::{half_even, parse_decimal};
 
 /// The heaviest computed field, in parts of formulas, those within counted.
-const HEAVIEST: usize = 400;
+pub(super) const HEAVIEST: usize = 200;
 /// What following a relation weighs.
 const HOP: usize = 5;
 
@@ -32,6 +32,9 @@ pub fn check(node: &Node, object: &Object, find: &dyn Fn(&str) -> Option<std::sy
     let typed = checker.node(node)?;
     if typed.ty == Ty::Null {
         return Err(Wrong::new(1, "The formula is always null."));
+    }
+    if matches!(typed.expr, Expr::Number(_) | Expr::Text(_) | Expr::Boolean(_)) {
+        return Err(Wrong::new(1, "The formula is the same for every record."));
     }
     if checker.weight > HEAVIEST {
         return Err(Wrong::new(
@@ -88,31 +91,32 @@ impl Checker<'_> {
     /// A field, or something of a record that a to-one relation leads to.
     fn path(&mut self, at: usize, path: &[String]) -> Result<Typed, Wrong> {
         let object = self.object;
-        match path {
-            [name] => match object.fields.get(name) {
-                Some(field) => self.field(at, object, field),
-                None => Err(self.unknown(at, object, name)),
-            },
-            [custom, name] if custom == "custom" && object.custom.contains_key(name) => self.field(at, object, &object.custom[name]),
-            [name, part] if part == "currency" && object.fields.contains_key(name) => self.currency(at, object, &object.fields[name]),
-            [custom, name, part] if custom == "custom" && part == "currency" && object.custom.contains_key(name) => {
-                self.currency(at, object, &object.custom[name])
+        let (custom, rest) = match path {
+            [first, rest @ ..] if first == "custom" && !rest.is_empty() => (true, rest),
+            path => (false, path),
+        };
+        let Some((name, rest)) = rest.split_first().filter(|_| path.iter().all(|step| !step.is_empty())) else {
+            return Err(Wrong::new(at, "Between two dots stands a name."));
+        };
+        let field = if custom { object.custom.get(name) } else { object.fields.get(name) };
+        let relation = if custom { object.added_relation(name) } else { object.relations.get(name) };
+        match (field, relation, rest) {
+            (Some(field), _, []) => self.field(at, object, field),
+            (Some(field), _, [part]) if part == "currency" => self.currency(at, object, field),
+            (Some(_), _, _) => Err(Wrong::new(at, format!("`{name}` has no part `{}` that a formula can use.", rest.join(".")))),
+            (None, Some(relation), []) if relation.is_one() => {
+                Err(Wrong::new(at, format!("`{name}` is a record; name a field of it: `{}.…`.", path.join("."))))
             }
-            [custom, name, rest @ ..] if custom == "custom" && !rest.is_empty() => match object.added_relation(name) {
-                Some(relation) => self.hop(at, object, relation, rest),
-                None => Err(self.unknown(at, object, name)),
-            },
-            [name, rest @ ..] => match object.relations.get(name) {
-                Some(relation) => self.hop(at, object, relation, rest),
-                None => Err(self.unknown(at, object, name)),
-            },
-            [] => Err(Wrong::new(at, "A name is missing.")),
+            (None, Some(relation), []) => Err(Wrong::new(at, many(relation))),
+            (None, Some(relation), rest) => self.hop(at, object, relation, rest),
+            (None, None, _) => Err(self.unknown(at, object, name, custom)),
         }
     }
 
-    fn unknown(&self, at: usize, object: &Object, name: &str) -> Wrong {
-        let known = object.custom.contains_key(name) || object.added_relation(name).is_some();
+    fn unknown(&self, at: usize, object: &Object, name: &str, custom: bool) -> Wrong {
+        let known = !custom && (object.custom.contains_key(name) || object.added_relation(name).is_some());
         let hint = if known { format!(" Write `custom.{name}`.") } else { String::new() };
+        let name = if custom { format!("custom.{name}") } else { name.to_owned() };
         Wrong::new(at, format!("{} has no field `{name}`.{hint}", object.type_name))
     }
 
@@ -150,7 +154,7 @@ impl Checker<'_> {
             return Err(Wrong::new(at, format!("`{}` leads to records of any object.", relation.name)));
         };
         if !relation.is_one() {
-            return Err(Wrong::new(at, format!("`{}` leads to many records; a roll-up makes one value of them.", relation.name)));
+            return Err(Wrong::new(at, many(relation)));
         }
         let target = (self.find)(target).ok_or_else(|| Wrong::new(at, format!("`{}` leads nowhere.", relation.name)))?;
         self.depends.push((object.name.clone(), relation.access_name()));
@@ -163,6 +167,10 @@ impl Checker<'_> {
         let hop = Expr::Hop { relation: Box::new(relation.clone()), target: target.name.clone(), inner: Box::new(inner) };
         Ok(Typed::new(ty, hop))
     }
+}
+
+fn many(relation: &Relation) -> String {
+    format!("`{}` leads to many records; a roll-up makes one value of them.", relation.name)
 }
 
 fn number(at: usize, text: &str) -> Result<Typed, Wrong> {
@@ -224,6 +232,9 @@ fn comparison(at: usize, sign: &'static str, left: Typed, right: Typed) -> Resul
 }
 
 fn arithmetic(at: usize, sign: &str, left: Typed, right: Typed) -> Result<Typed, Wrong> {
+    if left.ty == Ty::Null || right.ty == Ty::Null {
+        return Err(Wrong::new(at, "Nothing can be reckoned with null; `coalesce(…)` gives a value where there is none."));
+    }
     if sign == "/" && is_zero(&right) || sign == "%" && is_zero(&right) {
         return Err(Wrong::new(at, "The formula divides by zero."));
     }
@@ -319,7 +330,7 @@ fn folded(at: usize, made: Typed) -> Result<Typed, Wrong> {
         (Op::MulDiv, [a, b, c]) => a.checked_mul(*b).and_then(|product| half_even(product, *c)),
         _ => return Ok(made),
     };
-    let number = number.and_then(|number| i64::try_from(number).ok());
+    let number = number.and_then(|number| i64::try_from(number).ok()).filter(|number| *number != i64::MIN);
     let number = number.ok_or_else(|| Wrong::new(at, "The formula leaves the range of numbers, ±922337203685477.5807."))?;
     Ok(Typed::new(made.ty, Expr::Number(number)))
 }

@@ -51,6 +51,10 @@ pub(super) fn call(checker: &mut Checker<'_>, at: usize, name: &str, nodes: &[No
         return Ok(Typed::call(ty, Op::If, vec![condition, then, otherwise]));
     }
     let values = nodes.iter().map(|node| checker.node(node)).collect::<Result<Vec<_>, _>>()?;
+    let takes_null = matches!(name, "coalesce" | "min" | "max" | "isNull" | "concat" | "text");
+    if let Some(index) = values.iter().position(|value| value.ty == Ty::Null).filter(|_| !takes_null) {
+        return Err(Wrong::new(nodes[index].at, format!("`{form}` makes nothing of null.")));
+    }
     let wants = |index: usize, fits: &dyn Fn(Ty) -> bool, wanted: &str| match values.get(index) {
         Some(value) if fits(value.ty) || value.ty == Ty::Null => Ok(()),
         Some(value) => Err(mismatch(nodes[index].at, wanted, value)),
@@ -192,12 +196,19 @@ fn several(at: usize, name: &str, values: Vec<Typed>) -> Result<Typed, Wrong> {
         return Err(mismatch(at, "numbers, amounts, days or times", &like));
     }
     let mut same = Vec::with_capacity(values.len());
-    for value in values {
+    // What is always null is never the one.
+    for value in values.into_iter().filter(|value| value.ty != Ty::Null) {
         let value = if like.ty == Ty::Decimal { to_decimal(value) } else { value };
-        if value.ty != like.ty && value.ty != Ty::Null {
+        if value.ty != like.ty {
             return Err(mismatch(at, like.ty.name(), &value));
         }
         same.push(value);
+    }
+    if same.len() == 1 {
+        return Ok(same.remove(0));
+    }
+    if orders && like.ty == Ty::Money && same.len() > 4 {
+        return Err(Wrong::new(at, "At most four amounts are compared at once."));
     }
     Ok(Typed::call(like.ty, op, same))
 }

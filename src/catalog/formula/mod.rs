@@ -165,6 +165,16 @@ impl Typed {
         Self { ty, expr }
     }
 
+    fn is_moving(&self) -> bool {
+        match &self.expr {
+            Expr::Call(Op::Now, _) => true,
+            Expr::Call(_, arguments) => arguments.iter().any(Self::is_moving),
+            Expr::Field(field) | Expr::Currency(field) => is_moving(field),
+            Expr::Hop { inner, .. } => inner.is_moving(),
+            _ => false,
+        }
+    }
+
     pub const fn whole(number: i64) -> Self {
         Self::new(Ty::Whole, Expr::Number(number))
     }
@@ -210,6 +220,21 @@ pub struct Computed {
     pub depends: Vec<(String, String)>,
     /// How much work it is, in parts of formulas.
     pub weight: usize,
+}
+
+impl Computed {
+    /// Whether it moves with the time of day, so that no page of a list sorted by it would follow another.
+    pub fn is_moving(&self) -> bool {
+        match &self.how {
+            How::Formula(typed) => typed.is_moving(),
+            How::RollUp { field, .. } => field.as_ref().is_some_and(|field| is_moving(field)),
+            How::Unresolved => false,
+        }
+    }
+}
+
+fn is_moving(field: &Field) -> bool {
+    matches!(&field.source, super::Source::Computed { computed, .. } if computed.is_moving())
 }
 
 #[derive(Clone, Debug, PartialEq)]

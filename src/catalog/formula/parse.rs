@@ -12,11 +12,17 @@ pub struct Wrong {
     /// The character, counted from 1.
     pub at: usize,
     pub message: String,
+    /// Whether it is the filter of a roll-up.
+    pub of_filter: bool,
 }
 
 impl Wrong {
     pub fn new(at: usize, message: impl Into<String>) -> Self {
-        Self { at, message: message.into() }
+        Self { at, message: message.into(), of_filter: false }
+    }
+
+    pub fn of_filter(message: impl Into<String>) -> Self {
+        Self { of_filter: true, ..Self::new(1, message) }
     }
 }
 
@@ -25,6 +31,18 @@ impl Wrong {
 pub struct Node {
     pub at: usize,
     pub what: What,
+}
+
+impl Node {
+    /// How many levels deep it is; what is written in a row nests to the left.
+    fn depth(&self) -> usize {
+        match &self.what {
+            What::Call(_, arguments) => 1 + arguments.iter().map(Self::depth).max().unwrap_or(0),
+            What::Unary(_, of) => 1 + of.depth(),
+            What::Binary(_, left, right) => 1 + left.depth().max(right.depth()),
+            _ => 1,
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,6 +71,9 @@ pub fn parse(text: &str) -> Result<Node, Wrong> {
     let mut parser = Parser { tokens, next: 0, end, depth: 0 };
     let node = parser.expression(0)?;
     match parser.peek() {
+        None if node.depth() > DEEPEST => {
+            Err(Wrong::new(1, format!("A formula nests at most {DEEPEST} levels deep, values in a row counted.")))
+        }
         None => Ok(node),
         Some(token) => Err(Wrong::new(token.at, format!("`{}` is not expected here.", token.shown()))),
     }
@@ -193,8 +214,13 @@ impl Parser {
             return Err(Wrong::new(at, format!("A formula nests at most {DEEPEST} levels deep.")));
         }
         let mut left = self.operand()?;
+        let mut row = 0;
         while let Some((at, name, tightness)) = self.operator().filter(|(.., tightness)| *tightness > binds) {
             self.next += 1;
+            row += 1;
+            if row > DEEPEST {
+                return Err(Wrong::new(at, format!("More than {DEEPEST} values in a row; make a field of a part of them.")));
+            }
             let right = self.expression(tightness)?;
             if tightness == 4 && self.operator().is_some_and(|(.., next)| next == 4) {
                 return Err(Wrong::new(at, "Comparisons do not follow one another; join them with `and`."));
@@ -308,5 +334,9 @@ mod tests {
         }
         assert!(parse(&"(".repeat(100)).unwrap_err().message.contains("levels deep"));
         assert!(parse(&"1".repeat(3_000)).is_err());
+        for (begin, end) in [("1+", "1"), ("1 & ", "1"), ("-", "1"), ("not ", "true"), ("abs(", "1"), ("1-(", "1")] {
+            let long = format!("{}{end}", begin.repeat(300));
+            assert!(parse(&long).is_err(), "{begin}");
+        }
     }
 }

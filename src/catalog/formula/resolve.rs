@@ -5,7 +5,7 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 use serde_json::Value as Json;
 
-use super::check::{Checked, check};
+use super::check::{Checked, HEAVIEST, check};
 use super::parse::{Wrong, parse};
 use super::{Computed, How, RollUp, RollUpFunction, Ty};
 use crate::catalog::{Field, Kind, Object, SelectOption, Settings, Source, Target};
@@ -37,7 +37,6 @@ impl Made {
 const ROLL_UP: usize = 20;
 /// What is rolled up is reckoned many times.
 const TIMES: usize = 5;
-const HEAVIEST: usize = 400;
 
 /// Makes the computed field that some settings define, for an object.
 pub fn make(settings: &Settings, object: &Object, objects: &Objects) -> Result<Made, Wrong> {
@@ -109,10 +108,13 @@ fn rolled_up(roll_up: &RollUp, object: &Object, objects: &Objects) -> Result<Mad
     };
     let mut depends = vec![(object.name.clone(), relation.access_name())];
     let mut weight = ROLL_UP;
+    if roll_up.filter.as_ref().is_some_and(|filter| !filter.is_object()) {
+        return Err(Wrong::of_filter("A filter is an object: `{ status: { eq: OPEN } }`."));
+    }
     if let (Some(filter), Some(target)) = (&roll_up.filter, target) {
-        weight += filtered_by(target, filter, objects, &mut depends).map_err(wrong)?;
+        weight += filtered_by(target, filter, objects, &mut depends).map_err(Wrong::of_filter)?;
     } else if roll_up.filter.is_some() {
-        return Err(wrong("Records of any object cannot be filtered in a roll-up.".into()));
+        return Err(Wrong::of_filter("Records of any object cannot be filtered in a roll-up."));
     }
     let (field, kind, options) = match (roll_up.function, &roll_up.field, target) {
         (Count, None, _) => (None, Kind::Integer, Vec::new()),
@@ -168,8 +170,17 @@ fn named<'o>(object: &'o Object, name: &str) -> Option<&'o Field> {
 /// Notes every field and relation that a filter asks of, and what it weighs.
 fn filtered_by(object: &Arc<Object>, filter: &Json, objects: &Objects, depends: &mut Vec<(String, String)>) -> Result<usize, String> {
     let mut weight = 0;
-    for (name, condition) in filter.as_object().into_iter().flatten() {
+    let Some(members) = filter.as_object() else { return Err("A filter is an object: `{ status: { eq: OPEN } }`.".into()) };
+    for (name, condition) in members {
         weight += 1;
+        let shaped = match name.as_str() {
+            "and" | "or" | "customFields" => condition.is_array() || condition.is_object(),
+            "isNull" => condition.is_boolean(),
+            _ => condition.is_object(),
+        };
+        if !shaped {
+            return Err(format!("`{name}` of the filter has the wrong form."));
+        }
         let single = std::slice::from_ref(condition);
         let each = condition.as_array().map_or(single, Vec::as_slice);
         match name.as_str() {
@@ -223,6 +234,9 @@ fn asked(
     }
     let mut weight = 5;
     for (quantifier, filter) in condition.as_object().into_iter().flatten() {
+        if !filter.is_object() {
+            return Err(format!("`{name}.{quantifier}` of the filter has the wrong form."));
+        }
         if matches!(quantifier.as_str(), "some" | "none" | "every") {
             weight += filtered_by(target, filter, objects, depends)?;
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use super::{DataModel, NewField, invalid};
+use super::{Change, DataModel, NewField, invalid};
 use crate::catalog::formula::{Computed, How, Made, make};
 use crate::catalog::{Catalog, Field, Kind, Object, Settings, Source, Target};
 use crate::error::{Error, Result, UserError, UserErrorCode};
@@ -56,12 +56,31 @@ pub fn check_new(new: &NewField) -> Result<(), UserError> {
     Ok(())
 }
 
+/// Of a computed field only what people read of it changes, and what it is computed of.
+pub fn check_change(change: &Change) -> Result<(), UserError> {
+    let given = [
+        (change.required == Some(true), "required"),
+        (change.searchable == Some(true), "searchable"),
+        (change.options.is_some(), "options"),
+        (change.default.is_some(), "defaultValue"),
+        (change.min.is_some(), "min"),
+        (change.max.is_some(), "max"),
+        (change.max_length.is_some(), "maxLength"),
+        (change.pattern.is_some(), "pattern"),
+    ];
+    match given.into_iter().find(|(given, _)| *given) {
+        Some((_, name)) => Err(invalid(&[name], "A computed field has no value of its own.")),
+        None => Ok(()),
+    }
+}
+
 /// Says what is wrong with a computed field of an object, if something is.
 pub fn check(ctx: &Ctx, catalog: &Catalog, object: &Object, settings: &Settings) -> Result<Made, UserError> {
     let path = if settings.formula.is_some() { "formula" } else { "rollUp" };
     let made = make(settings, object, catalog.by_name()).map_err(|wrong| {
         let place = if settings.formula.is_some() { format!("At character {}: ", wrong.at) } else { String::new() };
-        invalid(&[path], format!("{place}{}", wrong.message))
+        let path: &[&str] = if wrong.of_filter { &["rollUp", "filter"] } else { &[path] };
+        invalid(path, format!("{place}{}", wrong.message))
     })?;
     if let Some((roll_up, filter)) = settings.roll_up.as_ref().and_then(|roll_up| Some((roll_up, roll_up.filter.as_ref()?)))
         && let Some(Target::Object(target)) = object.relations.get(&roll_up.relation).map(|relation| &relation.target)
@@ -89,6 +108,17 @@ fn named(kind: Kind) -> &'static str {
 }
 
 impl DataModel {
+    /// Refuses to bring back a computed field that cannot be computed any more.
+    pub(super) async fn check_back(&self, tx: &Tx, ctx: &Ctx, id: Uuid, version: i64) -> Result<(), Rejected> {
+        let after = self.catalog(tx, ctx.workspace, version).await?;
+        let field = after.objects().find_map(|object| object.all_fields().find(|field| field.own_id() == Some(id)).cloned());
+        if field.is_some_and(|field| field.is_computed() && field.archived) {
+            let message = "Something that it is computed of is archived; bring that back first.";
+            return Err(UserError::new(UserErrorCode::RuleRefused, &["id"], message).into());
+        }
+        Ok(())
+    }
+
     /// Refuses a change after which some computed field could not be computed any more.
     pub(super) async fn check_dependants(&self, tx: &Tx, ctx: &Ctx, before: &Catalog, version: i64, path: &str) -> Result<(), Rejected> {
         let after = self.catalog(tx, ctx.workspace, version).await?;

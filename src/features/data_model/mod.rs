@@ -129,6 +129,9 @@ impl DataModel {
         if change.roll_up.is_some() && settings.roll_up.is_none() {
             return Err(invalid(&["rollUp"], "The field is no roll-up; its kind stays.").into());
         }
+        if old.is_computed() {
+            computed::check_change(&change)?;
+        }
         change.apply(&mut settings);
         keep_used_options(&old, &mut settings);
         let mut model = row.clone().into_active_model();
@@ -195,6 +198,9 @@ impl DataModel {
         model.archived_at = Set(archived.then(|| ctx.now()));
         model.update(&tx).await.map_err(Error::from)?;
         self.check_dependants(&tx, ctx, catalog, version, "id").await?;
+        if !archived {
+            self.check_back(&tx, ctx, id, version).await?;
+        }
         access::audit(&tx, ctx, Action::DataModelChanged, id, json!({ "archived": archived })).await?;
         tx.commit().await?;
         Ok(version)

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use async_graphql::parser::types::{DocumentOperations, ExecutableDocument, OperationType, VariableDefinition};
-use async_graphql::{Name, ParseRequestError, Positioned, Response as Answer, ServerError, Value};
+use async_graphql::{Name, ParseRequestError, PathSegment, Positioned, Response as Answer, ServerError, Value};
 use async_graphql_axum::{GraphQLRequest, rejection::GraphQLRejection};
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -141,7 +141,13 @@ async fn answer(server: &Server, headers: &HeaderMap, peer: Peer, mut request: a
         if let Some(signed) = &signed {
             match Repeat::claim(&server.app, signed, headers, &request).await {
                 Ok(claimed) => repeat = claimed,
-                Err(Refused(status, error)) => return with_schema(refusal(status, &error), &schema),
+                Err(Refused(status, error)) => {
+                    let mut response = refusal(status, &error);
+                    if status == StatusCode::CONFLICT {
+                        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+                    }
+                    return with_schema(response, &schema);
+                }
             }
         }
     }
@@ -162,6 +168,7 @@ async fn answer(server: &Server, headers: &HeaderMap, peer: Peer, mut request: a
             0
         }
     };
+    null_without_a_root(&mut response, &order);
     name_codes(&mut response);
     audit_refusals(&state, &response).await;
     if let Some(Err(error)) = match state.signed_or_none() {
@@ -188,6 +195,18 @@ async fn answer(server: &Server, headers: &HeaderMap, peer: Peer, mut request: a
         response.headers_mut().insert(repeat::REPLAYED, HeaderValue::from_static("true"));
     }
     response
+}
+
+/// A root field that cannot be null and failed makes the whole of `data` null (GraphQL, section "Handling Execution Errors");
+/// async-graphql 7.2 leaves the field out instead.
+fn null_without_a_root(response: &mut Answer, order: &Order) {
+    let Value::Object(members) = &response.data else { return };
+    let failed = |name: &Name| {
+        response.errors.iter().any(|error| matches!(error.path.first(), Some(PathSegment::Field(field)) if *field == name.as_str()))
+    };
+    if order.members().any(|(name, _)| !members.contains_key(name) && failed(name)) {
+        response.data = Value::Null;
+    }
 }
 
 /// An operation that says `@atomic` has only root fields that go into one transaction.

@@ -62,7 +62,7 @@ pub fn list_arguments(type_name: &str) -> Vec<MetaInputValue> {
         input(
             "search",
             "String",
-            "Only records that have these words, or words that begin so: in the title, in searchable fields, in addresses and numbers. If nothing is said of the order, the best match comes first. Of more than 10,000 matches, those whose titles match are taken first.",
+            "Only records that have these words, or words that begin so: in the title, in searchable fields, in addresses and numbers. If nothing is said of the order, the best match comes first. Of more than 10,000 matches, those whose titles match are taken first. Deleted records are not found.",
         ),
         input("orderBy", &format!("[{type_name}Order!]"), "What to sort by, one field an element; ties are broken by the id."),
         input("first", "Int", "Records on the page, from the beginning: 20 if not given, at most 200."),

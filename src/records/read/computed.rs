@@ -75,8 +75,8 @@ impl Planner<'_> {
         // The API's whole numbers have 32 bits.
         if field.kind == Kind::Integer {
             return Ok(format!(
-                "(SELECT CASE WHEN w.n BETWEEN -2147483648 AND 2147483647 THEN w.n END FROM (SELECT {} AS n) w)",
-                made.value
+                "(SELECT CASE WHEN w.n BETWEEN -2147483648 AND 2147483647 THEN w.n END FROM {} w)",
+                named(self.sql.is_postgres(), &[(&made.value, "n")])
             )
             .into());
         }
@@ -174,7 +174,7 @@ impl Planner<'_> {
     fn call(&mut self, ty: Ty, op: Op, arguments: &[Typed], made: &[Made]) -> Result<Made> {
         let values: Vec<&str> = made.iter().map(|made| made.value.as_str()).collect();
         if ty == Ty::Money || op != Op::ToText && made.iter().any(|made| made.currency.is_some()) {
-            return Ok(money(op, made, &values));
+            return Ok(money(self.sql.is_postgres(), op, made, &values));
         }
         let [a, b, c] = [0, 1, 2].map(|index| values.get(index).copied().unwrap_or("NULL"));
         let postgres = self.sql.is_postgres();
@@ -232,19 +232,22 @@ impl Planner<'_> {
     fn calendar(&mut self, op: Op, arguments: &[Typed], a: &str, b: &str) -> String {
         let postgres = self.sql.is_postgres();
         match op {
+            // With its type: the same text with a value of another type would be another statement.
+            Op::Now if postgres => format!("{}::bigint", self.sql.bind(self.ctx.now().0)),
             Op::Now => self.sql.bind(self.ctx.now().0),
             Op::Today => {
                 let today = super::dates::local(self.ctx.now(), self.ctx.time_zone).date_naive();
-                self.sql.bind(today)
+                let today = self.sql.bind(today);
+                if postgres { format!("{today}::date") } else { today }
             }
             Op::DayOf => {
                 let zone = self.sql.bind(self.ctx.time_zone.name().to_owned());
                 self.sql.local_day(a, &zone)
             }
             Op::AddDays if postgres => format!("kith_later({a}, {b}, 0)"),
-            Op::AddDays => format!("date({a}, ({b}) || ' days')"),
+            Op::AddDays => of_our_years(&format!("date({a}, ({b}) || ' days')")),
             Op::AddMonths if postgres => format!("kith_later({a}, 0, {b})"),
-            Op::AddMonths => format!("date({a}, ({b}) || ' months', 'floor')"),
+            Op::AddMonths => of_our_years(&format!("date({a}, ({b}) || ' months', 'floor')")),
             _ if arguments.first().is_some_and(|first| first.ty == Ty::DateTime) => format!("(({b} - {a}) / {MICROSECONDS_A_DAY})"),
             _ if postgres => format!("({b} - {a})::bigint"),
             _ => format!("CAST(julianday({b}) - julianday({a}) AS INTEGER)"),
@@ -253,7 +256,7 @@ impl Planner<'_> {
 }
 
 /// What is done with amounts: only those of one currency go together.
-fn money(op: Op, made: &[Made], values: &[&str]) -> Made {
+fn money(postgres: bool, op: Op, made: &[Made], values: &[&str]) -> Made {
     let currencies: Vec<&str> = made.iter().filter_map(|made| made.currency.as_deref()).collect();
     let first = currencies.first().copied().unwrap_or("NULL");
     let same: Vec<String> = currencies[1.min(currencies.len())..].iter().map(|other| format!("{first} = {other}")).collect();
@@ -283,7 +286,8 @@ fn money(op: Op, made: &[Made], values: &[&str]) -> Made {
                 let of = currency_of(index);
                 let smaller = format!("CASE WHEN m.a {sign} m.b THEN m.a ELSE m.b END");
                 let either = format!("CASE WHEN m.a IS NULL THEN m.b WHEN m.b IS NULL THEN m.a WHEN m.x = m.y THEN {smaller} END");
-                value = format!("(SELECT {either} FROM (SELECT {value} AS a, {other} AS b, {currency} AS x, {of} AS y) m)");
+                value =
+                    format!("(SELECT {either} FROM {} m)", named(postgres, &[(&value, "a"), (other, "b"), (&currency, "x"), (of, "y")]));
                 currency = format!("coalesce({currency}, {of})");
             }
             with(value, currency)
@@ -299,6 +303,18 @@ fn comparison(sign: &str, arguments: &[Typed], a: &str, b: &str) -> String {
         return format!("({} {sign} {})", Sql::fold(a), Sql::fold(b));
     }
     format!("({a} {sign} {b})")
+}
+
+/// Values with names, as a table of one row: written twice at every level, a formula would grow beyond bounds.
+/// PostgreSQL would write them out again itself if it might.
+fn named(postgres: bool, values: &[(&str, &str)]) -> String {
+    let columns: Vec<String> = values.iter().map(|(value, name)| format!("{value} AS {name}")).collect();
+    format!("(SELECT {}{})", columns.join(", "), if postgres { " OFFSET 0" } else { "" })
+}
+
+/// A day that the API can write: of the years 1 to 9999.
+fn of_our_years(day: &str) -> String {
+    format!("(SELECT CASE WHEN d.d >= '0001-01-01' THEN d.d END FROM (SELECT {day} AS d) d)")
 }
 
 fn part_of_day(postgres: bool, op: Op, day: &str) -> String {
@@ -330,19 +346,26 @@ fn text(postgres: bool, op: Op, values: &[&str]) -> String {
         Op::Trim => format!("trim({a})"),
         Op::Length if postgres => format!("char_length({a})::bigint"),
         Op::Length => format!("length({a})"),
-        Op::Left if postgres => format!("left({a}, least(greatest({b}, 0), 100000)::int)"),
+        Op::Left | Op::Right if postgres => format!(
+            "(SELECT {}(r.t, least(greatest(r.n, 0), 100000)::int) FROM {} r WHERE r.n IS NOT NULL)",
+            if op == Op::Left { "left" } else { "right" },
+            named(postgres, &[(a, "t"), (b, "n")])
+        ),
         Op::Left => format!("substr({a}, 1, max({b}, 0))"),
-        Op::Right if postgres => format!("right({a}, least(greatest({b}, 0), 100000)::int)"),
-        // Where a value is needed twice it gets a name: written twice at every level, a formula would grow beyond bounds.
         Op::Right => format!(
-            "(SELECT CASE WHEN r.n <= 0 THEN '' WHEN r.n >= length(r.t) THEN r.t ELSE substr(r.t, -r.n) END FROM (SELECT {a} AS t, {b} AS n) r)"
+            "(SELECT CASE WHEN r.n <= 0 THEN '' WHEN r.n >= length(r.t) THEN r.t ELSE substr(r.t, -r.n) END FROM {} r)",
+            named(postgres, &[(a, "t"), (b, "n")])
         ),
         Op::Contains if postgres => format!("(strpos({x}, {y}) > 0)"),
         Op::Contains => format!("(instr({x}, {y}) > 0)"),
         Op::StartsWith if postgres => format!("starts_with({x}, {y})"),
-        Op::StartsWith => format!("(SELECT substr(r.t, 1, length(r.p)) = r.p FROM (SELECT {x} AS t, {y} AS p) r)"),
-        Op::EndsWith if postgres => format!("(SELECT right(r.t, char_length(r.p)) = r.p FROM (SELECT {x} AS t, {y} AS p) r)"),
-        Op::EndsWith => format!("(SELECT r.p = '' OR substr(r.t, -length(r.p)) = r.p FROM (SELECT {x} AS t, {y} AS p) r)"),
+        Op::StartsWith => format!("(SELECT substr(r.t, 1, length(r.p)) = r.p FROM {} r)", named(postgres, &[(&x, "t"), (&y, "p")])),
+        Op::EndsWith if postgres => {
+            format!("(SELECT right(r.t, char_length(r.p)) = r.p FROM {} r)", named(postgres, &[(&x, "t"), (&y, "p")]))
+        }
+        Op::EndsWith => {
+            format!("(SELECT r.p = '' OR substr(r.t, -length(r.p)) = r.p FROM {} r)", named(postgres, &[(&x, "t"), (&y, "p")]))
+        }
         _ => "NULL".into(),
     }
 }

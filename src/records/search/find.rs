@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::entry::{self, Entry};
 use super::rank;
 use super::reach;
-use super::words::{Mark, Sought, Tag, Term, misspelt};
+use super::words::{Mark, Sought, Tag, Term, misspelt, whole};
 use crate::catalog::{Catalog, Field, Object};
 use crate::error::Result;
 use crate::infra::db::{Backend, Row, Tx};
@@ -67,6 +67,10 @@ impl Query {
     }
 }
 
+fn sort(hits: &mut [Hit]) {
+    hits.sort_unstable_by_key(|hit| Reverse((hit.score, hit.id)));
+}
+
 /// Candidates for a misspelt title that are looked at.
 const MOST_MISSPELT: usize = 2_000;
 /// Records whose visible fields are read at once.
@@ -80,11 +84,8 @@ impl Search<'_> {
             return Ok(hits);
         }
         let mut known = HashSet::new();
-        // One word that is not in the title is in another field; of several, each may be in either.
-        let rest: &[Mark] =
-            if matches!(self.sought.terms.as_slice(), [Term::Begins(_)]) { &[Mark::Text] } else { &[Mark::Title, Mark::Text] };
-        for marks in [&[Mark::Title][..], rest] {
-            let (found, is_capped) = self.candidates(&self.query(marks), most).await?;
+        for query in self.stages() {
+            let (found, is_capped) = self.candidates(&query, most).await?;
             hits.is_capped = is_capped;
             let fresh = found.into_iter().filter(|hit| known.insert(hit.id));
             hits.list.extend(fresh.map(|hit| Hit { score: rank::score(self.sought, &hit.title), ..hit }));
@@ -92,16 +93,67 @@ impl Search<'_> {
                 break;
             }
         }
-        if hits.list.len() < few
+        hits.list.truncate(most);
+        sort(&mut hits.list);
+        if self.are_few(&mut hits.list, few).await?
             && let Some(query) = self.misspelt()
         {
+            let known: HashSet<Uuid> = hits.list.iter().map(|hit| hit.id).collect();
             let (found, _) = self.candidates(&query, MOST_MISSPELT).await?;
-            let fresh = found.into_iter().filter(|hit| known.insert(hit.id));
+            let fresh = found.into_iter().filter(|hit| !known.contains(&hit.id));
             hits.list.extend(fresh.filter_map(|hit| Some(Hit { score: rank::misspelt(self.sought, &hit.title)?, ..hit })));
+            hits.list.truncate(most);
+            sort(&mut hits.list);
         }
-        hits.list.truncate(most);
-        hits.list.sort_unstable_by_key(|hit| Reverse((hit.score, hit.id)));
         Ok(hits)
+    }
+
+    /// What the index is asked, best answers first: titles that are what is sought, those that begin so, words of
+    /// titles, words of all texts.
+    fn stages(&self) -> [Query; 4] {
+        let tag = Tag::of(self.ctx.workspace);
+        let whole = tag.word(Mark::Whole, &whole(&self.sought.words));
+        // One word that is not in the title is in another field; of several, each may be in either.
+        let rest: &[Mark] =
+            if matches!(self.sought.terms.as_slice(), [Term::Begins(_)]) { &[Mark::Text] } else { &[Mark::Title, Mark::Text] };
+        [
+            self.reached(&tag, vec![Term::Is(whole.clone())]),
+            self.reached(&tag, vec![Term::Begins(whole)]),
+            self.query(&[Mark::Title]),
+            self.query(rest),
+        ]
+    }
+
+    /// Whether so few are found that misspelt ones are wanted too. What does not show to the caller must not decide
+    /// that: else what is missing would tell of it.
+    async fn are_few(&self, candidates: &mut Vec<Hit>, few: usize) -> Result<bool> {
+        if self.is_known() {
+            return Ok(candidates.len() < few);
+        }
+        let shown = self.first(candidates.clone(), few).await?;
+        let are_few = shown.len() < few;
+        if are_few {
+            *candidates = shown;
+        }
+        Ok(are_few)
+    }
+
+    /// The first candidates that the caller reaches; no more are looked at than it takes.
+    pub async fn first(&self, candidates: Vec<Hit>, count: usize) -> Result<Vec<Hit>> {
+        let mut found = Vec::new();
+        let mut candidates = candidates.into_iter();
+        let mut batch = count.max(1);
+        while found.len() < count {
+            let next: Vec<Hit> = candidates.by_ref().take(batch).collect();
+            if next.is_empty() {
+                break;
+            }
+            found.extend(self.verify(next).await?);
+            // Where few of them show, the rest is looked at in fewer steps.
+            batch *= 2;
+        }
+        found.truncate(count);
+        Ok(found)
     }
 
     /// Of some candidates those that the caller reaches, by what they may see.
@@ -162,7 +214,7 @@ impl Search<'_> {
             let ways = marks.iter().map(|mark| tag.word(*mark, word)).map(if open { Term::Begins } else { Term::Is });
             Term::Any(ways.collect())
         };
-        self.reached(&tag, self.sought.terms.iter().map(|term| term.map(&marked)).collect())
+        self.reached(&tag, self.sought.terms.iter().map(|term| term.map(&tag, &marked)).collect())
     }
 
     fn misspelt(&self) -> Option<Query> {

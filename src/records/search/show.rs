@@ -11,7 +11,7 @@ use super::entry::{searched, texts};
 use super::find::{Hit, Search};
 use super::highlight::{self, Part};
 use super::words::Sought;
-use super::{FEW, MOST_COUNTED, MOST_HITS};
+use super::{FEW, MOST_COUNTED, MOST_HITS, MOST_LISTED};
 use crate::catalog::{Catalog, Kind, Object, Store};
 use crate::error::{Error, Result};
 use crate::infra::db::Tx;
@@ -32,21 +32,29 @@ pub async fn answer(ctx: &Ctx, catalog: &Catalog, tx: &Tx, arguments: &Map<Strin
     let objects = objects(catalog, arguments.get("objects").unwrap_or(&Json::Null));
     let search = Search { ctx, catalog, tx, sought: &sought, objects: objects.as_deref() };
     let (limit, after) = (limit(arguments)?, after(arguments)?);
-    let hits = search.hits(MOST_HITS, FEW).await?;
+    let is_known = search.is_known();
+    // Where the index cannot tell what the caller reaches, more candidates are looked at.
+    let hits = search.hits(if is_known { MOST_HITS } else { MOST_LISTED }, FEW).await?;
     let whole = collect(&[selection], |_| true);
     let counts = |part: &Merged<'_>| matches!(part.name, "totalCount" | "totalIsEstimate");
-    let (is_capped, is_known) = (hits.is_capped, search.is_known());
     let mut list = hits.list;
-    let total = match is_capped && is_known {
+    let total = match (hits.is_capped, is_known) {
         _ if !whole.iter().any(counts) => (0, false),
-        true => search.count(MOST_COUNTED).await?,
-        false => {
+        (true, true) => search.count(MOST_COUNTED).await?,
+        (true, false) => {
+            // As many of all as show of the best ones.
+            let sample: Vec<Hit> = list.iter().take(MOST_HITS).cloned().collect();
+            let (looked_at, shown) = (sample.len(), search.verify(sample).await?.len());
+            (search.count(MOST_COUNTED).await?.0.saturating_mul(shown) / looked_at.max(1), true)
+        }
+        (false, true) => (list.len(), false),
+        (false, false) => {
             list = search.verify(list).await?;
-            (list.len(), is_capped)
+            (list.len(), false)
         }
     };
     let later = list.into_iter().filter(|hit| after.is_none_or(|(score, id)| (hit.score, hit.id) < (score, id)));
-    let mut page = first(&search, later.collect(), limit + 1).await?;
+    let mut page = search.first(later.collect(), limit + 1).await?;
     let more = page.len() > limit;
     page.truncate(limit);
     let page: Vec<&Hit> = page.iter().collect();
@@ -54,24 +62,6 @@ pub async fn answer(ctx: &Ctx, catalog: &Catalog, tx: &Tx, arguments: &Map<Strin
     let mut out = String::with_capacity(256 + page.len() * 256);
     plan.write(&whole, &Page { hits: &page, total, more, from_cursor: after.is_some() }, &mut out)?;
     Ok(out)
-}
-
-/// The first candidates that the caller reaches; no more are looked at than it takes.
-async fn first(search: &Search<'_>, candidates: Vec<Hit>, count: usize) -> Result<Vec<Hit>> {
-    let mut found = Vec::new();
-    let mut candidates = candidates.into_iter();
-    let mut batch = count;
-    while found.len() < count {
-        let next: Vec<Hit> = candidates.by_ref().take(batch).collect();
-        if next.is_empty() {
-            break;
-        }
-        found.extend(search.verify(next).await?);
-        // Where few of them show, the rest is looked at in fewer steps.
-        batch *= 2;
-    }
-    found.truncate(count);
-    Ok(found)
 }
 
 fn objects(catalog: &Catalog, names: &Json) -> Option<Vec<String>> {

@@ -7,9 +7,7 @@
 //! caller does not reach.
 
 use std::collections::BTreeSet;
-use std::sync::LazyLock;
 
-use regex::Regex;
 use sha2::{Digest as _, Sha256};
 use unicode_segmentation::UnicodeSegmentation as _;
 use uuid::Uuid;
@@ -31,6 +29,10 @@ pub enum Mark {
     Title,
     /// A word of a title, backwards.
     Reversed,
+    /// A whole title as one word.
+    Whole,
+    /// The digits of a telephone number, backwards: people leave out how it begins.
+    Digits,
     Text,
     Object,
     Owner,
@@ -42,6 +44,8 @@ impl Mark {
         match self {
             Self::Title => 't',
             Self::Reversed => 'r',
+            Self::Whole => 'e',
+            Self::Digits => 'd',
             Self::Text => 'w',
             Self::Object => 'x',
             Self::Owner => 'o',
@@ -91,6 +95,7 @@ impl Words {
     }
 
     pub fn title(&mut self, text: &str) {
+        self.add(self.tag.word(Mark::Whole, &whole(&words(text))));
         for word in words(text) {
             self.add(self.tag.word(Mark::Title, &word));
             self.add(self.tag.word(Mark::Reversed, &reversed(&word)));
@@ -121,15 +126,11 @@ impl Words {
         }
     }
 
-    /// A number: with its country's code, without, and the end that people dial next door.
+    /// A number, from its beginning and from its end.
     pub fn phone(&mut self, e164: &str) {
-        let all: String = e164.chars().filter(char::is_ascii_digit).collect();
-        let national = phonenumber::parse(None, e164).ok().map(|number| number.code().value().to_string().len());
-        let national = national.and_then(|code| all.get(code..)).unwrap_or(&all);
-        let local = national.len().checked_sub(7).map_or(national, |from| &national[from..]);
-        for digits in [all.as_str(), national, local] {
-            self.add(self.tag.word(Mark::Text, digits.trim_start_matches('0')));
-        }
+        let digits: String = e164.chars().filter(char::is_ascii_digit).collect();
+        self.add(self.tag.word(Mark::Text, &digits));
+        self.add(self.tag.word(Mark::Digits, &reversed(&digits)));
     }
 
     /// Whether a term is among them, in a title or in a text.
@@ -140,6 +141,10 @@ impl Words {
                 self.all.range(begin.clone()..).next().is_some_and(|known| known.starts_with(&begin))
             }),
             Term::Is(word) => [Mark::Title, Mark::Text].into_iter().any(|mark| self.all.contains(&tag.word(mark, word))),
+            Term::Ends(digits) => {
+                let begin = tag.word(Mark::Digits, &reversed(digits));
+                self.all.range(begin.clone()..).next().is_some_and(|known| known.starts_with(&begin))
+            }
             Term::All(terms) => terms.iter().all(|term| self.have(tag, term)),
             Term::Any(terms) => terms.iter().any(|term| self.have(tag, term)),
         }
@@ -153,7 +158,26 @@ impl Words {
 
 /// The words of a text, folded, in order.
 pub fn words(text: &str) -> Vec<String> {
-    fold(text).unicode_words().flat_map(|word| word.split(is_seam)).filter(|word| !word.is_empty()).map(clipped).collect()
+    plain(&fold(text)).unicode_words().flat_map(|word| word.split(is_seam)).filter(|word| !word.is_empty()).map(clipped).collect()
+}
+
+/// Letters that have no accent to lose, as people write them who do not have them on their keyboard.
+fn plain(folded: &str) -> String {
+    let mut plain = String::with_capacity(folded.len());
+    for c in folded.chars() {
+        match c {
+            'ß' => plain.push_str("ss"),
+            'æ' => plain.push_str("ae"),
+            'œ' => plain.push_str("oe"),
+            'ø' => plain.push('o'),
+            'ł' => plain.push('l'),
+            'đ' | 'ð' => plain.push('d'),
+            'þ' => plain.push_str("th"),
+            'ı' => plain.push('i'),
+            other => plain.push(other),
+        }
+    }
+    plain
 }
 
 /// What a word of a dictionary may have inside, and a word of the index has not.
@@ -169,8 +193,8 @@ fn joined(chunk: &str) -> Option<String> {
 
 /// Without what people copy along with a domain.
 fn bare(chunk: &str) -> &str {
-    let chunk = chunk.trim_start_matches("https://").trim_start_matches("http://");
-    chunk.trim_start_matches("mailto:").trim_start_matches("www.")
+    let chunk = chunk.trim_start_matches("https://").trim_start_matches("http://").trim_start_matches("www.");
+    chunk.trim_start_matches("mailto:").trim_start_matches("tel:")
 }
 
 fn clipped(word: &str) -> String {
@@ -188,17 +212,21 @@ pub enum Term {
     Begins(String),
     /// Exactly this word.
     Is(String),
+    /// A telephone number that ends with these digits.
+    Ends(String),
     All(Vec<Self>),
     Any(Vec<Self>),
 }
 
 impl Term {
-    pub fn map(&self, change: &impl Fn(&str, bool) -> Self) -> Self {
+    /// The words as the index has them: each under some mark.
+    pub fn map(&self, tag: &Tag, change: &impl Fn(&str, bool) -> Self) -> Self {
         match self {
+            Self::Ends(digits) => Self::Begins(tag.word(Mark::Digits, &reversed(digits))),
             Self::Begins(word) => change(word, true),
             Self::Is(word) => change(word, false),
-            Self::All(terms) => Self::All(terms.iter().map(|term| term.map(change)).collect()),
-            Self::Any(terms) => Self::Any(terms.iter().map(|term| term.map(change)).collect()),
+            Self::All(terms) => Self::All(terms.iter().map(|term| term.map(tag, change)).collect()),
+            Self::Any(terms) => Self::Any(terms.iter().map(|term| term.map(tag, change)).collect()),
         }
     }
 
@@ -207,7 +235,7 @@ impl Term {
         let join = |terms: &[Self], sign: &str| terms.iter().map(Self::tsquery).collect::<Vec<_>>().join(sign);
         match self {
             Self::Begins(word) => format!("'{word}':*"),
-            Self::Is(word) => format!("'{word}'"),
+            Self::Is(word) | Self::Ends(word) => format!("'{word}'"),
             Self::All(terms) => format!("({})", join(terms, " & ")),
             Self::Any(terms) => format!("({})", join(terms, " | ")),
         }
@@ -218,7 +246,7 @@ impl Term {
         let join = |terms: &[Self], sign: &str| terms.iter().map(Self::fts5).collect::<Vec<_>>().join(sign);
         match self {
             Self::Begins(word) => format!("\"{word}\"*"),
-            Self::Is(word) => format!("\"{word}\""),
+            Self::Is(word) | Self::Ends(word) => format!("\"{word}\""),
             Self::All(terms) => format!("({})", join(terms, " AND ")),
             Self::Any(terms) => format!("({})", join(terms, " OR ")),
         }
@@ -236,25 +264,25 @@ pub struct Sought {
 
 impl Sought {
     pub fn read(typed: &str) -> Self {
-        static PHONE: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"\+?\(?\d[\d\s().\-/]*\d").ok());
-        let (mut terms, mut plain, mut rest) = (Vec::new(), Vec::new(), String::new());
-        let mut from = 0;
-        for found in PHONE.iter().flat_map(|phone| phone.find_iter(typed)) {
-            let digits: String = found.as_str().replace("(0)", "").chars().filter(char::is_ascii_digit).collect();
+        let (mut terms, mut plain) = (Vec::new(), Vec::new());
+        let chunks: Vec<&str> = typed.split_whitespace().map(bare).collect();
+        let mut rest = chunks.as_slice();
+        while let Some((first, others)) = rest.split_first() {
+            // A telephone number is written in several pieces.
+            let pieces = rest.iter().take_while(|chunk| may_dial(chunk)).count();
+            let dialled = rest[..pieces].concat().replace("(0)", "");
+            let digits: String = dialled.chars().filter(char::is_ascii_digit).collect();
             let digits = digits.trim_start_matches('0');
-            if digits.len() < FEWEST_DIGITS || !stands_alone(typed, found.start(), found.end()) {
+            if digits.len() >= FEWEST_DIGITS && (pieces > 1 || !first.chars().all(|c| c.is_ascii_digit()) || digits.len() >= 7) {
+                let parts: Vec<String> = rest[..pieces].iter().flat_map(|chunk| words(chunk)).collect();
+                let ways = vec![Term::Begins(digits.to_owned()), Term::Ends(digits.to_owned()), all_begin(&parts)];
+                terms.push(Term::Any(ways));
+                plain.extend(parts);
+                rest = &rest[pieces..];
                 continue;
             }
-            rest.push_str(&typed[from..found.start()]);
-            rest.push(' ');
-            from = found.end();
-            let parts = words(found.as_str());
-            plain.extend(parts.iter().cloned());
-            terms.push(Term::Any(vec![Term::Begins(digits.to_owned()), all_begin(&parts)]));
-        }
-        rest.push_str(&typed[from..]);
-        for chunk in rest.split_whitespace() {
-            let parts = words(bare(chunk));
+            rest = others;
+            let parts = words(first);
             let term = match parts.as_slice() {
                 [] => continue,
                 [word] => Term::Begins(word.clone()),
@@ -281,10 +309,14 @@ impl Sought {
     }
 }
 
-/// Whether what was found is a word of its own, not a part of one or of an address.
-fn stands_alone(text: &str, start: usize, end: usize) -> bool {
-    let sticks = |c: char| c.is_alphanumeric() || matches!(c, '@' | '_');
-    !text[..start].chars().next_back().is_some_and(sticks) && !text[end..].chars().next().is_some_and(sticks)
+/// Whether a piece of what was typed can be one of a telephone number.
+fn may_dial(chunk: &str) -> bool {
+    chunk.chars().all(|c| c.is_ascii_digit() || "+()/.-".contains(c))
+}
+
+/// A whole title as one word.
+pub fn whole(words: &[String]) -> String {
+    clipped(&words.concat())
 }
 
 fn all_begin(parts: &[String]) -> Term {
@@ -322,7 +354,7 @@ mod tests {
 
     #[test]
     fn words_have_no_case_accents_or_signs() {
-        assert_eq!(words("Müller & Søn: O’Brien, ÉCOLE 3.14"), ["muller", "søn", "o", "brien", "ecole", "3", "14"]);
+        assert_eq!(words("Müller & Søn: O’Brien, ÉCOLE 3.14"), ["muller", "son", "o", "brien", "ecole", "3", "14"]);
         assert_eq!(words("東京タワー"), ["東", "京", "タワー"]);
         assert!(words("— … !").is_empty());
     }
@@ -336,15 +368,17 @@ mod tests {
 
     #[test]
     fn a_number_is_found_however_it_is_written() {
-        let mut words = Words::new(Tag("_".into()));
+        let tag = Tag("_".into());
+        let mut words = Words::new(tag.clone());
         words.phone("+493090182055");
-        let known = words.join();
-        assert_eq!(known, "_w182055 _w3090182055 _w493090182055");
-        for typed in ["+49 30 90182055", "0049 (0)30/901 820-55", "030 90182055", "(030) 901-82055"] {
-            let Term::Any(ways) = &Sought::read(typed).terms[0] else { panic!("{typed}") };
-            let Term::Begins(digits) = &ways[0] else { panic!("{typed}") };
-            assert!(known.split(' ').any(|word| word[2..].starts_with(digits)), "{typed}: {digits}");
+        for typed in
+            ["+49 30 90182055", "0049 (0)30/901 820-55", "030 90182055", "(030) 901-82055", "90182055", "tel:+493090182055", "82055 "]
+        {
+            let sought = Sought::read(typed);
+            assert!(sought.terms.len() == 1 && (typed == "82055 " || words.have(&tag, &sought.terms[0])), "{typed}: {sought:?}");
         }
+        assert_eq!(Sought::read("Room7 030 90182055 Ada").terms.len(), 3);
+        assert!(!words.have(&tag, &Sought::read("030 90182054").terms[0]));
     }
 
     #[test]

@@ -34,7 +34,7 @@ on_both! {
         assert_eq!(admin.post(body, &[]).await.2, first);
         // Another body under the same key.
         let (status, _, other) = sent(&admin, "k1", CREATE, json!({ "n": "b" })).await;
-        assert_eq!((status, &other["errors"][0]["extensions"]["code"]), (StatusCode::UNPROCESSABLE_ENTITY, &json!("BAD_REQUEST")));
+        assert_eq!((status, &other["errors"][0]["extensions"]["code"]), (StatusCode::UNPROCESSABLE_ENTITY, &json!("IDEMPOTENCY_KEY_REUSED")));
         // Another key, and another caller with the same key, are others.
         sent(&admin, "k2", CREATE, json!({ "n": "a" })).await;
         let ann = server.member(&admin, "Ann", "ADMIN").await;
@@ -56,6 +56,30 @@ on_both! {
         admin.ask_with("mutation($id: ID!) { purgeCompany(id: $id) { deletedId } }", json!({ "id": holder })).await;
         let (_, headers, done) = sent(&admin, "k", document, json!({})).await;
         assert_eq!((replayed(&headers), &done["data"]["createCompany"]["company"]["name"]), (false, &json!("x")));
+    }
+
+    async fn a_document_that_is_not_valid_leaves_its_key_free(server: &Server) {
+        let admin = server.admin().await;
+        sent(&admin, "k", "mutation { createTag(input: { name: \"iv\" }) { tag { nope } } }", json!({})).await;
+        let (status, _, done) = sent(&admin, "k", "mutation { createTag(input: { name: \"iv\" }) { tag { name } } }", json!({})).await;
+        assert_eq!((status, &done["data"]["createTag"]["tag"]["name"]), (StatusCode::OK, &json!("iv")));
+    }
+
+    async fn visitors_with_tokens_of_one_key_do_not_get_each_others_answers(server: &Server) {
+        let admin = server.admin().await;
+        let make = "mutation($input: CreateApiKeyInput!) { createApiKey(input: $input) { secret userErrors { path message } } }";
+        let owner = admin.role("ADMIN").await;
+        let key = admin.ask_with(make, json!({ "input": { "name": "k", "roles": [owner] } })).await["createApiKey"]["secret"].as_str().unwrap().to_owned();
+        let key = server.bearer(&key);
+        let token = "mutation { createEmbedToken(input: { restrictions: { scopes: [{ object: TAG, access: WRITE }] } }) { token userErrors { message } } }";
+        let mut answers = Vec::new();
+        for _ in 0..2 {
+            let token = key.ask(token).await["createEmbedToken"]["token"].as_str().unwrap().to_owned();
+            let document = "mutation { createTag(input: { name: \"same\" }) { tag { id } userErrors { code } } }";
+            answers.push(sent(&server.bearer(&token), "k", document, json!({})).await);
+        }
+        assert!(answers.iter().all(|(_, headers, _)| !replayed(headers)), "{answers:?}");
+        assert_ne!(answers[0].2, answers[1].2);
     }
 
     async fn what_is_done_is_answered_and_the_rest_is_run(server: &Server) {
@@ -80,8 +104,9 @@ on_both! {
         tx.run("UPDATE idempotency_key SET leased_until = $1 WHERE workspace_id = $2 AND field = ''", vec![until.into(), admin.workspace.into()]).await.unwrap();
         tx.run("DELETE FROM idempotency_key WHERE workspace_id = $1 AND field <> ''", vec![admin.workspace.into()]).await.unwrap();
         tx.commit().await.unwrap();
-        let (status, ..) = sent(&admin, "k", CREATE, json!({ "n": "a" })).await;
-        assert_eq!(status, StatusCode::CONFLICT);
+        let (status, headers, turned) = sent(&admin, "k", CREATE, json!({ "n": "a" })).await;
+        assert_eq!((status, &turned["errors"][0]["extensions"]["code"]), (StatusCode::CONFLICT, &json!("IDEMPOTENCY_IN_PROGRESS")));
+        assert!(headers.contains_key("retry-after"));
         server.clock.advance(61_000_000);
         assert_eq!(sent(&admin, "k", CREATE, json!({ "n": "a" })).await.0, StatusCode::OK);
         assert_eq!(count(&admin).await, 2);
@@ -103,7 +128,7 @@ on_both! {
         let (_, _, first) = sent(&admin, "k", document, json!({})).await;
         assert!(first["data"]["createApiKey"]["secret"].is_string(), "{first}");
         let (_, _, again) = sent(&admin, "k", document, json!({})).await;
-        assert_eq!(again["errors"][0]["extensions"]["code"], "ALREADY_ISSUED");
+        assert_eq!((&again["errors"][0]["extensions"]["code"], &again["data"]), (&json!("ALREADY_ISSUED"), &Value::Null));
         assert!(!again.to_string().contains(first["data"]["createApiKey"]["secret"].as_str().unwrap()));
         // Other mutations of the workspace are answered again.
         let document = "mutation { createTeam(input: { name: \"T\" }) { team { id name } userErrors { code } } }";

@@ -32,7 +32,7 @@ fn euros(amount: &str) -> Value {
 on_both! {
     async fn a_formula_gives_what_it_says(server: &Server) {
         let admin = server.admin().await;
-        for (name, kind) in [("dec", "DECIMAL"), ("other", "DECIMAL"), ("whole", "INTEGER"), ("word", "TEXT"), ("day", "DATE"), ("flag", "BOOLEAN"), ("fee", "MONEY")] {
+        for (name, kind) in [("dec", "DECIMAL"), ("other", "DECIMAL"), ("whole", "INTEGER"), ("none", "INTEGER"), ("word", "TEXT"), ("day", "DATE"), ("flag", "BOOLEAN"), ("fee", "MONEY")] {
             assert_eq!(create(&admin, "DEAL", name, json!({ "kind": kind })).await["userErrors"], json!([]));
         }
         let company = admin.create("company", json!({ "name": "Acme" })).await;
@@ -92,6 +92,12 @@ on_both! {
             ("company.name", json!("Acme")),
             ("stage.probability > 100 or pipeline.name = company.name", json!(false)),
             ("createdAt <= now()", json!(true)),
+            ("coalesce(null, amount, null)", euros("1000.50")),
+            ("min(null, custom.dec, null)", json!("2.5")),
+            ("left(name, custom.none) & right(name, custom.none)", json!("")),
+            ("addDays(custom.day, 2915000)", Value::Null),
+            ("addDays(custom.day, -740000)", Value::Null),
+            ("max(max(max(max(amount, custom.fee), amount), max(custom.fee, amount)), amount)", euros("1000.50")),
         ]
         .into_iter()
         .enumerate()
@@ -230,7 +236,15 @@ on_both! {
             ("sqrt(2)", 1, "no function"),
             ("If(true, 1, 2)", 1, "Write `if("),
             ("round(probability, 9)", 20, "0 to 4"),
-            ("people", 1, "no field"),
+            ("people", 1, "many records"),
+            ("company", 1, "name a field of it"),
+            ("company..name", 1, "Between two dots"),
+            ("amount.currency.x", 1, "no part"),
+            ("custom.nope", 1, "no field `custom.nope`"),
+            ("2 / 3", 1, "same for every record"),
+            ("year(null)", 6, "makes nothing of null"),
+            ("amount * null", 8, "reckoned with null"),
+            ("0 - 9223372036854775807 - 1", 25, "range"),
             ("people.name", 1, "many records"),
             ("900000000000000 * 900000000000000", 17, "range"),
             ("null", 1, "always null"),
@@ -242,6 +256,15 @@ on_both! {
             assert_eq!((&error["code"], &error["path"]), (&json!("INVALID_VALUE"), &json!(["formula"])), "{text}: {made}");
             let told = error["message"].as_str().unwrap();
             assert!(told.starts_with(&format!("At character {at}: ")) && told.contains(message), "{text}: {told}");
+        }
+        // Long rows of values are refused before anybody walks them.
+        for text in [format!("1{}", "+1".repeat(900)), format!("name{}", " & name".repeat(200)), "-".repeat(500)] {
+            let made = create(&admin, "DEAL", "x", json!({ "kind": "FORMULA", "formula": text })).await;
+            assert_eq!(made["userErrors"][0]["code"], "INVALID_VALUE");
+        }
+        for filter in [json!("x"), json!([]), json!(true), json!({ "custom": [1] }), json!({ "and": 5 }), json!({ "deals": { "some": null } })] {
+            let made = create(&admin, "COMPANY", "x", json!({ "kind": "ROLL_UP", "rollUp": { "relation": "people", "operation": "COUNT", "filter": filter } })).await;
+            assert_eq!((&made["userErrors"][0]["code"], &made["userErrors"][0]["path"]), (&json!("INVALID_VALUE"), &json!(["rollUp", "filter"])), "{filter}");
         }
         for (roll_up, message) in [
             (json!({ "relation": "nobody", "operation": "COUNT" }), "no relation"),
@@ -260,9 +283,9 @@ on_both! {
         for (more, path) in [
             (json!({ "kind": "FORMULA" }), "formula"),
             (json!({ "kind": "TEXT", "formula": "1" }), "formula"),
-            (json!({ "kind": "FORMULA", "formula": "1", "required": true }), "required"),
-            (json!({ "kind": "FORMULA", "formula": "1", "indexed": true }), "indexed"),
-            (json!({ "kind": "FORMULA", "formula": "1", "min": "1" }), "kind"),
+            (json!({ "kind": "FORMULA", "formula": "length(name)", "required": true }), "required"),
+            (json!({ "kind": "FORMULA", "formula": "length(name)", "indexed": true }), "indexed"),
+            (json!({ "kind": "FORMULA", "formula": "length(name)", "min": "1" }), "kind"),
             (json!({ "kind": "ROLL_UP" }), "rollUp"),
         ] {
             assert_eq!(create(&admin, "DEAL", "x", more).await["userErrors"][0]["path"], json!([path]));
@@ -280,7 +303,7 @@ on_both! {
             let document = "mutation($id: ID!, $f: String!) { updateField(input: { id: $id, formula: $f }) { field { formula } userErrors { code path message } } }";
             admin.ask_with(document, json!({ "id": id, "f": formula })).await["updateField"].clone()
         };
-        for (text, message) in [("custom.b + 1", "computed of it"), ("custom.a + 1", "computed of it"), ("company.custom.total", "computed of it"), ("'text'", "was DECIMAL"), ("1 +", "missing")] {
+        for (text, message) in [("custom.b + 1", "computed of it"), ("custom.a + 1", "computed of it"), ("company.custom.total", "computed of it"), ("name & 'text'", "was DECIMAL"), ("1 +", "missing")] {
             let refused = update(&a, text).await;
             assert!(refused["userErrors"][0]["message"].as_str().unwrap().contains(message), "{text}: {refused}");
         }
@@ -293,6 +316,30 @@ on_both! {
         let refused = admin.ask_with(archive, json!({ "id": base })).await;
         assert_eq!(refused["archiveField"]["userErrors"][0]["code"], "RULE_REFUSED");
         assert!(refused["archiveField"]["userErrors"][0]["message"].as_str().unwrap().contains("Deal.custom.a"));
+        // A field that moves with the clock does not sort a list; one that was archived comes back with what it is made of.
+        let moving = formula(&admin, "DEAL", "age", "daysBetween(createdAt, now())").await;
+        assert_eq!(admin.refused("{ deals(orderBy: [{ custom: { age: ASC } }]) { totalCount } }").await.0, "BAD_REQUEST");
+        let update = "mutation($id: ID!) { updateField(input: { id: $id, searchable: true }) { userErrors { path } } }";
+        assert_eq!(admin.ask_with(update, json!({ "id": moving })).await["updateField"]["userErrors"], json!([{ "path": ["searchable"] }]));
+        let lone = formula(&admin, "PERSON", "twice", "lastName & lastName").await;
+        assert_eq!(create(&admin, "PERSON", "own", json!({ "kind": "TEXT" })).await["userErrors"], json!([]));
+        let own = admin.ask("{ fields(object: PERSON) { id name } }").await["fields"].as_array().unwrap().iter().find(|field| field["name"] == "own").unwrap()["id"].clone();
+        let of_own = formula(&admin, "PERSON", "ofOwn", "custom.own & '!'").await;
+        let set = async |id: &Value, archived: bool| {
+            let document = "mutation($id: ID!, $a: Boolean!) { archiveField(input: { id: $id, archived: $a }) { userErrors { code } } }";
+            admin.ask_with(document, json!({ "id": id, "a": archived })).await["archiveField"]["userErrors"].clone()
+        };
+        assert_eq!((set(&json!(of_own), true).await, set(&own, true).await), (json!([]), json!([])));
+        assert_eq!(set(&json!(of_own), false).await, json!([{ "code": "RULE_REFUSED" }]));
+        assert_eq!((set(&json!(lone), true).await, set(&json!(lone), false).await), (json!([]), json!([])));
+        // A long chain is read as well as it was defined.
+        let mut before = "base".to_owned();
+        for index in 0..40 {
+            formula(&admin, "DEAL", &format!("l{index}"), &format!("custom.{before} + 1")).await;
+            before = format!("l{index}");
+        }
+        let read = admin.ask(&format!("{{ deal(id: \"{deal}\") {{ custom {{ {before} }} }} deals(orderBy: [{{ custom: {{ {before}: DESC }} }}]) {{ totalCount }} }}")).await;
+        assert_eq!(read["deal"]["custom"][&before], "41");
         // A chain that is too much work.
         let mut last = "b".to_owned();
         let mut refused = Value::Null;

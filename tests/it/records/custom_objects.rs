@@ -269,7 +269,7 @@ async fn types_that_only_own_fields_bring_are_taken_too() {
             input["options"] = json!([{ "key": "a" }]);
         }
         if kind == "FORMULA" {
-            input["formula"] = json!("1");
+            input["formula"] = json!("length(name)");
         }
         if kind == "ROLL_UP" {
             input["rollUp"] = json!({ "relation": "deals", "operation": "COUNT" });
