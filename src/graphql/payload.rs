@@ -238,10 +238,28 @@ impl Call<'_> {
     }
 
     async fn record(&self, tx: &Tx, id: Uuid, selections: &[&Selection], preview: bool) -> Result<String> {
+        if let Some(known) = self.known_of(id, selections).filter(|_| !preview) {
+            return Ok(known);
+        }
         let mut arguments = Map::new();
         arguments.insert("id".into(), Json::String(id.to_string()));
         let items = selections.iter().flat_map(|selection| selection.items.clone()).collect();
         query(&self.signed.ctx, &self.signed.known.catalog, tx, &one(self.of, preview), &arguments, &Selection { items }).await
+    }
+
+    /// A record of which nothing but its id is asked, by somebody who sees every record of its object.
+    fn known_of(&self, id: Uuid, selections: &[&Selection]) -> Option<String> {
+        let fields = collect(selections, |_| true);
+        let only_id = fields.iter().all(|field| matches!(field.name, "id" | "recordId" | "__typename"));
+        let plain = selections.iter().flat_map(|selection| &selection.items).all(|item| item.on.is_empty());
+        if !only_id || !plain || fields.is_empty() || !self.signed.ctx.access.sees_all(&self.of.object.name) {
+            return None;
+        }
+        let member = |field: &Merged<'_>| match field.name {
+            "__typename" => format!("\"{}\":\"{}\"", field.key, self.of.type_name),
+            _ => format!("\"{}\":\"{id}\"", field.key),
+        };
+        Some(format!("{{{}}}", fields.iter().map(member).collect::<Vec<_>>().join(",")))
     }
 
     async fn conflict(&self, tx: &Tx, field: &Merged<'_>, conflict: &Conflict, out: &mut String) -> Result<()> {

@@ -20,8 +20,14 @@ use crate::records::access::{self, Verb};
 use crate::records::keys::Key;
 use crate::records::sql::Sql;
 
-/// How many records are written at once.
-const MOST_WAITING: usize = 100;
+/// How many records are written at once. SQLite looks its parameters up by name, one after the other: thousands of them cost
+/// more than the statements that they save.
+const fn most_waiting(backend: Backend) -> usize {
+    match backend {
+        Backend::Postgres => 100,
+        Backend::Sqlite => 20,
+    }
+}
 
 /// Records that wait to be written.
 #[derive(Default)]
@@ -55,7 +61,11 @@ impl Unit<'_> {
         self.log(&draft, ChangeKind::Created, 1, before, after);
         let points_there = |batch: &Batch| draft.unchecked.iter().any(|reference| batch.ids.contains(&reference.id));
         let mixed = |batch: &Batch| batch.waiting.first().is_some_and(|first| first.object.name != draft.object.name);
-        if self.batch.as_ref().is_some_and(|batch| points_there(batch) || mixed(batch) || batch.waiting.len() >= MOST_WAITING) {
+        if self
+            .batch
+            .as_ref()
+            .is_some_and(|batch| points_there(batch) || mixed(batch) || batch.waiting.len() >= most_waiting(self.tx.backend()))
+        {
             self.flush().await?;
         }
         if let Some(batch) = &mut self.batch {

@@ -49,3 +49,11 @@ async fn everything_in_the_schema_has_a_description() {
     }
     assert!(missing.is_empty(), "without description: {missing:#?}");
 }
+
+#[test]
+fn every_function_of_formulas_is_in_the_manual() {
+    let manual = include_str!("../../../docs/formulas.md");
+    for (form, help) in kith::catalog::formula::FUNCTIONS {
+        assert!(manual.contains(&format!("| `{form}` | {help} |")), "docs/formulas.md lacks {form}");
+    }
+}

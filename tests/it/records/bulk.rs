@@ -68,7 +68,8 @@ on_both! {
         let made = admin.ask_with(document, json!({ "inputs": inputs })).await;
         assert_eq!(made["createDeals"]["committed"], true);
         let statements = server.app.db.statements() - before;
-        assert!(statements < 40, "{statements} statements");
+        let most = if server.is_postgres() { 20 } else { 80 };
+        assert!(statements < most, "{statements} statements");
         assert_eq!(admin.ask("{ deals { totalCount aggregate { sum { amount { amount } } } } }").await["deals"], json!({ "totalCount": 250, "aggregate": { "sum": { "amount": { "amount": "31125.00" } } } }));
         let versions = admin.ask("{ deals(first: 1, orderBy: [{ name: DESC }]) { nodes { version status stage { name } history(first: 100) { nodes { field } } } } }").await;
         assert_eq!(versions["deals"]["nodes"][0]["version"], 1);
