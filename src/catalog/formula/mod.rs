@@ -1,7 +1,7 @@
 //! Fields that are reckoned when they are read: formulas over a record, and roll-ups over the records that it is
 //! linked to.
 //!
-//! A formula's text is parsed ([`parse`]) and checked against the catalog ([`check`]): what comes out has a type at every
+//! A formula's text is parsed ([`mod@parse`]) and checked against the catalog ([`mod@check`]): what comes out has a type at every
 //! node and the fields themselves in its leaves, so reading needs no names. Numbers are whole, or decimals in units
 //! of 1/10,000, as they are stored; every operation on them is checked, and gives null where it would divide by zero
 //! or leave the range.

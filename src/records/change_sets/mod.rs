@@ -1,7 +1,7 @@
 //! Change sets: what one request, bulk call or atomic operation changed, and undoing it.
 //!
 //! Every row of the change log says of which set it is. A set is read back from there, as far as its reader may see
-//! the records; [`revert`] undoes its operations, latest first, through the same door as any other write.
+//! the records; [`mod@revert`] undoes its operations, latest first, through the same door as any other write.
 
 mod revert;
 

@@ -125,6 +125,31 @@ async fn every_operator_of_an_indexed_field_finds_an_index() {
     assert!(without.is_empty(), "{} without an index:\n{}", without.len(), without.join("\n\n"));
 }
 
+/// What search asks, a function of the tables' owner asks for the server's role: there the index of words serves it.
+#[tokio::test(flavor = "multi_thread")]
+async fn words_are_found_by_their_index() {
+    let server = Server::on_postgres().await;
+    let admin = server.admin().await;
+    add_indexed_fields(&admin).await;
+    pretend_to_be_large(&server, &admin).await;
+    let owner = std::env::var("KITH_TEST_POSTGRES").unwrap();
+    let url = url::Url::parse(&server.app.config.database.url).unwrap();
+    let mut connection = sqlx::PgConnection::connect(&with_database(&owner, url.path())).await.unwrap();
+    let body: (String,) =
+        sqlx::query_as("SELECT prosrc FROM pg_proc WHERE proname = 'kith_search'").fetch_one(&mut connection).await.unwrap();
+    let condition = "array_to_tsvector(string_to_array(e.words, ' ')) @@ query::tsquery";
+    assert!(body.0.contains(condition), "{}", body.0);
+    sqlx::raw_sql("SET enable_seqscan = off; SET enable_indexscan = off").execute(&mut connection).await.unwrap();
+    for query in ["'_tacme'", "'_tacme':*", "(('_tacme':* | '_wacme':*) & ('_xdeal' & ('_o1' | '_o2')))"] {
+        let asked = condition.replace("query::tsquery", "$1::text::tsquery");
+        let sql =
+            format!("EXPLAIN SELECT e.record_id FROM search_entry e WHERE {asked} AND e.workspace_id = '{}' LIMIT 1000", admin.workspace);
+        let plan: Vec<(String,)> = sqlx::query_as(sqlx::AssertSqlSafe(sql)).bind(query).fetch_all(&mut connection).await.unwrap();
+        let plan = plan.into_iter().map(|(line,)| line).collect::<Vec<_>>().join("\n");
+        assert!(plan.contains("Bitmap Index Scan on search_entry_words"), "{query}:\n{plan}");
+    }
+}
+
 /// The planner shall choose as it would with a million rows in each table.
 async fn pretend_to_be_large(server: &Server, admin: &crate::harness::Actor<'_>) {
     for (one, input) in [

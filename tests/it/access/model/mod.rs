@@ -110,6 +110,24 @@ async fn compare(office: &Office, member: usize, actor: &Actor<'_>, context: &st
     } else {
         assert_eq!(by_description["errors"][0]["extensions"]["code"], "FORBIDDEN", "filter by a field {context}");
     }
+    // Every title begins with `r`, and nothing but a deal's description with `d`.
+    let found = actor
+        .ask(
+            "{ all: search(query: \"r\", objects: [COMPANY, PERSON, DEAL, NOTE, ACTIVITY], first: 200) { totalCount nodes { record { ... on Node { id } } } } \
+               described: search(query: \"d\", objects: [DEAL], first: 200) { totalCount nodes { record { ... on Node { id } } } } \
+               deals(search: \"r\", first: 200) { totalCount nodes { id } } notes(search: \"r\", first: 200) { nodes { id } } }",
+        )
+        .await;
+    let hits = |list: &Value| -> BTreeSet<String> {
+        list["nodes"].as_array().unwrap().iter().map(|hit| hit["record"]["id"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(hits(&found["all"]), every, "search {context}");
+    assert_eq!(found["all"]["totalCount"], every.len(), "count of a search {context}");
+    let described = if office.rights[member]["deal"].sight == Sight::Full { visible("deal") } else { BTreeSet::new() };
+    assert_eq!(hits(&found["described"]), described, "search of a field {context}");
+    assert_eq!(found["described"]["totalCount"], described.len(), "count of a search of a field {context}");
+    assert_eq!(ids_of(&found["deals"]["nodes"]), visible("deal"), "searched deals {context}");
+    assert_eq!(ids_of(&found["notes"]["nodes"]), visible("note"), "searched notes {context}");
     let companies = visible("company");
     let with: BTreeSet<String> = companies.iter().filter(|id| !deals_of(index(&json!(id))).is_empty()).cloned().collect();
     assert_eq!(ids_of(&data["withDeals"]["nodes"]), with, "companies with deals {context}");
