@@ -84,8 +84,9 @@ pub fn is_known(ctx: &Ctx, catalog: &Catalog, objects: Option<&[String]>) -> boo
         let by_words =
             object.follows.is_none() && !reach.includes(Reach::LINKED) && policy.tree.len().max(policy.team.len()) <= MOST_OWNERS;
         let listed = policy.shared.contains(&object.name) || object.name == "member";
-        !policy.is_filtered(&object.name)
-            && (reach.is_all() || reach.is_none() && !listed || by_words && !listed && !policy.left_to_database)
+        // Where the database's policies judge alone, nothing is left out of the index's answer.
+        let by_index = !policy.left_to_database && !listed && (reach.is_none() || by_words);
+        !policy.is_filtered(&object.name) && (reach.is_all() || by_index)
     })
 }
 

@@ -142,8 +142,8 @@ async fn words_are_found_by_their_index() {
     sqlx::raw_sql("SET enable_seqscan = off; SET enable_indexscan = off").execute(&mut connection).await.unwrap();
     for query in ["'_tacme'", "'_tacme':*", "(('_tacme':* | '_wacme':*) & ('_xdeal' & ('_o1' | '_o2')))"] {
         let asked = condition.replace("query::tsquery", "$1::text::tsquery");
-        let sql =
-            format!("EXPLAIN SELECT e.record_id FROM search_entry e WHERE {asked} AND e.workspace_id = '{}' LIMIT 1000", admin.workspace);
+        // Without the workspace, which has an index of its own: what matters is that this one can be used.
+        let sql = format!("EXPLAIN SELECT e.record_id FROM search_entry e WHERE {asked} LIMIT 1000");
         let plan: Vec<(String,)> = sqlx::query_as(sqlx::AssertSqlSafe(sql)).bind(query).fetch_all(&mut connection).await.unwrap();
         let plan = plan.into_iter().map(|(line,)| line).collect::<Vec<_>>().join("\n");
         assert!(plan.contains("Bitmap Index Scan on search_entry_words"), "{query}:\n{plan}");
