@@ -18,7 +18,7 @@ INSERT INTO note (workspace_id, id, title, title_fold, body, pinned, version, cr
   FROM x JOIN members m ON m.n = x.n % (SELECT count(*) FROM members);
 INSERT INTO search_entry (workspace_id, record_id, object, title, words)
   SELECT :'workspace'::uuid, x.id, 'note', a || ' ' || b || ' ' || c,
-    concat_ws(' ', :'tag' || 't' || a, :'tag' || 't' || b, :'tag' || 't' || c, :'tag' || 'r' || reverse(a), :'tag' || 'r' || reverse(b), :'tag' || 'r' || reverse(c),
+    concat_ws(' ', :'tag' || 'e' || a || b || c, :'tag' || 't' || a, :'tag' || 't' || b, :'tag' || 't' || c, :'tag' || 'r' || reverse(a), :'tag' || 'r' || reverse(b), :'tag' || 'r' || reverse(c),
       :'tag' || 'w' || d, :'tag' || 'x' || :'note', :'tag' || 'o' || right(replace(m.id::text, '-', ''), 20))
   FROM x JOIN members m ON m.n = x.n % (SELECT count(*) FROM members);
 COMMIT;
