@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{Change, DataModel, NewField, invalid};
 use crate::catalog::formula::{Computed, How, Made, make};
-use crate::catalog::{Catalog, Field, Kind, Object, Settings, Source, Target};
+use crate::catalog::{Catalog, Field, Object, Settings, Source, Target};
 use crate::error::{Error, Result, UserError, UserErrorCode};
 use crate::infra::db::Tx;
 use crate::platform::Ctx;
@@ -99,12 +99,8 @@ pub fn check_kind(old: &Field, made: &Made) -> Result<(), UserError> {
         return Ok(());
     }
     let path = if old.settings.formula.is_some() { "formula" } else { "rollUp" };
-    let message = format!("It would be {} and was {}; programs know it so. Make another field.", named(made.kind), named(old.kind));
+    let message = format!("It would be {} and was {}; programs know it so. Make another field.", made.kind.name(), old.kind.name());
     Err(invalid(&[path], message))
-}
-
-fn named(kind: Kind) -> &'static str {
-    kind.name()
 }
 
 impl DataModel {

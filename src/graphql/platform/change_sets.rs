@@ -67,7 +67,7 @@ pub struct ChangeSet {
     reverts: Option<ID>,
     /// Change sets that undid it, or a part of it.
     reverted_by: Vec<ID>,
-    /// What it did, in order; at most 5,000 operations.
+    /// What it did, in order; the first 5,000 operations. A set of more cannot be undone.
     operations: Vec<ChangeSetOperation>,
 }
 
@@ -168,7 +168,7 @@ impl ChangeSetQuery {
         let tx = request.snapshot().await.map_err(|e| field_error(&e))?;
         let found = change_sets::load(&tx, &signed.ctx, &signed.known.catalog, id).await.map_err(|e| field_error(&e))?;
         Ok(found.map(|set| {
-            let Set { id, at, actor_kind, actor_id, cause, reverts, reverted_by, operations } = set;
+            let Set { id, at, actor_kind, actor_id, cause, reverts, reverted_by, operations, .. } = set;
             ChangeSet {
                 id: id.into(),
                 at: at.into(),
@@ -199,6 +199,10 @@ impl ChangeSetMutation {
             let catalog = &signed.known.catalog;
             let tx = request.app.db.begin(&signed.ctx.scope(), Mode::Write).await?;
             let Some(set) = change_sets::load(&tx, &signed.ctx, catalog, id).await? else { return Ok(None) };
+            if set.is_cut {
+                // Undone in part, what it did would stand half.
+                return Ok(Some(Err(set.operations.len())));
+            }
             let mut unit = Unit::new(&signed.ctx, catalog, &tx, &request.app.rules);
             let reverted = change_sets::revert(&mut unit, &set).await?;
             let (changes, new) = (unit.mark(), unit.set.id);
@@ -212,16 +216,26 @@ impl ChangeSetMutation {
             } else {
                 tx.rollback().await?;
             }
-            Ok::<_, Error>(Some((keep.then_some(new), reverted)))
+            Ok::<_, Error>(Some(Ok((keep.then_some(new), reverted))))
         };
-        let Some((new, reverted)) = run.await.map_err(|e| field_error(&e))? else {
-            let error = UserError::new(UserErrorCode::NotFound, &["id"], "There is no such change set.");
-            return Ok(RevertChangeSetPayload {
-                change_set_id: None,
-                reverted: Vec::new(),
-                skipped: Vec::new(),
-                user_errors: views(vec![error]),
-            });
+        let outcome = match run.await.map_err(|e| field_error(&e))? {
+            Some(Ok(done)) => Ok(done),
+            Some(Err(most)) => {
+                let message = format!("The change set has more than {most} operations, more than are undone at once.");
+                Err(UserError::new(UserErrorCode::Limit, &["id"], message))
+            }
+            None => Err(UserError::new(UserErrorCode::NotFound, &["id"], "There is no such change set.")),
+        };
+        let (new, reverted) = match outcome {
+            Ok(done) => done,
+            Err(error) => {
+                return Ok(RevertChangeSetPayload {
+                    change_set_id: None,
+                    reverted: Vec::new(),
+                    skipped: Vec::new(),
+                    user_errors: views(vec![error]),
+                });
+            }
         };
         Ok(RevertChangeSetPayload {
             change_set_id: new.map(ID::from),

@@ -47,6 +47,8 @@ pub struct Set {
     /// Sets that undid something of it.
     pub reverted_by: Vec<Uuid>,
     pub operations: Vec<Operation>,
+    /// Whether there are more operations than are read.
+    pub is_cut: bool,
 }
 
 impl Operation {
@@ -75,7 +77,8 @@ pub async fn load(tx: &Tx, ctx: &Ctx, catalog: &Catalog, id: Uuid) -> Result<Opt
     let select = format!(
         "SELECT c.seq, c.object, c.record_id, c.kind, c.version, c.\"before\"{text}, c.after{text}, c.at, c.actor_kind, c.actor_id, c.cause, c.reverts \
          FROM change_log c LEFT JOIN record r ON r.workspace_id = $1 AND r.id = c.record_id \
-         WHERE c.workspace_id = $1 AND c.change_set_id = {set} AND (r.id IS NOT NULL AND {reached} OR {gone}) ORDER BY c.seq LIMIT {MOST_OPERATIONS}"
+         WHERE c.workspace_id = $1 AND c.change_set_id = {set} AND (r.id IS NOT NULL AND {reached} OR {gone}) ORDER BY c.seq LIMIT {}",
+        MOST_OPERATIONS + 1
     );
     let rows = tx.fetch_all(&select, sql.values).await?;
     let Some(first) = rows.first() else { return Ok(None) };
@@ -88,8 +91,9 @@ pub async fn load(tx: &Tx, ctx: &Ctx, catalog: &Catalog, id: Uuid) -> Result<Opt
         reverts: first.uuid(11)?,
         reverted_by: Vec::new(),
         operations: Vec::new(),
+        is_cut: rows.len() > MOST_OPERATIONS,
     };
-    for row in &rows {
+    for row in rows.iter().take(MOST_OPERATIONS) {
         let text = |index| row.text(index).map(|text| text.unwrap_or_default().to_owned());
         found.operations.push(Operation {
             seq: row.int(0)?.unwrap_or_default(),
