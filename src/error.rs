@@ -16,6 +16,10 @@ pub enum Code {
     BadRequest,
     RateLimited,
     Timeout,
+    /// The history of that time is not kept any more.
+    HistoryExpired,
+    /// The record is younger than the instant that was asked for.
+    NotYetCreated,
     /// Done by an earlier request with the same idempotency key, which told a secret.
     AlreadyIssued,
     /// An earlier request with the same idempotency key is not over.
@@ -32,6 +36,8 @@ impl Code {
             Self::BadRequest => "BAD_REQUEST",
             Self::RateLimited => "RATE_LIMITED",
             Self::Timeout => "TIMEOUT",
+            Self::HistoryExpired => "HISTORY_EXPIRED",
+            Self::NotYetCreated => "NOT_YET_CREATED",
             Self::AlreadyIssued => "ALREADY_ISSUED",
             Self::IdempotencyInProgress => "IDEMPOTENCY_IN_PROGRESS",
             Self::IdempotencyKeyReused => "IDEMPOTENCY_KEY_REUSED",

@@ -27,6 +27,7 @@ pub mod membership;
 pub mod note;
 pub mod object_definition;
 pub mod oidc_identity;
+pub mod past_link;
 pub mod person;
 pub mod pipeline;
 pub mod record;

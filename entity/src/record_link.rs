@@ -24,6 +24,8 @@ pub struct Model {
     /// Whether the record at that end has no other link of the kind.
     pub one_from: bool,
     pub one_to: bool,
+    /// Since when it says what it says; null where that is since it was made.
+    pub since: Option<Micros>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

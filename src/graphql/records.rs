@@ -22,7 +22,7 @@ use crate::error::{Error, Result};
 use crate::infra::db::Mode;
 use crate::platform::Problems;
 use crate::records;
-use crate::records::read::{Plan, RootQuery, extent};
+use crate::records::read::{Plan, RootQuery, extent, past};
 use crate::records::selection::Selection;
 
 thread_local! {
@@ -139,11 +139,18 @@ async fn answer(ctx: &Context<'_>, query: &RootQuery<'_>, arguments: &Map<String
         extent::learn(&tx, &signed.ctx, &signed.known.catalog, object, request.app.config.database.few_rows).await?;
     }
     let plan = Plan::new(&signed.ctx, &signed.known.catalog, request.app.db.backend(), query, arguments, selection)?;
+    let as_of = past::instant(arguments.get("asOf").unwrap_or(&Json::Null), signed.ctx.now())?;
     let tx = request.snapshot().await?;
+    if let Some(at) = as_of {
+        past::check_horizon(&tx, &signed.ctx, at).await?;
+    }
     let answered = match plan.complete(&signed.ctx, &signed.known.catalog, &tx, query, arguments, selection).await {
         Ok(plan) => plan.run(&tx).await,
         Err(error) => Err(error),
     };
+    if let (RootQuery::One { object, .. }, Some(at), Ok("null")) = (query, as_of, answered.as_deref()) {
+        past::check_age(&signed.ctx, &signed.known.catalog, &tx, object, arguments, at).await?;
+    }
     // As long as the snapshot is held, no other root field notes anything.
     tell_problems(ctx, &signed.ctx.problems);
     drop(tx);

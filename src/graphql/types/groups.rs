@@ -92,6 +92,7 @@ pub fn arguments(name: &str) -> Vec<MetaInputValue> {
         ),
         input("first", "Int", "Groups on the page: 100 if not given, at most 200."),
         input("after", "Cursor", "Begin after this place."),
+        super::roots::as_of(),
     ]
 }
 

@@ -80,7 +80,7 @@ fn any_list_arguments() -> Vec<MetaInputValue> {
 /// What every record has.
 pub fn common_fields() -> Vec<MetaField> {
     vec![
-        plain("id", "ID!", "The record's id, a UUID; of a preview, the id with `@preview`."),
+        plain("id", "ID!", "The record's id, a UUID; of a preview, the id with `@preview`; of another time, with `@` and the instant."),
         plain("recordId", "ID!", "Always the plain UUID."),
         plain("object", "ObjectName!", "Which object it is of."),
         plain("title", "String!", "What to call it in a list of mixed records."),

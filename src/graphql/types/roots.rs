@@ -147,6 +147,15 @@ fn field_of(of: &Of, name: &str, ty: &str, help: &str, arguments: impl IntoItera
     meta
 }
 
+/// `asOf`: everything below as it stood then.
+pub(super) fn as_of() -> MetaInputValue {
+    input(
+        "asOf",
+        "DateTime",
+        "As it stood at an instant, from the history: what was deleted or merged since is there, what was created since is not, and what is below is of the same time. Who sees what is judged by the records of today. Ids are `<id>@<instant>`; `recordId` is plain.",
+    )
+}
+
 fn query_fields(names: &Names<'_>, of: &Of, queries: &mut Vec<MetaField>, roots: &mut Roots) {
     let key = format!("{}Key", of.object.type_name);
     queries.push(field_of(
@@ -154,11 +163,12 @@ fn query_fields(names: &Names<'_>, of: &Of, queries: &mut Vec<MetaField>, roots:
         names.one,
         names.type_name,
         &format!("One record: {} Null if there is none. Give exactly one of `id` and `key`.", names.help),
-        [input("id", "ID", "By its id."), input("key", &key, "By a unique value.")],
+        [input("id", "ID", "By its id."), input("key", &key, "By a unique value, which the record has today."), as_of()],
     ));
     roots.queries.insert(names.one.to_owned(), Query::One(of.clone()));
     let mut arguments = list_arguments(names.type_name);
     arguments.push(input_with_default("deleted", "DeletedFilter", "EXCLUDE", "Whether deleted records are in the list."));
+    arguments.push(as_of());
     let connection = format!("{}Connection", names.type_name);
     queries.push(field_of(of, names.many, &connection, &format!("A page of records: {}", names.help), arguments));
     roots.queries.insert(names.many.to_owned(), Query::List(of.clone()));

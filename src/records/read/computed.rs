@@ -233,10 +233,10 @@ impl Planner<'_> {
         let postgres = self.sql.is_postgres();
         match op {
             // With its type: the same text with a value of another type would be another statement.
-            Op::Now if postgres => format!("{}::bigint", self.sql.bind(self.ctx.now().0)),
-            Op::Now => self.sql.bind(self.ctx.now().0),
+            Op::Now if postgres => format!("{}::bigint", self.sql.bind(self.now().0)),
+            Op::Now => self.sql.bind(self.now().0),
             Op::Today => {
-                let today = super::dates::local(self.ctx.now(), self.ctx.time_zone).date_naive();
+                let today = super::dates::local(self.now(), self.ctx.time_zone).date_naive();
                 let today = self.sql.bind(today);
                 if postgres { format!("{today}::date") } else { today }
             }

@@ -148,9 +148,9 @@ impl Planner<'_> {
 
     fn exists(&mut self, target: &Object, other: &str, link: &str, filter: &str) -> String {
         let reached = self.reached(target, other).map(|reached| format!(" AND {reached}")).unwrap_or_default();
+        let table = self.table(target, other, &[]);
         format!(
-            "EXISTS (SELECT 1 FROM {} {other} WHERE {other}.workspace_id = $1 AND {link} AND {other}.deleted_at IS NULL{reached} AND {filter})",
-            target.rows()
+            "EXISTS (SELECT 1 FROM {table} WHERE {other}.workspace_id = $1 AND {link} AND {other}.deleted_at IS NULL{reached} AND {filter})"
         )
     }
 
@@ -231,15 +231,23 @@ impl Planner<'_> {
     }
 
     fn leads_to(&mut self, relation: &Relation, target: Option<&Object>, alias: &str, other: &str) -> (String, String) {
-        let table = target.map_or_else(|| "record".into(), Object::rows);
+        let table = match target {
+            Some(target) => self.table(target, other, &[]),
+            None => self.any_table(other),
+        };
         match &relation.via {
-            Via::Children(column) => (format!("{table} {other}"), format!("{other}.workspace_id = $1 AND {other}.{column} = {alias}.id")),
-            Via::Column(column) => (format!("{table} {other}"), format!("{other}.workspace_id = $1 AND {other}.id = {alias}.{column}")),
+            Via::Children(column) => {
+                let once = target.and_then(|target| self.once_belonged(target, column, other, &format!("{alias}.id")));
+                let once = once.map(|once| format!(" AND {once}")).unwrap_or_default();
+                (table, format!("{other}.workspace_id = $1{once} AND {other}.{column} = {alias}.id"))
+            }
+            Via::Column(column) => (table, format!("{other}.workspace_id = $1 AND {other}.id = {alias}.{column}")),
             Via::Link { kind, from } => {
                 let link = format!("l{other}");
                 let (mine, theirs) = if *from { ("from_id", "to_id") } else { ("to_id", "from_id") };
+                let links = self.links(kind, mine, &format!("{alias}.id"), &link);
                 (
-                    format!("record_link {link} JOIN {table} {other} ON {other}.workspace_id = $1 AND {other}.id = {link}.{theirs}"),
+                    format!("{links} JOIN {table} ON {other}.workspace_id = $1 AND {other}.id = {link}.{theirs}"),
                     format!("{link}.workspace_id = $1 AND {link}.kind = '{kind}' AND {link}.{mine} = {alias}.id"),
                 )
             }

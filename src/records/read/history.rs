@@ -100,7 +100,7 @@ impl Planner<'_> {
         inner.slot(key.clone(), Store::Text);
         inner.slot(self.sql.member_of(&before, &key), Store::Json);
         inner.slot(self.sql.member_of(&after, &key), Store::Json);
-        let mut conditions = format!("{change}.workspace_id = $1 AND {change}.record_id = {alias}.id");
+        let mut conditions = format!("{change}.workspace_id = $1 AND {change}.record_id = {alias}.id{}", self.known_then(&change));
         let wanted = self.wanted_fields(owner, &formats, merged)?;
         let names = self.sql.bind_all(wanted.into_iter().map(Into::into).collect());
         conditions.push_str(&format!(" AND {key} IN ({names})"));

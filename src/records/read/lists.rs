@@ -43,7 +43,7 @@ impl Planner<'_> {
         let (page, fields) = if let Some(target) = &target {
             let filter = self.filter(target, &alias, Self::argument(merged, "filter"), false).map_err(|e| e.within("filter"))?;
             conditions.push(filter);
-            conditions.extend(self.searched(target, &alias, merged));
+            conditions.extend(self.searched(target, &alias, merged)?);
             let mut page = self.page(target, &mut inner, merged)?;
             let fields = self.connection_fields(&mut inner, target, None, Some((owner, relation)), &mut page, merged)?;
             (page, fields)
@@ -51,7 +51,7 @@ impl Planner<'_> {
             self.any_list(&mut inner, owner, relation, merged)?
         };
         // The other object keeps the relation, so its table alone is read.
-        let alone = if matches!(relation.via, Via::Children(_)) { target.as_deref() } else { None };
+        let alone = if matches!(relation.via, Via::Children(_)) && self.as_of.is_none() { target.as_deref() } else { None };
         let list = ListOf { from, joins: String::new(), conditions, alone };
         Ok(Out::Connection(Box::new(self.list_of(scope, &inner, page, fields, list))))
     }

@@ -21,6 +21,7 @@ mod node;
 mod order;
 pub mod page;
 mod parts;
+pub mod past;
 pub mod plan;
 mod rights;
 mod searched;

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use serde_json::Value as Json;
 
 use super::parts::{money_parts, option_parts, picks};
+use super::past::AsOf;
 use super::searched::Searches;
 use super::shape::{NodeShape, ObjectShape, Out, SealedField, VariantShape};
 use crate::catalog::{Catalog, Field, Kind, Object, Relation, Store, Target, Variant, Via};
@@ -28,6 +29,8 @@ pub struct Planner<'a> {
     /// How many filters were planned, and how deep the present one stands.
     pub filters: (usize, usize),
     pub searches: Searches<'a>,
+    /// The instant that the statement speaks of; none where that is now.
+    pub as_of: Option<AsOf>,
 }
 
 /// One `SELECT`: its columns and the tables joined for to-one relations.
@@ -53,10 +56,9 @@ impl Scope {
     }
 
     /// Joins the record whose id `column` holds, once.
-    fn join(&mut self, target: &Object, column: &str, alias: &str, reached: Option<&str>) {
+    fn join(&mut self, table: &str, column: &str, alias: &str, reached: Option<&str>) {
         self.joins.push(format!(
-            " LEFT JOIN {} {alias} ON {alias}.workspace_id = $1 AND {alias}.id = {column} AND {alias}.deleted_at IS NULL{}{}",
-            target.rows(),
+            " LEFT JOIN {table} ON {alias}.workspace_id = $1 AND {alias}.id = {column} AND {alias}.deleted_at IS NULL{}{}",
             if reached.is_some() { " AND " } else { "" },
             reached.unwrap_or_default()
         ));
@@ -91,13 +93,19 @@ impl<'a> Planner<'a> {
 
     /// Plans a part of a statement that is under construction.
     pub fn with(ctx: &'a Ctx, catalog: &'a Catalog, sql: Sql) -> Self {
-        Self { ctx, catalog, sql, preview: false, in_the_clear: false, filters: (0, 0), searches: Searches::default() }
+        Self { ctx, catalog, sql, preview: false, in_the_clear: false, filters: (0, 0), searches: Searches::default(), as_of: None }
     }
 }
 
 impl Planner<'_> {
-    /// The condition under which the caller reaches a record; none where every record is reached.
+    /// The condition under which the caller reaches a record; none where every record is reached, or where the
+    /// table has it inside.
     pub fn reached(&mut self, object: &Object, alias: &str) -> Option<String> {
+        if self.as_of.is_some() { None } else { self.reached_today(object, alias) }
+    }
+
+    /// The same on a record's row as it is.
+    pub(super) fn reached_today(&mut self, object: &Object, alias: &str) -> Option<String> {
         access::reached(&mut self.sql, self.ctx, self.catalog, object, alias, Verb::Read)
     }
 
@@ -116,7 +124,8 @@ impl Planner<'_> {
         }
         let alias = self.sql.alias();
         let reached = self.reached(target, &alias);
-        scope.join(target, column, &alias, reached.as_deref());
+        let table = self.table(target, &alias, &[]);
+        scope.join(&table, column, &alias, reached.as_deref());
         alias
     }
 
@@ -129,6 +138,10 @@ impl Planner<'_> {
         };
         let link = format!("{alias}_{kind}{}", if from { "f" } else { "t" });
         let (mine, theirs) = if from { ("from_id", "to_id") } else { ("to_id", "from_id") };
+        if self.as_of.is_some() {
+            let links = self.links(kind, mine, &format!("{alias}.id"), &link);
+            return self.join(scope, target, &format!("(SELECT {link}.{theirs} FROM {links} LIMIT 1)"));
+        }
         if !scope.joined.contains_key(&format!("{link}.{theirs}")) {
             scope.joins.push(format!(
                 " LEFT JOIN record_link {link} ON {link}.workspace_id = $1 AND {link}.kind = '{kind}' AND {link}.{mine} = {alias}.id"
@@ -209,8 +222,9 @@ impl Planner<'_> {
         Ok(match merged.name {
             "__typename" => Out::Literal(format!("\"{type_name}\"")),
             "id" if self.preview && alias == scope.alias => {
-                Out::DerivedId { slot: scope.slot(format!("{alias}.id"), Store::Uuid), suffix: "@preview" }
+                Out::DerivedId { slot: scope.slot(format!("{alias}.id"), Store::Uuid), suffix: "@preview".into() }
             }
+            "id" if self.as_of.is_some() => self.id_then(scope, alias, ""),
             "id" | "recordId" => Out::Id { slot: scope.slot(format!("{alias}.id"), Store::Uuid) },
             "object" => Out::Literal(format!("\"{}\"", object.enum_name())),
             "title" => {
@@ -262,7 +276,7 @@ impl Planner<'_> {
         for part in collect(&merged.children, |_| true) {
             let out = match part.name {
                 "__typename" => Out::Literal(format!("\"{}Custom\"", object.type_name)),
-                "id" => Out::DerivedId { slot: scope.slot(format!("{alias}.id"), Store::Uuid), suffix: ":custom" },
+                "id" => self.id_then(scope, alias, ":custom"),
                 name if object.added_relation(name).is_some() => {
                     let relation = &object.relations[&format!("custom.{name}")];
                     self.relation(scope, alias, object, relation, &part)?
@@ -385,10 +399,10 @@ impl Planner<'_> {
             let row = inner.row_as_json(&self.sql);
             let row = self.sql.json_array(&[name, row]);
             let reached = self.reached(&object, &alias).map(|reached| format!(" AND {reached}")).unwrap_or_default();
+            let table = self.table(&object, &alias, &[]);
             cases.push_str(&format!(
-                " WHEN '{}' THEN (SELECT {row} FROM {} {alias}{} WHERE {alias}.workspace_id = $1 AND {alias}.id = {spine}.id AND {alias}.deleted_at IS NULL{reached})",
+                " WHEN '{}' THEN (SELECT {row} FROM {table}{} WHERE {alias}.workspace_id = $1 AND {alias}.id = {spine}.id AND {alias}.deleted_at IS NULL{reached})",
                 object.name,
-                object.rows(),
                 inner.joins.concat()
             ));
             shapes.push((object.name.clone(), shape, inner.chunked()));

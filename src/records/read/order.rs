@@ -126,7 +126,7 @@ impl Planner<'_> {
         let place = match &field.source {
             _ if alias != scope.alias => Place::Joined,
             Source::Column(_) => Place::Column,
-            Source::Custom { id } if field.indexed && field.kind.store() != Store::Bool => {
+            Source::Custom { id } if self.is_indexed(field) && field.kind.store() != Store::Bool => {
                 Place::Index { field: *id, column: if field.kind.store() == Store::Int { "number" } else { "\"text\"" } }
             }
             Source::Custom { .. } | Source::Computed { .. } => Place::Document,

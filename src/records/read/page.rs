@@ -39,6 +39,9 @@ impl Planner<'_> {
         page: &Page,
         limit: usize,
     ) -> String {
+        if self.as_of.is_some() {
+            return self.rows_then(object, scope, columns, conditions, page, limit);
+        }
         let (keys, position) = (page.keys.as_slice(), page.position.as_ref());
         let alias = &scope.alias;
         let joins = scope.joins.concat();

@@ -9,6 +9,7 @@ use super::cell::Cells;
 use super::connection::{ConnectionShape, Whole};
 use super::node::{Planner, Scope};
 use super::page::MOST_ROWS;
+use super::past;
 use super::shape::{NodeShape, Shaper};
 use crate::catalog::{Catalog, Object, Store, Variant};
 use crate::error::{Error, Result};
@@ -98,6 +99,9 @@ impl Plan {
     ) -> Result<Self> {
         let mut planner = Planner::new(ctx, catalog, backend);
         planner.searches.found = found;
+        if let Some(at) = past::instant(arguments.get("asOf").unwrap_or(&Json::Null), ctx.now())? {
+            planner.speak_of(at);
+        }
         let merged = Merged { key: "", name: "", arguments, children: vec![selection] };
         let (sql, shape) = match query {
             RootQuery::One { object, variant, deleted, preview } => {
@@ -244,12 +248,12 @@ impl Planner<'_> {
             (Json::Null, key) if !key.is_null() => conditions.push(self.key_condition(object, &alias, key).map_err(|e| e.within("key"))?),
             _ => return Err(Error::bad_request("Give exactly one of `id` and `key`.")),
         }
-        let sql =
-            format!("SELECT {} FROM {} {alias}{} WHERE {}", self.columns(&scope), object.rows(), scope.joins.concat(), all_of(&conditions));
+        let table = self.table(object, &alias, &[]);
+        let sql = format!("SELECT {} FROM {table}{} WHERE {}", self.columns(&scope), scope.joins.concat(), all_of(&conditions));
         Ok((sql, RootShape::One(NodeShape::Object(shape))))
     }
 
-    fn key_condition(&mut self, object: &Object, alias: &str, input: &Json) -> Result<String> {
+    pub(super) fn key_condition(&mut self, object: &Object, alias: &str, input: &Json) -> Result<String> {
         let key = keys::from_input(self.ctx, object, input)?;
         self.check_sight(object, &key.access_name())?;
         let (name, value) = (self.sql.bind(key.name), self.sql.bind(key.value));
@@ -301,7 +305,7 @@ impl Planner<'_> {
         if filter != "TRUE" {
             conditions.push(filter);
         }
-        conditions.extend(self.searched(object, &alias, merged));
+        conditions.extend(self.searched(object, &alias, merged)?);
         let mut page = self.page(object, &mut scope, merged)?;
         let fields = self.connection_fields(&mut scope, object, variant, None, &mut page, merged)?;
         let aggregates = fields.aggregates.list();
@@ -311,7 +315,9 @@ impl Planner<'_> {
         } else {
             format!(", {} AS agg", self.sql.in_row(&self.sql.json_array(aggregates), Store::Json))
         };
-        let count = format!("SELECT count(*) AS total{row} FROM {} {alias} WHERE {}", object.rows(), all_of(&conditions));
+        let condition = all_of(&conditions);
+        let table = if whole { self.table(object, &alias, &[&row, &condition]) } else { String::new() };
+        let count = format!("SELECT count(*) AS total{row} FROM {table} WHERE {condition}");
         let (mut total, mut aggregate) = (None, None);
         let limit = page.shape.limit + 1;
         let columns = self.column_list(&scope);

@@ -33,9 +33,17 @@ impl Planner<'_> {
     }
 
     fn right(&mut self, scope: &mut Scope, alias: &str, object: &Object, verb: Verb) -> Out {
-        match access::reached(&mut self.sql, self.ctx, self.catalog, object, alias, verb) {
+        // What may be done is judged by the record as it is.
+        let today = if self.as_of.is_some() { self.sql.alias() } else { alias.to_owned() };
+        match access::reached(&mut self.sql, self.ctx, self.catalog, object, &today, verb) {
             None => Out::Literal("true".into()),
             Some(condition) => {
+                let condition = if self.as_of.is_some() {
+                    let row = format!("{today}.workspace_id = $1 AND {today}.id = {alias}.id");
+                    format!("EXISTS (SELECT 1 FROM {} {today} WHERE {row} AND {condition})", object.rows())
+                } else {
+                    condition
+                };
                 let slot = scope.slot(format!("coalesce(({condition}), FALSE)"), Store::Bool);
                 Out::Scalar { slot, kind: Kind::Boolean }
             }

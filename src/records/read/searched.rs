@@ -7,6 +7,7 @@ use super::cursor::{OrderKey, Place};
 use super::node::{Planner, Scope};
 use super::order::key;
 use crate::catalog::{Object, Store};
+use crate::error::{Error, Result};
 use crate::records::search::Found;
 use crate::records::selection::Merged;
 
@@ -24,13 +25,18 @@ fn sought<'m>(merged: &'m Merged<'_>) -> Option<&'m str> {
 
 impl Planner<'_> {
     /// The condition that a list's search makes.
-    pub(super) fn searched(&mut self, object: &Object, alias: &str, merged: &Merged<'_>) -> Option<String> {
-        let (ids, _) = self.ids(object, sought(merged)?);
-        Some(if self.sql.is_postgres() {
+    pub(super) fn searched(&mut self, object: &Object, alias: &str, merged: &Merged<'_>) -> Result<Option<String>> {
+        let Some(text) = sought(merged) else { return Ok(None) };
+        if self.as_of.is_some() {
+            let message = "What is searched is as it is now: `search` and `asOf` do not go together. Filter by a field instead.";
+            return Err(Error::bad_request(message).within("search"));
+        }
+        let (ids, _) = self.ids(object, text);
+        Ok(Some(if self.sql.is_postgres() {
             format!("{alias}.id = ANY (({ids}::text)::uuid[])")
         } else {
             format!("{alias}.id IN (SELECT unhex(value) FROM json_each({ids}))")
-        })
+        }))
     }
 
     /// The best match first, where a list is searched and nothing is said of its order.

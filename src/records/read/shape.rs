@@ -91,7 +91,7 @@ pub enum Out {
     /// An id made of the record's and a suffix.
     DerivedId {
         slot: usize,
-        suffix: &'static str,
+        suffix: String,
     },
     Money {
         amount: usize,

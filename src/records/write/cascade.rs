@@ -44,6 +44,7 @@ impl Unit<'_> {
                 let version = self.look_up(&object, left).await?.map_or(1, |left| left.version);
                 self.remember(Change { object, record: left, kind: ChangeKind::Unlinked, version, before, after: json!({}) });
             }
+            self.keep_links(&format!("kind = $2 AND {theirs} = $3 AND {mine} <> $4"), &values[1..]).await?;
             self.tx.run(&format!("DELETE {moved}"), values).await?;
         }
         Ok(())

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use sea_orm::Value;
 use serde_json::{Map, Value as Json, json};
 use uuid::Uuid;
 
@@ -198,11 +199,12 @@ impl Unit<'_> {
         let end = primary_end(&link.kind);
         let scope = if end == "to_id" { to } else { from };
         if link.primary == Some(true) {
-            let sql =
-                format!("UPDATE record_link SET is_primary = $1 WHERE workspace_id = $2 AND kind = $3 AND {end} = $4 AND is_primary = $5");
-            self.tx
-                .run(&sql, vec![false.into(), self.ctx.workspace.into(), link.kind.to_string().into(), scope.into(), true.into()])
-                .await?;
+            let ranked = format!("kind = $2 AND {end} = $3 AND is_primary");
+            let values: [Value; 2] = [link.kind.to_string().into(), scope.into()];
+            self.keep_links(&ranked, &values).await?;
+            let [kind, id] = values;
+            let sql = format!("UPDATE record_link SET is_primary = FALSE, since = $4 WHERE workspace_id = $1 AND {ranked}");
+            self.tx.run(&sql, vec![self.ctx.workspace.into(), kind, id, self.now.0.into()]).await?;
         }
         let text = |value: &Option<Json>| value.as_ref().and_then(Json::as_str).map(str::to_owned);
         let (role, title) = (text(&link.role), text(&link.title));
@@ -306,7 +308,7 @@ impl Unit<'_> {
 
     /// The link is there: what was given of role, title and primary replaces what it had.
     async fn change_link(&mut self, link: &Connect, from: Uuid, to: Uuid) -> Result<(), Rejected> {
-        let mut values: Vec<sea_orm::Value> = vec![self.ctx.workspace.into(), link.kind.to_string().into(), from.into(), to.into()];
+        let mut values: Vec<Value> = vec![self.ctx.workspace.into(), link.kind.to_string().into(), from.into(), to.into()];
         let mut sets = Vec::new();
         for (column, value) in [("role", &link.role), ("title", &link.title)] {
             if let Some(value) = value {
@@ -319,6 +321,9 @@ impl Unit<'_> {
             sets.push(format!("is_primary = ${}", values.len()));
         }
         if !sets.is_empty() {
+            self.keep_links("kind = $2 AND from_id = $3 AND to_id = $4", &values[1..4]).await?;
+            values.push(self.now.0.into());
+            sets.push(format!("since = ${}", values.len()));
             let sql =
                 format!("UPDATE record_link SET {} WHERE workspace_id = $1 AND kind = $2 AND from_id = $3 AND to_id = $4", sets.join(", "));
             self.tx.run(&sql, values).await?;
@@ -341,6 +346,7 @@ impl Unit<'_> {
     pub(super) async fn disconnect(&mut self, draft: &Draft, kind: &str, from: bool, relation: &str, other: Uuid) -> Result<(), Rejected> {
         let (from, to) = if from { (draft.id, other) } else { (other, draft.id) };
         let said = self.said_of_link(kind, from, to).await?;
+        self.keep_links("kind = $2 AND from_id = $3 AND to_id = $4", &[kind.into(), from.into(), to.into()]).await?;
         let sql = "DELETE FROM record_link WHERE workspace_id = $1 AND kind = $2 AND from_id = $3 AND to_id = $4";
         let values = vec![self.ctx.workspace.into(), kind.into(), from.into(), to.into()];
         if self.tx.run(sql, values).await? > 0 {

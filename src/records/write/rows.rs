@@ -176,6 +176,7 @@ impl Unit<'_> {
         let mut columns = state::values(&draft.object, &draft.now, Some(&changed));
         columns.extend(self.stamps(draft.version + 1, false));
         self.update_columns(draft, columns).await?;
+        self.keep_references(draft).await?;
         if draft.changed("owner") || draft.changed("territory") {
             let spine = "UPDATE record SET owner_id = $3, territory_id = $4 WHERE workspace_id = $1 AND id = $2";
             let (owner, territory) = (draft.reference("owner"), draft.reference("territory"));
@@ -286,6 +287,8 @@ impl Unit<'_> {
         self.drop_index(id).await?;
         self.delete_where("record_link", "from_id", id).await?;
         self.delete_where("record_link", "to_id", id).await?;
+        self.delete_where("past_link", "from_id", id).await?;
+        self.delete_where("past_link", "to_id", id).await?;
         self.delete_where(table, "id", id).await?;
         self.delete_where("record", "id", id).await
     }

@@ -39,15 +39,15 @@ impl Loaded {
 }
 
 /// A column and where its value stands in the state.
-struct Column<'a> {
-    name: String,
-    store: Store,
-    key: &'a str,
-    part: Part,
+pub struct Column<'a> {
+    pub name: String,
+    pub store: Store,
+    pub key: &'a str,
+    pub part: Part,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Part {
+pub enum Part {
     Whole,
     Amount,
     Currency,
@@ -57,7 +57,7 @@ enum Part {
 /// Fields that the write path sets itself.
 const KEPT_BY_THE_DOOR: [&str; 5] = ["version", "createdAt", "updatedAt", "deletedAt", "source"];
 
-fn columns(object: &Object) -> Vec<Column<'_>> {
+pub fn columns(object: &Object) -> Vec<Column<'_>> {
     let mut columns = Vec::new();
     let mut push = |name: String, store, key, part| columns.push(Column { name, store, key, part });
     for field in object.fields.values().filter(|field| !KEPT_BY_THE_DOOR.contains(&field.name.as_str())) {

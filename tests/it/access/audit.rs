@@ -214,7 +214,7 @@ async fn a_change_behind_the_servers_back_is_found() {
 }
 
 /// The database as the login that owns the tables sees it.
-async fn as_owner(server: &Server) -> kith::infra::db::Db {
+pub async fn as_owner(server: &Server) -> kith::infra::db::Db {
     if !server.is_postgres() {
         return server.app.db.clone();
     }

@@ -9,3 +9,6 @@ mod statements;
 mod surface;
 mod traces;
 mod view;
+
+pub use audit::as_owner;
+pub use model::Dice;

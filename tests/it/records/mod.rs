@@ -13,6 +13,7 @@ mod groups;
 mod history;
 mod indexes;
 mod pages;
+mod past;
 mod reading;
 mod relations;
 mod search;

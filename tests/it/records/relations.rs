@@ -7,7 +7,7 @@ use crate::harness::{Actor, Server, on_both};
 
 const CREATE: &str = "mutation($input: CreateRelationInput!) { createRelation(input: $input) { relation { id name path many target hasRole } inverse { name path many target } userErrors { code path message } } }";
 
-async fn relate(admin: &Actor<'_>, input: Value) -> Value {
+pub async fn relate(admin: &Actor<'_>, input: Value) -> Value {
     let made = admin.ask_with(CREATE, json!({ "input": input })).await["createRelation"].take();
     assert_eq!(made["userErrors"], json!([]), "{made:#}");
     made

@@ -24,7 +24,7 @@ impl Planner<'_> {
                 let expression = self.sql.field(alias, field);
                 self.id_filter(&expression, condition, negated)
             }
-            _ if field.is_custom() && field.indexed => self.indexed_filter(field, alias, condition, negated),
+            _ if field.is_custom() && self.is_indexed(field) => self.indexed_filter(field, alias, condition, negated),
             kind => {
                 let expression = self.value(alias, field)?;
                 let folded = kind.folds().then(|| folded(field, alias, &expression));
@@ -210,7 +210,7 @@ impl Planner<'_> {
         let amount = self.value(alias, field)?;
         let mut parts = Vec::new();
         if let Some(test) = condition.get("amount").filter(|test| !test.is_null()) {
-            let custom_index = (field.is_custom() && field.indexed).then(|| self.indexed_filter(field, alias, test, negated));
+            let custom_index = (field.is_custom() && self.is_indexed(field)).then(|| self.indexed_filter(field, alias, test, negated));
             parts.push(match custom_index {
                 Some(part) => part?,
                 None => self.comparisons(field, &amount, None, test, negated)?,
@@ -266,7 +266,7 @@ impl Planner<'_> {
         }
         let probes: Vec<Value> = items.iter().map(|item| list_probe(field, item)).collect::<Result<_>>()?;
         let probes = self.sql.bind_all(probes);
-        if let Some(key) = field.key_name() {
+        if let Some(key) = field.key_name().filter(|_| self.as_of.is_none()) {
             return Ok(format!(
                 "EXISTS (SELECT 1 FROM record_key k WHERE k.workspace_id = $1 AND k.object = '{}' AND k.key = '{key}' \
                  AND k.value IN ({probes}) AND k.record_id = {alias}.id)",
@@ -284,6 +284,9 @@ impl Planner<'_> {
 
     fn external_filter(&mut self, object: &Object, alias: &str, condition: &Json) -> Result<String> {
         let system = condition["system"].as_str().ok_or_else(|| Error::bad_request("`system` is required."))?;
+        if self.as_of.is_some() {
+            return Ok(self.external_then(object, alias, system, condition["value"].as_str()));
+        }
         let key = self.sql.bind(format!("external:{system}"));
         let value = match condition["value"].as_str() {
             Some(id) => format!(" AND k.value = {}", self.sql.bind(id)),

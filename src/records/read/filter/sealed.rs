@@ -27,7 +27,7 @@ impl Planner<'_> {
                 "ne" if operand.is_null() => format!("{sealed} IS NOT NULL"),
                 _ if operand.is_null() => continue,
                 "isNull" => null_test(&sealed, &flag(operand)?),
-                "eq" | "in" if field.indexed => {
+                "eq" | "in" if self.is_indexed(field) => {
                     let index = self.sql.alias();
                     let test = self.one_of(field, &format!("{index}.\"text\""), operand)?;
                     self.in_index(field, alias, &index, &test)

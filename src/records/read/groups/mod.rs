@@ -136,15 +136,10 @@ impl Planner<'_> {
             columns.push(format!("{} AS agg", self.sql.json_array(groups.aggregates.list())));
         }
         columns.extend(groups.orders.iter().enumerate().map(|(index, order)| format!("{order} AS o{index}")));
-        let select = format!(
-            "SELECT {} FROM {} {}{} WHERE {} GROUP BY {}{having}",
-            columns.join(", "),
-            groups.object.rows(),
-            inner.alias,
-            inner.joins.concat(),
-            all_of(conditions),
-            ordinals.join(", ")
-        );
+        let (columns_of_all, joins, condition) = (columns.join(", "), inner.joins.concat(), all_of(conditions));
+        let table = self.table(groups.object, &inner.alias, &[&columns_of_all, &joins, &condition, having]);
+        let select =
+            format!("SELECT {columns_of_all} FROM {table}{joins} WHERE {condition} GROUP BY {}{having}", ordinals.join(", "));
         if Self::argument(merged, "includeEmpty").as_bool() != Some(true) || !having.is_empty() {
             return Ok(format!("g AS (SELECT $1 AS w, x.* FROM ({select}) x)"));
         }
@@ -247,7 +242,8 @@ impl Planner<'_> {
         }
         let mut page = self.page(object, &mut inner, merged)?;
         let fields = self.connection_fields(&mut inner, object, variant, None, &mut page, merged)?;
-        let list = ListOf { from: format!("{} {alias}", object.rows()), joins, conditions, alone: (!joined).then_some(object) };
+        let from = self.table(object, &alias, &[&all_of(&conditions)]);
+        let list = ListOf { from, joins, conditions, alone: (!joined).then_some(object) };
         Ok(Out::Connection(Box::new(self.list_of(outer, &inner, page, fields, list))))
     }
 }

@@ -12,7 +12,8 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use self::build::{Dice, build};
+pub use self::build::Dice;
+use self::build::build;
 use self::office::*;
 use crate::harness::{Actor, Server};
 
