@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::formula::{Computed, RollUp};
 use super::kind::Kind;
+use super::merge::MergeStrategy;
 use crate::infra::text::camel_case;
 
 /// How freely a value may travel: decides masking, export and erasure.
@@ -121,6 +122,8 @@ pub struct Field {
     /// A workspace added it to a standard object: it stands under `custom`.
     pub added: bool,
     pub settings: Settings,
+    /// How its value is chosen when records become one, if nobody says.
+    merge: MergeStrategy,
 }
 
 impl Field {
@@ -146,6 +149,7 @@ impl Field {
             archived: false,
             added: false,
             settings: Settings::default(),
+            merge: MergeStrategy::Survivor,
         }
     }
 
@@ -248,6 +252,17 @@ impl Field {
     pub fn only(mut self, types: &'static [&'static str]) -> Self {
         self.only = types;
         self
+    }
+
+    #[must_use]
+    pub fn merged_by(mut self, strategy: MergeStrategy) -> Self {
+        self.merge = strategy;
+        self
+    }
+
+    /// How its value is chosen when records become one, if nobody says.
+    pub fn merge(&self) -> MergeStrategy {
+        if self.kind.is_list() { MergeStrategy::Union } else { self.merge }
     }
 
     pub fn column_name(&self) -> Option<&str> {

@@ -9,6 +9,7 @@
 mod field;
 pub mod formula;
 mod kind;
+mod merge;
 mod names;
 mod object;
 
@@ -18,6 +19,7 @@ use indexmap::IndexMap;
 
 pub use field::{Field, Privacy, SelectOption, Settings, Source};
 pub use kind::{EnumType, Kind, Store};
+pub use merge::MergeStrategy;
 pub use names::types_of;
 pub use object::{Object, OnDelete, Own, OwnRelation, Relation, Target, Variant, Variants, Via, enum_name, own_name};
 

@@ -242,6 +242,8 @@ pub struct Object {
     /// The kind of the links that its records follow: whoever may see what a note is about may see
     /// the note.
     pub follows: Option<Arc<str>>,
+    /// Whether several records of it can become one.
+    pub mergeable: bool,
     /// None of a standard object.
     pub own: Option<Own>,
     /// The entity's columns, in its order, with nullability.
@@ -268,6 +270,7 @@ impl Object {
             relations: IndexMap::new(),
             variants: None,
             follows: None,
+            mergeable: false,
             own: None,
             columns,
         }
@@ -282,6 +285,7 @@ impl Object {
         name.clone_into(&mut object.one);
         object.type_name = pascal_case(name);
         object.own = Some(own);
+        object.mergeable = true;
         object
     }
 
@@ -318,6 +322,11 @@ impl Object {
         if self.own.is_some() { member.to_owned() } else { format!("custom.{member}") }
     }
 
+    /// The member of the document that the log calls so; none of what has a column, or is a link.
+    pub fn document_name<'n>(&self, logged: &'n str) -> Option<&'n str> {
+        if self.own.is_some() { self.own_field(logged).map(|_| logged) } else { logged.strip_prefix("custom.") }
+    }
+
     #[must_use]
     pub fn title(mut self, field: &str) -> Self {
         field.clone_into(&mut self.title);
@@ -343,6 +352,13 @@ impl Object {
     #[must_use]
     pub fn relation(mut self, relation: Relation) -> Self {
         self.relations.insert(relation.name.clone(), relation);
+        self
+    }
+
+    /// Several records of it can become one.
+    #[must_use]
+    pub fn mergeable(mut self) -> Self {
+        self.mergeable = true;
         self
     }
 

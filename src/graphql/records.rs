@@ -138,18 +138,21 @@ async fn answer(ctx: &Context<'_>, query: &RootQuery<'_>, arguments: &Map<String
         let tx = request.snapshot().await?;
         extent::learn(&tx, &signed.ctx, &signed.known.catalog, object, request.app.config.database.few_rows).await?;
     }
-    let plan = Plan::new(&signed.ctx, &signed.known.catalog, request.app.db.backend(), query, arguments, selection)?;
-    let as_of = past::instant(arguments.get("asOf").unwrap_or(&Json::Null), signed.ctx.now())?;
+    let moment = match arguments.get("asOf") {
+        Some(_) => {
+            let tx = request.snapshot().await?;
+            past::moment(&tx, &signed.ctx, arguments).await?
+        }
+        None => None,
+    };
+    let plan = Plan::new(&signed.ctx, &signed.known.catalog, request.app.db.backend(), query, arguments, selection, moment)?;
     let tx = request.snapshot().await?;
-    if let Some(at) = as_of {
-        past::check_horizon(&tx, &signed.ctx, at).await?;
-    }
     let answered = match plan.complete(&signed.ctx, &signed.known.catalog, &tx, query, arguments, selection).await {
         Ok(plan) => plan.run(&tx).await,
         Err(error) => Err(error),
     };
-    if let (RootQuery::One { object, .. }, Some(at), Ok("null")) = (query, as_of, answered.as_deref()) {
-        past::check_age(&signed.ctx, &signed.known.catalog, &tx, object, arguments, at).await?;
+    if let (RootQuery::One { object, .. }, Some(moment), Ok("null")) = (query, moment, answered.as_deref()) {
+        past::check_age(&signed.ctx, &signed.known.catalog, &tx, object, arguments, moment.at).await?;
     }
     // As long as the snapshot is held, no other root field notes anything.
     tell_problems(ctx, &signed.ctx.problems);
@@ -271,7 +274,7 @@ impl OutputType for MemberRef {
             let mut arguments = Map::new();
             arguments.insert("id".into(), Json::String(self.id.to_string()));
             let query = RootQuery::One { object: &object, variant: None, deleted: true, preview: false };
-            let plan = Plan::new(&signed.ctx, &signed.known.catalog, request.app.db.backend(), &query, &arguments, &selection)?;
+            let plan = Plan::new(&signed.ctx, &signed.known.catalog, request.app.db.backend(), &query, &arguments, &selection, None)?;
             if self.within.is_some() {
                 let tx = request.app.db.begin(&signed.ctx.scope(), Mode::Read).await?;
                 let plan = plan.complete(&signed.ctx, &signed.known.catalog, &tx, &query, &arguments, &selection).await?;

@@ -8,6 +8,7 @@ pub mod access;
 pub mod change_sets;
 pub mod explain;
 pub mod keys;
+pub mod merged;
 pub mod read;
 pub mod search;
 pub mod selection;
@@ -33,6 +34,6 @@ pub async fn query(
     arguments: &Map<String, Json>,
     selection: &Selection,
 ) -> Result<String> {
-    let plan = Plan::new(ctx, catalog, tx.backend(), query, arguments, selection)?;
+    let plan = Plan::new(ctx, catalog, tx.backend(), query, arguments, selection, None)?;
     plan.complete(ctx, catalog, tx, query, arguments, selection).await?.run(tx).await
 }

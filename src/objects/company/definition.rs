@@ -1,6 +1,6 @@
 //! What a company is.
 
-use crate::catalog::{EnumType, Field, Kind, Object, Relation, Target};
+use crate::catalog::{EnumType, Field, Kind, MergeStrategy, Object, Relation, Target};
 
 static TYPE: EnumType = EnumType {
     name: "CompanyType",
@@ -40,6 +40,7 @@ static RATING: EnumType = EnumType {
 
 pub fn definition() -> Object {
     Object::standard::<entity::company::Entity>("companies", "Company", "Companies", "An organisation one does business with.")
+        .mergeable()
         .field(Field::column("name", Kind::Text, "Name", "What people call it.").folded().required().searchable().max_length(255))
         .field(Field::column("legal_name", Kind::Text, "Legal name", "The name in the register of companies.").searchable().max_length(255))
         .field(
@@ -76,6 +77,7 @@ pub fn definition() -> Object {
                 "Lifecycle stage",
                 "How far it has come on the way to being a customer.",
             )
+            .merged_by(MergeStrategy::FurthestStage)
             .indexed(),
         )
         .field(Field::column("billing_address", Kind::Address, "Billing address", "Where invoices go."))

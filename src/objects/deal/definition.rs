@@ -22,6 +22,7 @@ static TYPE: EnumType = EnumType {
 
 pub fn definition() -> Object {
     Object::standard::<entity::deal::Entity>("deals", "Deal", "Deals", "A sale that may happen, is happening or happened.")
+        .mergeable()
         .field(Field::column("name", Kind::Text, "Name", "What it is called in lists.").folded().required().searchable().max_length(255))
         .field(Field::column("status", Kind::Enum(&STATUS), "Status", "Open, won or lost: follows the stage.").read_only().indexed())
         .field(Field::column("amount", Kind::Money, "Amount", "What it is worth.").indexed())

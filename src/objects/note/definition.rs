@@ -4,6 +4,7 @@ use crate::catalog::{Field, Kind, Object, Relation, Target};
 
 pub fn definition() -> Object {
     Object::standard::<entity::note::Entity>("notes", "Note", "Notes", "Free text kept with the records it is about.")
+        .mergeable()
         .title("title")
         .field(Field::column("title", Kind::Text, "Title", "What it is called in lists.").folded().required().searchable().max_length(255))
         .field(Field::column("body", Kind::LongText, "Body", "The text, as Markdown.").searchable())

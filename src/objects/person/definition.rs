@@ -1,6 +1,6 @@
 //! What a person is.
 
-use crate::catalog::{EnumType, Field, Kind, Object, Relation, Target};
+use crate::catalog::{EnumType, Field, Kind, MergeStrategy, Object, Relation, Target};
 use crate::objects::company::LIFECYCLE;
 
 static SENIORITY: EnumType = EnumType {
@@ -35,6 +35,7 @@ static LEAD_STATUS: EnumType = EnumType {
 
 pub fn definition() -> Object {
     Object::standard::<entity::person::Entity>("people", "Person", "People", "A human one talks to.")
+        .mergeable()
         .title("fullName")
         .field(Field::column("salutation", Kind::Text, "Salutation", "`Dr`, `Ms`, …").personal().max_length(64))
         .field(Field::column("first_name", Kind::Text, "First name", "Given name.").personal().max_length(255))
@@ -107,12 +108,14 @@ pub fn definition() -> Object {
                 "Lifecycle stage",
                 "How far they have come on the way to being a customer.",
             )
+            .merged_by(MergeStrategy::FurthestStage)
             .indexed(),
         )
         .field(Field::column("lead_status", Kind::Enum(&LEAD_STATUS), "Lead status", "Where the work on them stands."))
         .field(
             Field::column("do_not_contact", Kind::Boolean, "Do not contact", "They asked to be left alone; overrides every consent.")
                 .personal()
+                .merged_by(MergeStrategy::MostRestrictive)
                 .default(false),
         )
         .field(Field::column("do_not_contact_reason", Kind::Text, "Reason", "Why not to contact them.").sensitive())

@@ -4,6 +4,7 @@ use crate::catalog::{Field, Kind, Object};
 
 pub fn definition() -> Object {
     Object::standard::<entity::tag::Entity>("tags", "Tag", "Tags", "A label that any record can carry.")
+        .mergeable()
         .field(
             Field::column("name", Kind::Text, "Name", "What it says; unique in the workspace, case and accents aside.")
                 .folded()

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::catalog::Catalog;
 use crate::error::Result;
-use crate::infra::db::Tx;
+use crate::infra::db::{Backend, Row, Tx};
 use crate::platform::Ctx;
 use crate::platform::access::Sight;
 use crate::records::access;
@@ -93,21 +93,33 @@ pub async fn load(tx: &Tx, ctx: &Ctx, catalog: &Catalog, id: Uuid) -> Result<Opt
         operations: Vec::new(),
         is_cut: rows.len() > MOST_OPERATIONS,
     };
-    for row in rows.iter().take(MOST_OPERATIONS) {
-        let text = |index| row.text(index).map(|text| text.unwrap_or_default().to_owned());
-        found.operations.push(Operation {
-            seq: row.int(0)?.unwrap_or_default(),
-            object: text(1)?,
-            record: row.uuid(2)?.unwrap_or_default(),
-            kind: text(3)?,
-            version: row.int(4)?.unwrap_or_default(),
-            before: serde_json::from_str(&text(5)?)?,
-            after: serde_json::from_str(&text(6)?)?,
-        });
-    }
+    found.operations = rows.iter().take(MOST_OPERATIONS).map(operation).collect::<Result<_>>()?;
     let undone = "SELECT DISTINCT change_set_id FROM change_log WHERE workspace_id = $1 AND reverts = $2 ORDER BY change_set_id";
     for row in tx.fetch_all(undone, vec![ctx.workspace.into(), id.into()]).await? {
         found.reverted_by.extend(row.uuid(0)?);
     }
     Ok(Some(found))
+}
+
+/// The operations of a set, whoever may see them: for what the server does with them.
+pub async fn operations(tx: &Tx, ctx: &Ctx, id: Uuid) -> Result<Vec<Operation>> {
+    let text = if tx.backend() == Backend::Postgres { "::text" } else { "" };
+    let select = format!(
+        "SELECT seq, object, record_id, kind, version, \"before\"{text}, after{text} FROM change_log \
+         WHERE workspace_id = $1 AND change_set_id = $2 ORDER BY seq"
+    );
+    tx.fetch_all(&select, vec![ctx.workspace.into(), id.into()]).await?.iter().map(operation).collect()
+}
+
+fn operation(row: &Row) -> Result<Operation> {
+    let text = |index| row.text(index).map(|text| text.unwrap_or_default().to_owned());
+    Ok(Operation {
+        seq: row.int(0)?.unwrap_or_default(),
+        object: text(1)?,
+        record: row.uuid(2)?.unwrap_or_default(),
+        kind: text(3)?,
+        version: row.int(4)?.unwrap_or_default(),
+        before: serde_json::from_str(&text(5)?)?,
+        after: serde_json::from_str(&text(6)?)?,
+    })
 }

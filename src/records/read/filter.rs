@@ -148,7 +148,7 @@ impl Planner<'_> {
 
     fn exists(&mut self, target: &Object, other: &str, link: &str, filter: &str) -> String {
         let reached = self.reached(target, other).map(|reached| format!(" AND {reached}")).unwrap_or_default();
-        let table = self.table(target, other, &[]);
+        let table = self.table(target, other);
         format!(
             "EXISTS (SELECT 1 FROM {table} WHERE {other}.workspace_id = $1 AND {link} AND {other}.deleted_at IS NULL{reached} AND {filter})"
         )
@@ -232,7 +232,7 @@ impl Planner<'_> {
 
     fn leads_to(&mut self, relation: &Relation, target: Option<&Object>, alias: &str, other: &str) -> (String, String) {
         let table = match target {
-            Some(target) => self.table(target, other, &[]),
+            Some(target) => self.table(target, other),
             None => self.any_table(other),
         };
         match &relation.via {

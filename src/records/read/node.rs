@@ -124,7 +124,7 @@ impl Planner<'_> {
         }
         let alias = self.sql.alias();
         let reached = self.reached(target, &alias);
-        let table = self.table(target, &alias, &[]);
+        let table = self.table_of_one(target, &alias, column);
         scope.join(&table, column, &alias, reached.as_deref());
         alias
     }
@@ -399,7 +399,7 @@ impl Planner<'_> {
             let row = inner.row_as_json(&self.sql);
             let row = self.sql.json_array(&[name, row]);
             let reached = self.reached(&object, &alias).map(|reached| format!(" AND {reached}")).unwrap_or_default();
-            let table = self.table(&object, &alias, &[]);
+            let table = self.table(&object, &alias);
             cases.push_str(&format!(
                 " WHEN '{}' THEN (SELECT {row} FROM {table}{} WHERE {alias}.workspace_id = $1 AND {alias}.id = {spine}.id AND {alias}.deleted_at IS NULL{reached})",
                 object.name,

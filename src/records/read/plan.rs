@@ -9,7 +9,7 @@ use super::cell::Cells;
 use super::connection::{ConnectionShape, Whole};
 use super::node::{Planner, Scope};
 use super::page::MOST_ROWS;
-use super::past;
+use super::past::Moment;
 use super::shape::{NodeShape, Shaper};
 use crate::catalog::{Catalog, Object, Store, Variant};
 use crate::error::{Error, Result};
@@ -51,6 +51,7 @@ pub struct Plan {
     problems: Problems,
     /// What its lists search for, which has to be found before it can run: objects and texts.
     wanted: Vec<(String, String)>,
+    moment: Option<Moment>,
 }
 
 enum RootShape {
@@ -67,8 +68,9 @@ impl Plan {
         query: &RootQuery<'_>,
         arguments: &Map<String, Json>,
         selection: &Selection,
+        moment: Option<Moment>,
     ) -> Result<Self> {
-        Self::with(ctx, catalog, backend, query, arguments, selection, None)
+        Self::with(ctx, catalog, backend, query, arguments, selection, (moment, None))
     }
 
     /// The same plan once what its lists search for is found.
@@ -85,7 +87,7 @@ impl Plan {
             return Ok(self);
         }
         let found = search::find_for_lists(ctx, catalog, tx, &self.wanted).await?;
-        Self::with(ctx, catalog, tx.backend(), query, arguments, selection, Some(&found))
+        Self::with(ctx, catalog, tx.backend(), query, arguments, selection, (self.moment, Some(&found)))
     }
 
     fn with(
@@ -95,12 +97,12 @@ impl Plan {
         query: &RootQuery<'_>,
         arguments: &Map<String, Json>,
         selection: &Selection,
-        found: Option<&Found>,
+        (moment, found): (Option<Moment>, Option<&Found>),
     ) -> Result<Self> {
         let mut planner = Planner::new(ctx, catalog, backend);
         planner.searches.found = found;
-        if let Some(at) = past::instant(arguments.get("asOf").unwrap_or(&Json::Null), ctx.now())? {
-            planner.speak_of(at);
+        if let Some(moment) = moment {
+            planner.speak_of(moment);
         }
         let merged = Merged { key: "", name: "", arguments, children: vec![selection] };
         let (sql, shape) = match query {
@@ -124,6 +126,7 @@ impl Plan {
             opened: ctx.opened.clone(),
             problems: ctx.problems.clone(),
             wanted: planner.searches.wanted,
+            moment,
         })
     }
 
@@ -248,7 +251,7 @@ impl Planner<'_> {
             (Json::Null, key) if !key.is_null() => conditions.push(self.key_condition(object, &alias, key).map_err(|e| e.within("key"))?),
             _ => return Err(Error::bad_request("Give exactly one of `id` and `key`.")),
         }
-        let table = self.table(object, &alias, &[]);
+        let table = self.table(object, &alias);
         let sql = format!("SELECT {} FROM {table}{} WHERE {}", self.columns(&scope), scope.joins.concat(), all_of(&conditions));
         Ok((sql, RootShape::One(NodeShape::Object(shape))))
     }
@@ -316,7 +319,7 @@ impl Planner<'_> {
             format!(", {} AS agg", self.sql.in_row(&self.sql.json_array(aggregates), Store::Json))
         };
         let condition = all_of(&conditions);
-        let table = if whole { self.table(object, &alias, &[&row, &condition]) } else { String::new() };
+        let table = if whole { self.table_of_all(object, &alias, &[&row, &condition]) } else { String::new() };
         let count = format!("SELECT count(*) AS total{row} FROM {table} WHERE {condition}");
         let (mut total, mut aggregate) = (None, None);
         let limit = page.shape.limit + 1;

@@ -169,7 +169,7 @@ fn reference(item: &Json) -> Json {
 }
 
 /// A link as the log tells it: without what nobody said.
-fn with_id(said: Json, other: Uuid) -> Json {
+pub(super) fn with_id(said: Json, other: Uuid) -> Json {
     let mut link = json!({ "id": other });
     for (name, value) in said.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null() && **value != Json::Bool(false)) {
         link[name] = value.clone();
@@ -183,7 +183,7 @@ pub(super) fn no_link(path: &[String]) -> UserError {
 
 /// The end of a link whose record has at most one primary link of the kind: a person has one
 /// primary company, a deal one primary person.
-fn primary_end(kind: &str) -> &'static str {
+pub(super) fn primary_end(kind: &str) -> &'static str {
     if kind == "company_person" { "to_id" } else { "from_id" }
 }
 
@@ -270,7 +270,7 @@ impl Unit<'_> {
         }
     }
 
-    async fn object_of(&self, id: Uuid) -> Result<Option<Arc<crate::catalog::Object>>> {
+    pub(super) async fn object_of(&self, id: Uuid) -> Result<Option<Arc<crate::catalog::Object>>> {
         let sql = "SELECT object FROM record WHERE workspace_id = $1 AND id = $2";
         let row = self.tx.fetch_optional(sql, vec![self.ctx.workspace.into(), id.into()]).await?;
         let name = row.as_ref().map(|row| row.text(0)).transpose()?.flatten().unwrap_or_default();

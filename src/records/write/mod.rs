@@ -13,6 +13,7 @@ mod children;
 mod draft;
 mod input;
 mod links;
+pub mod merge;
 pub(in crate::records) mod past;
 mod references;
 mod removal;

@@ -137,7 +137,7 @@ impl Planner<'_> {
         }
         columns.extend(groups.orders.iter().enumerate().map(|(index, order)| format!("{order} AS o{index}")));
         let (columns_of_all, joins, condition) = (columns.join(", "), inner.joins.concat(), all_of(conditions));
-        let table = self.table(groups.object, &inner.alias, &[&columns_of_all, &joins, &condition, having]);
+        let table = self.table_of_all(groups.object, &inner.alias, &[&columns_of_all, &joins, &condition, having]);
         let select =
             format!("SELECT {columns_of_all} FROM {table}{joins} WHERE {condition} GROUP BY {}{having}", ordinals.join(", "));
         if Self::argument(merged, "includeEmpty").as_bool() != Some(true) || !having.is_empty() {
@@ -242,7 +242,7 @@ impl Planner<'_> {
         }
         let mut page = self.page(object, &mut inner, merged)?;
         let fields = self.connection_fields(&mut inner, object, variant, None, &mut page, merged)?;
-        let from = self.table(object, &alias, &[&all_of(&conditions)]);
+        let from = self.table(object, &alias);
         let list = ListOf { from, joins, conditions, alone: (!joined).then_some(object) };
         Ok(Out::Connection(Box::new(self.list_of(outer, &inner, page, fields, list))))
     }
