@@ -1,7 +1,7 @@
 //! What is needed to read records as they stood at an instant: the links that are no more, and quick ways into the log.
 
 use sea_orm_migration::prelude::*;
-use sea_orm_migration::sea_orm::{ConnectionTrait, DbBackend};
+use sea_orm_migration::sea_orm::ConnectionTrait;
 
 use crate::ddl::{self, Table};
 
@@ -35,25 +35,21 @@ CREATE INDEX past_link_to_id ON past_link (workspace_id, to_id, kind);
 /// Since when a link says what it says; null where that is since it was made.
 const COLUMNS: [&str; 1] = ["record_link ADD COLUMN since BIGINT"];
 
-const RESTORED: &str = "CREATE INDEX change_log_restored ON change_log (workspace_id, at) WHERE kind = 'RESTORED';";
+const INDEXES: &str = "
+    CREATE INDEX change_log_restored ON change_log (workspace_id, at) WHERE kind = 'RESTORED';
+    CREATE INDEX change_log_object_at ON change_log (workspace_id, object, at);";
 
 #[async_trait::async_trait]
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         ddl::create(manager, TABLES).await?;
         ddl::alter(manager, &COLUMNS).await?;
-        let db = manager.get_connection();
-        // The log grows with time, so an index of block ranges is small and costs next to nothing to keep.
-        let by_time = match db.get_database_backend() {
-            DbBackend::Postgres => "CREATE INDEX change_log_at ON change_log USING brin (at) WITH (pages_per_range = 32);",
-            _ => "CREATE INDEX change_log_at ON change_log (workspace_id, at);",
-        };
-        db.execute_unprepared(&format!("{RESTORED} {by_time}")).await?;
+        manager.get_connection().execute_unprepared(INDEXES).await?;
         Ok(())
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        manager.get_connection().execute_unprepared("DROP INDEX change_log_at; DROP INDEX change_log_restored;").await?;
+        manager.get_connection().execute_unprepared("DROP INDEX change_log_object_at; DROP INDEX change_log_restored;").await?;
         ddl::drop_columns(manager, &COLUMNS).await?;
         ddl::drop(manager, TABLES).await
     }

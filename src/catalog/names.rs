@@ -64,7 +64,7 @@ const KEPT_FREE: [&str; 50] = [
 ];
 
 /// What is generated for an object begins with its type's name and ends so.
-const SUFFIXES: [&str; 35] = [
+const SUFFIXES: [&str; 37] = [
     "",
     "Aggregate",
     "Change",
@@ -93,12 +93,14 @@ const SUFFIXES: [&str; 35] = [
     "LinkUpdate",
     "LinksInput",
     "ListFilter",
+    "MergePayload",
     "Numbers",
     "NumbersFilter",
     "NumbersOrder",
     "Order",
     "Payload",
     "Ref",
+    "UnmergePayload",
     "Update",
 ];
 

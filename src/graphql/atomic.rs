@@ -85,6 +85,7 @@ impl Atomic {
         }
         let mut unit = Unit::new(&call.signed.ctx, &call.signed.known.catalog, &tx, &app.rules);
         unit.set = *self.set.get_or_insert(unit.set);
+        unit.before = self.changes.len();
         let (payload, keep) = call.carry_out(&mut unit, &tx, verb).await?;
         if !keep {
             drop(unit);
@@ -164,7 +165,7 @@ fn rolled_back(call: &Call<'_>, verb: Verb) -> String {
         out.push_str("\":");
         match field.name {
             "userErrors" => write_errors(std::slice::from_ref(&error), field, &mut out),
-            "warnings" | "results" => out.push_str("[]"),
+            "warnings" | "results" | "mergedIds" | "folded" | "restored" | "conflicts" => out.push_str("[]"),
             "committed" => out.push_str("false"),
             "__typename" => out.push_str(&format!("\"{}\"", call.payload_type(verb))),
             _ => out.push_str("null"),

@@ -1,6 +1,9 @@
 //! Mutations of records: the write, and the payload that tells what came of it.
 
+mod merges;
+
 use std::fmt::Write as _;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_graphql::{Context, Value};
 use serde_json::{Map, Value as Json};
@@ -28,17 +31,39 @@ pub async fn write(ctx: &Context<'_>, mutation: &Mutation) -> Result<Value> {
     }
     let arguments = selection::arguments(ctx);
     let selection = selection::below(ctx)?;
-    let call = Call { request, signed: request.signed()?, of: &mutation.of, field, arguments: &arguments, selection: &selection };
+    let is_resolved = matches!(mutation.verb, Verb::Create | Verb::Update | Verb::Upsert | Verb::CreateMany | Verb::UpdateMany);
+    // One record is tried first: ids of merged ones are rare.
+    let at_once = is_resolved && (request.atomic.is_some() || matches!(mutation.verb, Verb::CreateMany | Verb::UpdateMany));
+    let resolved = if at_once { merged(request, &arguments).await? } else { None };
+    let arguments = resolved.unwrap_or(arguments);
+    let signed = request.signed()?;
+    let call = Call { request, signed, of: &mutation.of, field, arguments: &arguments, selection: &selection, missed: false.into() };
     if let Some(atomic) = &request.atomic {
         return atomic.lock().await.run(&call, mutation.verb).await.map(raw);
     }
     for _ in 1..TRIES {
         match call.run(mutation.verb).await {
             Err(Error::Fault(fault)) if fault.retry => {}
+            done if is_resolved && !at_once && call.missed.load(Ordering::Relaxed) => {
+                let Some(arguments) = merged(request, &arguments).await? else { return done.map(raw) };
+                return Call { arguments: &arguments, ..call }.run(mutation.verb).await.map(raw);
+            }
             done => return done.map(raw),
         }
     }
     call.run(mutation.verb).await.map(raw)
+}
+
+/// The arguments with survivors in the place of records that became part of them; none where there are none.
+async fn merged(request: &Request, arguments: &Map<String, Json>) -> Result<Option<Map<String, Json>>> {
+    let ids = records::merged::ids_in(arguments);
+    if ids.is_empty() {
+        return Ok(None);
+    }
+    let signed = request.signed()?;
+    let tx = request.app.db.begin(&signed.ctx.scope(), Mode::Read).await?;
+    let survivors = records::merged::survivors(&tx, &signed.ctx, &ids).await?;
+    Ok((!survivors.is_empty()).then(|| records::merged::resolved(arguments, &survivors)))
 }
 
 /// One mutation: what was asked, by whom, of which object.
@@ -50,6 +75,8 @@ pub(super) struct Call<'a> {
     pub field: &'a str,
     arguments: &'a Map<String, Json>,
     pub selection: &'a Selection,
+    /// Whether something that the arguments mean was not found.
+    missed: AtomicBool,
 }
 
 impl Call<'_> {
@@ -78,6 +105,8 @@ impl Call<'_> {
         let validate_only = self.validates_only();
         match verb {
             Verb::CreateMany | Verb::UpdateMany | Verb::DeleteMany => self.many(unit, tx, verb, validate_only).await,
+            Verb::Merge => self.merge(unit, tx, validate_only).await,
+            Verb::Unmerge => self.unmerge(unit, tx, validate_only).await,
             verb => self.single(unit, tx, verb, validate_only).await,
         }
     }
@@ -132,7 +161,11 @@ impl Call<'_> {
         };
         match outcome {
             Err(Rejected::Failed(error)) => Err(error),
-            settled => Ok(settled),
+            settled => {
+                let missing = |errors: &[UserError]| errors.iter().any(|error| error.code == UserErrorCode::NotFound);
+                self.missed.store(matches!(&settled, Err(Rejected::User { errors, .. }) if missing(errors)), Ordering::Relaxed);
+                Ok(settled)
+            }
         }
     }
 
@@ -191,6 +224,8 @@ impl Call<'_> {
             Verb::CreateMany | Verb::UpdateMany | Verb::DeleteMany => {
                 format!("{}Payload", crate::infra::text::pascal_case(&self.many_name()))
             }
+            Verb::Merge => format!("{}MergePayload", self.of.type_name),
+            Verb::Unmerge => format!("{}UnmergePayload", self.of.type_name),
             _ => format!("{}Payload", self.of.type_name),
         }
     }

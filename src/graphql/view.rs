@@ -76,6 +76,7 @@ impl View {
             Verb::Upsert => access.create || updates,
             Verb::Update | Verb::UpdateMany | Verb::MoveStage => updates,
             Verb::Delete | Verb::DeleteMany | Verb::Restore | Verb::Purge => deletes,
+            Verb::Merge | Verb::Unmerge => updates && deletes,
         }
     }
 

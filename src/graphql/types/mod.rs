@@ -7,6 +7,7 @@
 mod aggregates;
 mod common;
 mod groups;
+mod merges;
 mod meta;
 mod records;
 mod roots;

@@ -8,7 +8,7 @@ use async_graphql::registry::{__DirectiveLocation, Deprecation, MetaDirective, M
 use super::meta::{Fields, Types, field, fields, input, input_with_default, plain};
 use super::records::{Names, common_fields, concrete_types, connection, list_arguments, names};
 use super::writes::validate_only;
-use super::{common, groups, records, search};
+use super::{common, groups, merges, records, search};
 use crate::catalog::{Catalog, Object, Variant};
 use crate::graphql::view::View;
 use crate::infra::text::pascal_case;
@@ -46,6 +46,8 @@ pub enum Verb {
     UpdateMany,
     DeleteMany,
     MoveStage,
+    Merge,
+    Unmerge,
 }
 
 #[derive(Clone)]
@@ -66,6 +68,7 @@ pub fn add_types(registry: &mut Registry, catalog: &Catalog) {
     let mut types = Types { registry };
     common::add(&mut types);
     groups::common(&mut types);
+    merges::common(&mut types);
     let objects: Vec<(String, &str)> = catalog.objects().map(|object| (object.enum_name(), object.help.as_str())).collect();
     types.enumeration("ObjectName", "An object that records can be of.", objects.iter().map(|(name, help)| (name.as_str(), *help)));
     let all: Vec<String> = catalog.objects().flat_map(|object| concrete_types(object)).collect();
@@ -182,7 +185,8 @@ fn mutation_fields(names: &Names<'_>, of: &Of, view: &View, mutations: &mut Vec<
     let (ty, one) = (names.type_name, names.one);
     let (single, plural) = (pascal_case(one), pascal_case(names.many));
     let (payload, bulk) = (format!("{ty}Payload!"), format!("{plural}Payload!"));
-    let (create, update, filter) = (format!("{ty}Create!"), format!("{ty}Update!"), format!("{ty}Filter!"));
+    let (create, changes, filter) = (format!("{ty}Create!"), format!("{ty}Update"), format!("{ty}Filter!"));
+    let update = format!("{changes}!");
     let key = format!("{}Key!", of.object.type_name);
     let id = || input("id", "ID!", "The record.");
     let limit = || input("limit", "Int!", "The most records it may touch, up to 1,000; if more match, nothing is changed.");
@@ -273,6 +277,32 @@ fn mutation_fields(names: &Names<'_>, of: &Of, view: &View, mutations: &mut Vec<
         format!("Deletes all {} that match a filter.", names.many),
         vec![input("filter", &filter, "Which records; it must say something."), limit(), policy(), validate_only()],
     );
+    if of.object.mergeable {
+        let several = names.many;
+        add(
+            Verb::Merge,
+            format!("merge{plural}"),
+            &format!("{ty}MergePayload!"),
+            format!(
+                "Makes one of several {several}: the others' links, references and shares move to the survivor, their ids mean it for ever, and `unmerge{single}` undoes it. Lists are united and empty fields filled, unless something else is said."
+            ),
+            vec![
+                input("into", "ID!", "The survivor; it keeps its id."),
+                input("from", "[ID!]!", "The records that become part of it, at most 20."),
+                input_with_default("strategy", "MergeStrategy!", "SURVIVOR", "How values are chosen of fields that have no way of their own."),
+                input("choices", "[MergeChoiceInput!]", "How the values of these fields are chosen."),
+                input("input", &changes, "Values that the survivor gets besides."),
+                validate_only(),
+            ],
+        );
+        add(
+            Verb::Unmerge,
+            format!("unmerge{single}"),
+            &format!("{ty}UnmergePayload!"),
+            format!("Undoes a merge of {several}: all that was not changed since is as it was, and the rest is told."),
+            vec![input("mergeId", "ID!", "The merge, from its payload."), validate_only()],
+        );
+    }
     if one == "stage" {
         add(
             Verb::MoveStage,

@@ -15,6 +15,7 @@ use crate::catalog::{Field, Kind, Object, Via};
 use crate::error::Result;
 use crate::infra::db::Backend;
 use crate::records::value;
+use crate::records::write::merge::MergeOfSet;
 use crate::records::write::{ErrorPolicy, Outcome, Rejected, Unit, state};
 
 /// Why an operation was not undone.
@@ -60,7 +61,12 @@ pub async fn revert(unit: &mut Unit<'_>, set: &Set) -> Result<Reverted> {
         set.operations.iter().filter(|operation| operation.kind == "CREATED").map(|operation| operation.record).collect();
     let last = set.operations.iter().map(|operation| operation.seq).max().unwrap_or_default();
     let mut reverted = Reverted::default();
-    for operation in set.operations.iter().rev() {
+    let merges = unit.merges_of(set.id).await?;
+    for merge in &merges {
+        undo_merge(unit, set, merge, &mut reverted).await?;
+    }
+    let is_of_merge = |operation: &&Operation| merges.iter().any(|merge| merge.operations.contains(&operation.seq));
+    for operation in set.operations.iter().rev().filter(|operation| !is_of_merge(operation)) {
         // A record that the set made goes as a whole.
         if operation.kind != "CREATED" && made.contains(&operation.record) {
             continue;
@@ -94,6 +100,39 @@ pub async fn revert(unit: &mut Unit<'_>, set: &Set) -> Result<Reverted> {
         }
     }
     Ok(reverted)
+}
+
+/// Undoes a merge of the set as a whole.
+async fn undo_merge(unit: &mut Unit<'_>, set: &Set, merge: &MergeOfSet, reverted: &mut Reverted) -> Result<()> {
+    let Some(object) = unit.catalog.find(&merge.object).cloned() else { return Ok(()) };
+    let seen: Vec<&Operation> = set.operations.iter().filter(|operation| merge.operations.contains(&operation.seq)).collect();
+    let Some(first) = seen.first() else { return Ok(()) };
+    unit.settle_sight().await?;
+    let mark = unit.savepoint(ErrorPolicy::SkipFailed).await?;
+    let (undone, outcome) = match unit.unmerge(&object, merge.id).await {
+        Ok(undone) => (Some(undone), Ok(crate::records::write::Written { id: first.record })),
+        Err(rejected) => (None, Err(rejected)),
+    };
+    let settled = unit.settle(outcome, mark, ErrorPolicy::SkipFailed).await?;
+    let Some(undone) = undone else {
+        let skipped = |operation: &&Operation| Skipped {
+            operation: (*operation).clone(),
+            reason: Reason::Refused,
+            message: String::new(),
+            fields: Vec::new(),
+        };
+        let message = refusal(settled);
+        reverted.skipped.extend(seen.iter().map(skipped).map(|skipped| Skipped { message: message.clone(), ..skipped }));
+        return Ok(());
+    };
+    for conflict in undone.conflicts {
+        if let Some(operation) = seen.iter().find(|operation| operation.record == conflict.record) {
+            let (operation, reason) = ((*operation).clone(), Reason::Overtaken);
+            reverted.skipped.push(Skipped { operation, reason, message: conflict.message, fields: conflict.fields });
+        }
+    }
+    reverted.done.extend(seen.into_iter().rev().cloned());
+    Ok(())
 }
 
 fn refusal(outcome: Outcome) -> String {

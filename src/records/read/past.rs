@@ -102,7 +102,7 @@ impl Planner<'_> {
             Look::AtAll(used) => used.iter().any(|part| mentions(part, &format!("{alias}.{name}"))),
             Look::AtSome(_) => true,
         };
-        let mut then = Then { planner: self, as_of, object, base: &base, of_all: matches!(look, Look::AtAll(_)), joins: String::new() };
+        let mut then = Then { planner: self, as_of, object, base: &base, of_all: matches!(look, Look::AtAll(_)), found: Vec::new(), joins: String::new() };
         if !then.of_all && then.postgres() {
             then.join_document();
         }

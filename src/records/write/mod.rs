@@ -142,6 +142,8 @@ pub struct Unit<'a> {
     pub now: Micros,
     /// What the log calls all of it.
     pub set: ChangeSet,
+    /// How many changes other units made in the same set.
+    pub before: usize,
     rules: &'a RuleBook,
     changes: Vec<Change>,
     /// Whether the database was told to let every row through.
@@ -163,6 +165,7 @@ impl<'a> Unit<'a> {
             tx,
             now: ctx.now(),
             set,
+            before: 0,
             rules,
             changes: Vec::new(),
             elevated: false,

@@ -8,6 +8,7 @@ use super::state::{Loaded, load};
 use super::{Draft, Outcome, Rejected, Unit, Written};
 use crate::catalog::{Object, Target, Variant, Via};
 use crate::error::{UserError, UserErrorCode};
+use crate::infra::text::pascal_case;
 use crate::platform::changelog::ChangeKind;
 use crate::records::access::Verb;
 
@@ -34,6 +35,10 @@ impl Unit<'_> {
     pub async fn restore(&mut self, object: &Object, variant: Option<&'static Variant>, id: Uuid) -> Outcome {
         let loaded = self.get_for_update(object, variant, id, true, Some(Verb::Delete)).await?;
         self.elevate().await?;
+        if self.is_merged(id).await? {
+            let message = format!("It became part of another record; `unmerge{}` undoes that.", pascal_case(&object.one));
+            return Err(UserError::new(UserErrorCode::RuleRefused, &["id"], message).into());
+        }
         if loaded.deleted {
             self.restore_loaded(object, loaded).await?;
         }
@@ -63,6 +68,12 @@ impl Unit<'_> {
 
     async fn purge_loaded(&mut self, object: &Object, loaded: Loaded) -> Result<(), Rejected> {
         let id = loaded.id;
+        // What had become part of it goes with it.
+        for part in self.parts_of(id).await? {
+            if let Some(part) = load(self.tx, self.ctx, object, &[part], true).await?.into_iter().next() {
+                Box::pin(self.purge_loaded(object, part)).await?;
+            }
+        }
         self.ask_rules(object, &loaded).await?;
         self.owned(object, id, ChangeKind::Purged).await?;
         self.cascade(object, id, ChangeKind::Purged, None).await?;
@@ -79,10 +90,22 @@ impl Unit<'_> {
         let Some(loaded) = load(self.tx, self.ctx, object, &[id], true).await?.into_iter().next() else { return Ok(()) };
         match kind {
             ChangeKind::Deleted if !loaded.deleted => self.delete_loaded(object, loaded).await,
-            ChangeKind::Restored if loaded.deleted => self.restore_loaded(object, loaded).await,
+            ChangeKind::Restored if loaded.deleted && !self.is_merged(id).await? => self.restore_loaded(object, loaded).await,
             ChangeKind::Purged => self.purge_loaded(object, loaded).await,
             _ => Ok(()),
         }
+    }
+
+    async fn is_merged(&self, id: Uuid) -> Result<bool, Rejected> {
+        let sql = "SELECT id FROM record WHERE workspace_id = $1 AND id = $2 AND merged_into IS NOT NULL";
+        Ok(self.tx.fetch_optional(sql, vec![self.ctx.workspace.into(), id.into()]).await?.is_some())
+    }
+
+    /// The records that became part of one.
+    async fn parts_of(&self, id: Uuid) -> Result<Vec<Uuid>, Rejected> {
+        let sql = "SELECT id FROM record WHERE workspace_id = $1 AND merged_into = $2";
+        let rows = self.tx.fetch_all(sql, vec![self.ctx.workspace.into(), id.into()]).await?;
+        Ok(rows.iter().map(|row| row.uuid(0)).collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
     }
 
     async fn ask_rules(&mut self, object: &Object, loaded: &Loaded) -> Result<(), Rejected> {
@@ -182,7 +205,7 @@ impl Unit<'_> {
                     let message = format!(
                         "More than {MOST_ITEMS} {} point at it; unlink them first, with `update{}`.",
                         other.plural_label.to_lowercase(),
-                        crate::infra::text::pascal_case(&other.plural)
+                        pascal_case(&other.plural)
                     );
                     return Err(UserError::new(UserErrorCode::Limit, &["id"], message).into());
                 }

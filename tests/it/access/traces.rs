@@ -121,6 +121,12 @@ async fn try_records(server: &Server, admin: &Actor<'_>, tried: &mut Tried) {
         let removed = "deletedId userErrors { code message path }";
         tried.ask(server, admin, &format!("delete{ty}"), "id: $id", removed, by_id()).await;
         tried.ask(server, admin, &format!("restore{ty}"), "id: $id", &errors, by_id()).await;
+        if ["company", "person", "deal", "note", "tag"].contains(&one) {
+            let twin = admin.create(one, changed(one, "twin")).await;
+            let merged = tried.ask(server, admin, &format!("merge{plural}"), &format!("into: \"{twin}\", from: [$id]"), "mergeId userErrors { code message path }", by_id()).await;
+            let undo = format!("mergeId: {}", merged["mergeId"]);
+            tried.ask(server, admin, &format!("unmerge{ty}"), &undo, "changeSetId userErrors { code message path }", json!({})).await;
+        }
         tried.ask(server, admin, &format!("purge{ty}"), "id: $id", removed, by_id()).await;
         let results = "committed userErrors { code message path } results { userErrors { code message } }";
         let mut one_more = input.clone();

@@ -12,6 +12,7 @@ mod filters;
 mod groups;
 mod history;
 mod indexes;
+mod merges;
 mod pages;
 mod past;
 mod reading;

@@ -14,6 +14,8 @@ pub(super) struct Then<'a, 'p> {
     pub base: &'a str,
     /// Whether all records are looked at: then the log is read once, else for each record.
     pub of_all: bool,
+    /// What is joined already, and its name.
+    pub found: Vec<(String, String)>,
     pub joins: String,
 }
 
@@ -46,8 +48,13 @@ impl Then<'_, '_> {
 
     /// Joins what a select of `record_id` and more finds about all records, and returns its name.
     fn joined(&mut self, select: &str) -> String {
+        // An amount and its currency are found together.
+        if let Some((_, known)) = self.found.iter().find(|(known, _)| known == select) {
+            return known.clone();
+        }
         let found = self.planner.sql.alias();
         self.joins.push_str(&format!(" LEFT JOIN ({select}) {found} ON {found}.record_id = {}.id", self.base));
+        self.found.push((select.to_owned(), found.clone()));
         found
     }
 

@@ -30,7 +30,7 @@ use crate::records::sql::Sql;
 
 pub use choose::{Choice, How};
 pub use links::Folded;
-pub use undo::{Conflict, Undone};
+pub use undo::{Conflict, MergeOfSet, Undone};
 
 /// The most records that become part of another one at once.
 const MOST_LOSERS: usize = 20;
@@ -84,7 +84,7 @@ impl Unit<'_> {
             return Err(UserError::new(UserErrorCode::Limit, &["from"], message).into());
         }
         let merged = Merged { id: self.ctx.clock.new_id(), survivor: survivor.id, losers: ids, folded };
-        self.keep_in_ledger(object, &merged, &shares, (first, changes)).await?;
+        self.keep_in_ledger(object, &merged, &shares, (self.before + first, changes)).await?;
         Ok(merged)
     }
 

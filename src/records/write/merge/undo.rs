@@ -13,7 +13,7 @@ use super::links::Link;
 use crate::catalog::{Object, Relation, Via};
 use crate::error::{Result, UserError, UserErrorCode};
 use crate::platform::changelog::{Change, ChangeKind};
-use crate::infra::db::Backend;
+use crate::infra::db::{Backend, Row};
 use crate::records::access::Verb;
 use crate::records::change_sets::{self, Operation};
 use crate::records::merged::survivors;
@@ -39,6 +39,15 @@ pub struct Undone {
     /// The records that are there again.
     pub restored: Vec<Uuid>,
     pub conflicts: Vec<Conflict>,
+}
+
+/// A merge as a part of a change set.
+#[derive(Debug)]
+pub struct MergeOfSet {
+    pub id: Uuid,
+    pub object: String,
+    /// The numbers of its operations in the log.
+    pub operations: Vec<i64>,
 }
 
 /// A row of the ledger.
@@ -138,6 +147,26 @@ impl Unit<'_> {
             }
         }
         Ok(entry)
+    }
+
+    /// The merges of a change set that stand, latest first.
+    pub async fn merges_of(&self, set: Uuid) -> Result<Vec<MergeOfSet>> {
+        let sql = "SELECT id, object, first_change, changes FROM merge_ledger WHERE workspace_id = $1 AND change_set_id = $2 AND undone_by IS NULL \
+                   ORDER BY first_change DESC";
+        let rows = self.tx.fetch_all(sql, vec![self.ctx.workspace.into(), set.into()]).await?;
+        if rows.is_empty() {
+            return Ok(Vec::new());
+        }
+        let all = change_sets::operations(self.tx, self.ctx, set).await?;
+        let merge = |row: &Row| {
+            let number = |index: usize| row.int(index).map(|n| n.and_then(|n| usize::try_from(n).ok()).unwrap_or_default());
+            Ok(MergeOfSet {
+                id: row.uuid(0)?.unwrap_or_default(),
+                object: row.text(1)?.unwrap_or_default().to_owned(),
+                operations: all.iter().skip(number(2)?).take(number(3)?).map(|operation| operation.seq).collect(),
+            })
+        };
+        rows.iter().map(merge).collect()
     }
 
     async fn merged_on(&self, id: Uuid) -> Result<Option<Uuid>> {
