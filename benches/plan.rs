@@ -55,7 +55,7 @@ fn planning(c: &mut Criterion) {
     let query = RootQuery::List { object: &deal, variant: None };
     for backend in [Backend::Sqlite, Backend::Postgres] {
         c.bench_function(&format!("plan a page of deals for {backend:?}"), |b| {
-            b.iter(|| black_box(Plan::new(&ctx, &catalog, backend, &query, &arguments, &selection)).is_ok());
+            b.iter(|| black_box(Plan::new(&ctx, &catalog, backend, &query, &arguments, &selection, None)).is_ok());
         });
     }
 }
@@ -79,7 +79,7 @@ fn empty_page(c: &mut Criterion) {
     c.bench_function("plan, run and shape an empty page on SQLite", |b| {
         b.to_async(&runtime).iter(|| async {
             let query = RootQuery::List { object: &deal, variant: None };
-            let plan = Plan::new(&ctx, &catalog, Backend::Sqlite, &query, &arguments, &selection).ok()?;
+            let plan = Plan::new(&ctx, &catalog, Backend::Sqlite, &query, &arguments, &selection, None).ok()?;
             let tx = db.begin(&Scope::workspace(ctx.workspace), Mode::Read).await.ok()?;
             let answer = plan.run(&tx).await.ok();
             tx.commit().await.ok()?;

@@ -148,6 +148,7 @@ pub enum UserErrorCode {
     Required,
     InvalidValue,
     Taken,
+    Duplicate,
     Conflict,
     NotFound,
     NotWritable,
@@ -159,10 +160,11 @@ pub enum UserErrorCode {
 
 impl UserErrorCode {
     /// All of them, with what they mean: the API's enum is made of this.
-    pub const ALL: [(Self, &'static str, &'static str); 10] = [
+    pub const ALL: [(Self, &'static str, &'static str); 11] = [
         (Self::Required, "REQUIRED", "A value is missing."),
         (Self::InvalidValue, "INVALID_VALUE", "A value has the wrong form or lies out of range."),
         (Self::Taken, "TAKEN", "A unique value belongs to another record."),
+        (Self::Duplicate, "DUPLICATE", "It looks like records that are there already; see `records`."),
         (Self::Conflict, "CONFLICT", "The record was changed by somebody else; see `conflict`."),
         (Self::NotFound, "NOT_FOUND", "There is no such record, or it is not visible."),
         (Self::NotWritable, "NOT_WRITABLE", "The field cannot be written."),
@@ -183,11 +185,13 @@ pub struct UserError {
     pub message: String,
     /// Where in the input.
     pub path: Vec<String>,
+    /// The records that it is about.
+    pub records: Vec<Uuid>,
 }
 
 impl UserError {
     pub fn new(code: UserErrorCode, path: &[&str], message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), path: path.iter().map(|step| (*step).to_owned()).collect() }
+        Self { code, message: message.into(), path: path.iter().map(|step| (*step).to_owned()).collect(), records: Vec::new() }
     }
 
     #[must_use]

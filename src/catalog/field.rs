@@ -122,6 +122,8 @@ pub struct Field {
     /// A workspace added it to a standard object: it stands under `custom`.
     pub added: bool,
     pub settings: Settings,
+    /// Who has the same value may be the same.
+    pub identifying: bool,
     /// How its value is chosen when records become one, if nobody says.
     merge: MergeStrategy,
 }
@@ -149,6 +151,7 @@ impl Field {
             archived: false,
             added: false,
             settings: Settings::default(),
+            identifying: false,
             merge: MergeStrategy::Survivor,
         }
     }
@@ -251,6 +254,13 @@ impl Field {
     #[must_use]
     pub fn only(mut self, types: &'static [&'static str]) -> Self {
         self.only = types;
+        self
+    }
+
+    /// Who has the same value may be the same.
+    #[must_use]
+    pub fn identifying(mut self) -> Self {
+        self.identifying = true;
         self
     }
 

@@ -31,8 +31,16 @@ impl MergeStrategy {
         (Self::Longest, "LONGEST", "The longest text."),
         (Self::Max, "MAX", "The greatest number, amount, day or time; of amounts in several currencies the survivor's."),
         (Self::Union, "UNION", "All items of a list, the survivor's first."),
-        (Self::FurthestStage, "FURTHEST_STAGE", "The value that stands last among the field's values, `OTHER` aside: a customer is further than a lead."),
-        (Self::MostRestrictive, "MOST_RESTRICTIVE", "If one of the records says no, the answer is no: who asked not to be contacted is not."),
+        (
+            Self::FurthestStage,
+            "FURTHEST_STAGE",
+            "The value that stands last among the field's values, `OTHER` aside: a customer is further than a lead.",
+        ),
+        (
+            Self::MostRestrictive,
+            "MOST_RESTRICTIVE",
+            "If one of the records says no, the answer is no: who asked not to be contacted is not.",
+        ),
     ];
 
     pub fn parse(text: &str) -> Option<Self> {

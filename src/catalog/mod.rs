@@ -6,6 +6,7 @@
 //! from the [`Catalog`]; there is one per workspace and catalog version, and workspaces without
 //! fields of their own share one.
 
+mod duplicates;
 mod field;
 pub mod formula;
 mod kind;
@@ -13,10 +14,12 @@ mod merge;
 mod names;
 mod object;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
 
+pub use duplicates::{DuplicateAction, DuplicateRule};
 pub use field::{Field, Privacy, SelectOption, Settings, Source};
 pub use kind::{EnumType, Kind, Store};
 pub use merge::MergeStrategy;
@@ -65,6 +68,17 @@ impl Catalog {
         }
         formula::resolve(&mut objects);
         Self { version, objects }
+    }
+
+    /// This catalog with a workspace's rules about duplicates, by object.
+    #[must_use]
+    pub fn with_duplicate_rules(mut self, rules: &HashMap<String, DuplicateRule>) -> Self {
+        for (name, rule) in rules {
+            if let Some(object) = self.objects.get_mut(name) {
+                Arc::make_mut(object).duplicates = *rule;
+            }
+        }
+        self
     }
 
     /// A copy of this catalog with each object as `change` makes it, without those that it drops.

@@ -64,7 +64,7 @@ const KEPT_FREE: [&str; 50] = [
 ];
 
 /// What is generated for an object begins with its type's name and ends so.
-const SUFFIXES: [&str; 37] = [
+const SUFFIXES: [&str; 39] = [
     "",
     "Aggregate",
     "Change",
@@ -78,6 +78,8 @@ const SUFFIXES: [&str; 37] = [
     "Custom",
     "CustomGroupBy",
     "CustomGroupKey",
+    "Duplicate",
+    "Duplicates",
     "Edge",
     "Extremes",
     "Filter",

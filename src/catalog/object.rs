@@ -8,6 +8,7 @@ use indexmap::IndexMap;
 use sea_orm::{ColumnTrait, EntityTrait, IdenStatic, Iterable};
 use uuid::Uuid;
 
+use super::duplicates::DuplicateRule;
 use super::field::{Field, Source};
 use crate::infra::text::{pascal_case, screaming_snake_case};
 
@@ -244,6 +245,8 @@ pub struct Object {
     pub follows: Option<Arc<str>>,
     /// Whether several records of it can become one.
     pub mergeable: bool,
+    /// What is done about new records that look like old ones.
+    pub duplicates: DuplicateRule,
     /// None of a standard object.
     pub own: Option<Own>,
     /// The entity's columns, in its order, with nullability.
@@ -271,6 +274,7 @@ impl Object {
             variants: None,
             follows: None,
             mergeable: false,
+            duplicates: DuplicateRule::default(),
             own: None,
             columns,
         }

@@ -8,6 +8,7 @@
 mod atomic;
 mod check;
 mod cookies;
+mod duplicates;
 mod errors;
 pub mod http;
 mod merge;

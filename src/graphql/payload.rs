@@ -103,6 +103,8 @@ impl Call<'_> {
     /// Does what was asked, in a transaction under way: the payload, and whether it shall stay.
     pub(super) async fn carry_out(&self, unit: &mut Unit<'_>, tx: &Tx, verb: Verb) -> Result<(String, bool)> {
         let validate_only = self.validates_only();
+        let known = self.argument("acknowledge").as_array().map_or(&[][..], Vec::as_slice);
+        unit.acknowledged.extend(known.iter().filter_map(Json::as_str).filter_map(|id| id.parse::<Uuid>().ok()));
         match verb {
             Verb::CreateMany | Verb::UpdateMany | Verb::DeleteMany => self.many(unit, tx, verb, validate_only).await,
             Verb::Merge => self.merge(unit, tx, validate_only).await,
@@ -135,7 +137,8 @@ impl Call<'_> {
         let mut out = String::new();
         let fields = collect(&[self.selection], |_| true);
         let keep = outcome.is_ok();
-        let told = Told { tx, removed, validate_only, set: (keep && !validate_only).then_some(unit.set.id) };
+        let set = (keep && !validate_only).then_some(unit.set.id);
+        let told = Told { tx, removed, validate_only, set, warnings: &unit.warnings };
         self.payload(&told, &fields, &outcome, &mut out).await?;
         Ok((out, keep))
     }
@@ -197,7 +200,8 @@ impl Call<'_> {
         let keep = outcomes.is_ok() && (policy == ErrorPolicy::SkipFailed || !failed);
         let outcomes = outcomes.map(|outcomes| if keep { outcomes } else { outcomes.into_iter().map(rolled_back).collect() });
         let committed = keep && !validate_only && outcomes.as_ref().is_ok_and(|outcomes| outcomes.iter().any(Result::is_ok));
-        let told = Told { tx, removed: verb == Verb::DeleteMany, validate_only, set: committed.then_some(unit.set.id) };
+        let set = committed.then_some(unit.set.id);
+        let told = Told { tx, removed: verb == Verb::DeleteMany, validate_only, set, warnings: &unit.warnings };
         let mut out = String::from("{");
         for (index, field) in collect(&[self.selection], |_| true).iter().enumerate() {
             let _ = write!(out, "{}\"{}\":", if index == 0 { "" } else { "," }, field.key);
@@ -257,6 +261,11 @@ impl Call<'_> {
                 }
                 ("changeSetId", Ok(_)) => told.write_set(out),
                 ("userErrors", Err(Rejected::User { errors, .. })) => write_errors(errors, field, out),
+                ("warnings", Ok(written)) => {
+                    let of_it: Vec<UserError> =
+                        told.warnings.iter().filter(|(id, _)| *id == written.id).map(|(_, told)| told.clone()).collect();
+                    write_errors(&of_it, field, out);
+                }
                 ("userErrors" | "warnings", _) => out.push_str("[]"),
                 ("conflict", Err(Rejected::User { conflict: Some(conflict), .. })) => self.conflict(told.tx, field, conflict, out).await?,
                 ("__typename", _) => {
@@ -352,6 +361,8 @@ struct Told<'t> {
     validate_only: bool,
     /// What the log calls the whole, if it was written.
     set: Option<Uuid>,
+    /// What may be wrong with records that were written.
+    warnings: &'t [(Uuid, UserError)],
 }
 
 impl Told<'_> {
@@ -377,6 +388,7 @@ pub fn write_errors(errors: &[UserError], field: &Merged<'_>, out: &mut String) 
             "code" => Json::from(error.code.as_str()),
             "message" => Json::from(error.message.as_str()),
             "path" => Json::from(error.path.clone()),
+            "records" => error.records.iter().map(Uuid::to_string).collect(),
             _ => Json::from("UserError"),
         };
         Json::Object(parts.iter().map(|part| (part.key.to_owned(), value(part.name))).collect())

@@ -5,6 +5,7 @@ mod audit;
 mod change_sets;
 mod credentials;
 mod describe;
+mod duplicates;
 mod fields;
 mod identity;
 mod objects;
@@ -28,6 +29,7 @@ pub struct PlatformQueryParts(
     audit::AuditQuery,
     describe::DescribeQuery,
     change_sets::ChangeSetQuery,
+    duplicates::DuplicateQuery,
 );
 
 pub use PlatformQueryParts as PlatformQuery;
@@ -44,6 +46,7 @@ pub struct PlatformMutationParts(
     objects::ObjectMutation,
     relations::RelationMutation,
     change_sets::ChangeSetMutation,
+    duplicates::DuplicateMutation,
 );
 
 pub use PlatformMutationParts as PlatformMutation;

@@ -16,7 +16,7 @@ use serde_json::{Map, Value as Json};
 
 use super::types::{self, Of, Query, Roots};
 use super::view::View;
-use super::{errors, payload, request, selection};
+use super::{duplicates, errors, payload, request, selection};
 use crate::catalog::Catalog;
 use crate::error::{Error, Result};
 use crate::infra::db::{Mode, Tx};
@@ -110,7 +110,7 @@ fn failed(ctx: &Context<'_>, error: &Error) -> Value {
 const MOST_PROBLEMS: usize = 20;
 
 /// Members that are null because they could not be told, such as a sum of several currencies.
-fn tell_problems<T>(ctx: &ContextBase<'_, T>, problems: &Problems) {
+pub fn tell_problems<T>(ctx: &ContextBase<'_, T>, problems: &Problems) {
     for problem in problems.take().into_iter().take(MOST_PROBLEMS) {
         ctx.add_error(ctx.set_error_path(errors::server_error(&Error::bad_request(problem))));
     }
@@ -119,6 +119,7 @@ fn tell_problems<T>(ctx: &ContextBase<'_, T>, problems: &Problems) {
 async fn read(ctx: &Context<'_>, query: &Query) -> Result<Value> {
     let (arguments, selection) = (selection::arguments(ctx), selection::below(ctx)?);
     let query = match query {
+        Query::Duplicates(of) => return duplicates::answer(ctx, of, &arguments, &selection).await,
         Query::Search => return search(ctx, &arguments, &selection).await,
         Query::One(of) => RootQuery::One { object: &of.object, variant: of.variant, deleted: false, preview: false },
         Query::List(of) => RootQuery::List { object: &of.object, variant: of.variant },

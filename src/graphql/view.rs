@@ -43,6 +43,7 @@ const NEEDS: &[(&str, Setting)] = &[
     ("registerDocuments", Setting::ApiKeys),
     ("revokeApiKey", Setting::ApiKeys),
     ("rotateDataKey", Setting::DataModel),
+    ("setDuplicateRule", Setting::DataModel),
     ("setRoles", Setting::Roles),
     ("updateField", Setting::DataModel),
     ("updateObject", Setting::DataModel),

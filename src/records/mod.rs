@@ -6,6 +6,7 @@
 
 pub mod access;
 pub mod change_sets;
+pub mod duplicates;
 pub mod explain;
 pub mod keys;
 pub mod merged;

@@ -5,6 +5,7 @@
 //! kind stay what they were made with, because queries and stored values depend on them.
 
 mod computed;
+mod duplicates;
 mod model;
 mod objects;
 mod relations;
@@ -52,7 +53,8 @@ impl DataModel {
         let fields = rows.iter().map(|row| Ok((row.object.clone(), to_field(row)?))).collect::<Result<Vec<_>>>()?;
         let own = objects::definitions(tx, workspace).await?.iter().map(objects::to_object).collect();
         let relations = relations::definitions(tx, workspace).await?.iter().flat_map(relations::to_relations).collect();
-        Ok(Arc::new(self.standard.with_own(version, own, fields, relations)))
+        let duplicates = duplicates::rules(tx, workspace).await?;
+        Ok(Arc::new(self.standard.with_own(version, own, fields, relations).with_duplicate_rules(&duplicates)))
     }
 
     /// Adds a field; returns it and the new catalog version.

@@ -23,12 +23,20 @@ impl Call<'_> {
             Err(error) => Err(vec![error]),
         };
         unit.lower().await?;
-        let told = Told { tx, removed: false, validate_only, set: (done.is_ok() && !validate_only).then_some(unit.set.id) };
-        let payload = self.told(&told, done.as_ref(), "MergePayload", &|name, merged: &Merged| match name {
-            "mergeId" => told.set.map_or(Json::Null, |_| json!(merged.id)),
-            "mergedIds" => json!(merged.losers),
-            _ => Json::Null,
-        }, |merged| merged.survivor).await?;
+        let told = Told { tx, removed: false, validate_only, set: (done.is_ok() && !validate_only).then_some(unit.set.id), warnings: &[] };
+        let payload = self
+            .told(
+                &told,
+                done.as_ref(),
+                "MergePayload",
+                &|name, merged: &Merged| match name {
+                    "mergeId" => told.set.map_or(Json::Null, |_| json!(merged.id)),
+                    "mergedIds" => json!(merged.losers),
+                    _ => Json::Null,
+                },
+                |merged| merged.survivor,
+            )
+            .await?;
         Ok((payload, done.is_ok()))
     }
 
@@ -38,7 +46,7 @@ impl Call<'_> {
             Err(error) => Err(vec![error]),
         };
         unit.lower().await?;
-        let told = Told { tx, removed: false, validate_only, set: (done.is_ok() && !validate_only).then_some(unit.set.id) };
+        let told = Told { tx, removed: false, validate_only, set: (done.is_ok() && !validate_only).then_some(unit.set.id), warnings: &[] };
         let payload = self.told(&told, done.as_ref(), "UnmergePayload", &|_, _: &Undone| Json::Null, |undone| undone.survivor).await?;
         Ok((payload, done.is_ok()))
     }

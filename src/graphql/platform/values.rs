@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use async_graphql::parser::types::Field;
 use async_graphql::registry::Registry;
 use async_graphql::{
-    ContextSelectionSet, InputType, InputValueError, InputValueResult, OutputType, Positioned, ServerResult, SimpleObject, Value,
+    ContextSelectionSet, ID, InputType, InputValueError, InputValueResult, OutputType, Positioned, ServerResult, SimpleObject, Value,
 };
 use chrono::SecondsFormat;
 use entity::Micros;
@@ -165,11 +165,18 @@ pub struct UserErrorView {
     pub message: String,
     /// Where in the input; empty for the input as a whole.
     pub path: Vec<String>,
+    /// The records that it is about: with DUPLICATE, those that look the same.
+    pub records: Vec<ID>,
 }
 
 impl From<UserError> for UserErrorView {
     fn from(error: UserError) -> Self {
-        Self { code: UserErrorCodeName(error.code.as_str().to_owned()), message: error.message, path: error.path }
+        Self {
+            code: UserErrorCodeName(error.code.as_str().to_owned()),
+            message: error.message,
+            path: error.path,
+            records: error.records.into_iter().map(ID::from).collect(),
+        }
     }
 }
 

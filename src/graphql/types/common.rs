@@ -432,15 +432,6 @@ fn objects(types: &mut Types<'_>) {
             plain("readOnly", "[String!]!", "Fields that the caller's roles do not let them write."),
         ],
     );
-    types.object(
-        "UserError",
-        "Something about an input that its sender can mend.",
-        [
-            plain("code", "UserErrorCode!", "For programs."),
-            plain("message", "String!", "For developers, in English."),
-            plain("path", "[String!]!", "Where in the input; empty for the input as a whole."),
-        ],
-    );
     types.input("AnyRecordConnect", "A record to link, of any object.", [input("id", "ID!", "The record.")]);
     types.input(
         "AnyRecordLinksInput",

@@ -29,14 +29,57 @@ pub fn common(types: &mut Types<'_>) {
             plain("otherId", "ID!", "The record that it was linked to."),
         ],
     );
+    types.enumeration(
+        "DuplicateMethod",
+        "How a field of two records agrees.",
+        [
+            ("EXACT", "It is the same, but for case, accents, legal forms, short forms of names, tags and dots of addresses."),
+            ("SIMILAR", "It is nearly the same: a typing error, an initial."),
+            ("ACRONYM", "One is made of the other's initials."),
+        ],
+    );
+    types.object(
+        "DuplicateReason",
+        "A field that agrees.",
+        [
+            plain("field", "String!", "The field; own ones of a standard object are named `custom.<name>`."),
+            plain("method", "DuplicateMethod!", "How it agrees."),
+        ],
+    );
     types.object(
         "UnmergeConflict",
         "What could not be given back, because something later stands on it.",
         [
             plain("object", "ObjectName!", "Which object the record is of."),
             plain("recordId", "ID!", "The record."),
-            plain("fields", "[String!]!", "The fields and relations that stay as they are, without those that the caller does not see whole."),
+            plain(
+                "fields",
+                "[String!]!",
+                "The fields and relations that stay as they are, without those that the caller does not see whole.",
+            ),
             plain("message", "String!", "Why, in words."),
+        ],
+    );
+}
+
+/// What a search for duplicates of one object answers.
+pub fn duplicates(types: &mut Types<'_>, names: &Names<'_>) {
+    let (ty, one) = (names.type_name, names.one);
+    types.object(
+        &format!("{ty}Duplicates"),
+        "Records that may be the same.",
+        [
+            plain("nodes", &format!("[{ty}Duplicate!]!"), "Those that the caller sees, the likeliest first."),
+            plain("hidden", "Int!", "How many more there are that the caller does not see."),
+        ],
+    );
+    types.object(
+        &format!("{ty}Duplicate"),
+        "A record that may be the same.",
+        [
+            plain(one, ty, "The record."),
+            plain("score", "Int!", "How likely it is the same, from 50 to 100."),
+            plain("reasons", "[DuplicateReason!]!", "What agrees, the weightiest first."),
         ],
     );
 }

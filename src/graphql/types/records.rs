@@ -54,6 +54,7 @@ pub fn add(types: &mut Types<'_>, catalog: &Catalog, object: &Object) {
             writes(types, catalog, object, &names);
             if object.mergeable {
                 merges::payloads(types, &names);
+                merges::duplicates(types, &names);
             }
         }
     }

@@ -8,7 +8,7 @@ use async_graphql::registry::{__DirectiveLocation, Deprecation, MetaDirective, M
 use super::meta::{Fields, Types, field, fields, input, input_with_default, plain};
 use super::records::{Names, common_fields, concrete_types, connection, list_arguments, names};
 use super::writes::validate_only;
-use super::{common, groups, merges, records, search};
+use super::{common, groups, merges, records, search, writes};
 use crate::catalog::{Catalog, Object, Variant};
 use crate::graphql::view::View;
 use crate::infra::text::pascal_case;
@@ -29,6 +29,7 @@ pub enum Query {
     One(Of),
     List(Of),
     Groups(Of),
+    Duplicates(Of),
     Node,
     Nodes,
     Search,
@@ -69,6 +70,7 @@ pub fn add_types(registry: &mut Registry, catalog: &Catalog) {
     common::add(&mut types);
     groups::common(&mut types);
     merges::common(&mut types);
+    writes::errors(&mut types);
     let objects: Vec<(String, &str)> = catalog.objects().map(|object| (object.enum_name(), object.help.as_str())).collect();
     types.enumeration("ObjectName", "An object that records can be of.", objects.iter().map(|(name, help)| (name.as_str(), *help)));
     let all: Vec<String> = catalog.objects().flat_map(|object| concrete_types(object)).collect();
@@ -175,6 +177,21 @@ fn query_fields(names: &Names<'_>, of: &Of, queries: &mut Vec<MetaField>, roots:
     let connection = format!("{}Connection", names.type_name);
     queries.push(field_of(of, names.many, &connection, &format!("A page of records: {}", names.help), arguments));
     roots.queries.insert(names.many.to_owned(), Query::List(of.clone()));
+    if of.object.mergeable {
+        let name = format!("{}Duplicates", names.one);
+        let help = format!("Records that may be the same {}, the likeliest first. Give exactly one of `id` and `draft`.", names.one);
+        let arguments = [
+            input("id", "ID", "A record that is there."),
+            input(
+                "draft",
+                &format!("{}Create", names.type_name),
+                "A record that is not: its own fields count, what it is linked to does not.",
+            ),
+            input_with_default("first", "Int!", "10", "The most of them, up to 50."),
+        ];
+        queries.push(field_of(of, &name, &format!("{}Duplicates", names.type_name), &help, arguments));
+        roots.queries.insert(name, Query::Duplicates(of.clone()));
+    }
     let name = format!("{}Groups", names.one);
     let help = format!("Records in groups, each with what its records are together: {}", names.help);
     queries.push(field_of(of, &name, &format!("{}GroupConnection", names.type_name), &help, groups::arguments(names.type_name)));
@@ -190,6 +207,8 @@ fn mutation_fields(names: &Names<'_>, of: &Of, view: &View, mutations: &mut Vec<
     let key = format!("{}Key!", of.object.type_name);
     let id = || input("id", "ID!", "The record.");
     let limit = || input("limit", "Int!", "The most records it may touch, up to 1,000; if more match, nothing is changed.");
+    let acknowledge =
+        || input("acknowledge", "[ID!]", "Records that are known not to be the same, although they look so: they are not warned of.");
     let policy = || input_with_default("onError", "BulkErrorPolicy!", "ROLLBACK", "What happens to the others when an item fails.");
     let mut add = |verb: Verb, name: String, ty: &str, help: String, arguments: Vec<_>| {
         if !view.allows(&of.object.name, verb) {
@@ -203,7 +222,7 @@ fn mutation_fields(names: &Names<'_>, of: &Of, view: &View, mutations: &mut Vec<
         format!("create{single}"),
         &payload,
         format!("Creates a {one}."),
-        vec![input("input", &create, "The new record."), validate_only()],
+        vec![input("input", &create, "The new record."), acknowledge(), validate_only()],
     );
     add(
         Verb::Update,
@@ -226,6 +245,7 @@ fn mutation_fields(names: &Names<'_>, of: &Of, view: &View, mutations: &mut Vec<
         vec![
             input("key", &key, "The key to find it by."),
             input("input", &create, "The record as it should be; absent fields are left alone."),
+            acknowledge(),
             validate_only(),
         ],
     );
@@ -255,7 +275,7 @@ fn mutation_fields(names: &Names<'_>, of: &Of, view: &View, mutations: &mut Vec<
         format!("create{plural}"),
         &bulk,
         format!("Creates up to 1,000 {} in one transaction.", names.many),
-        vec![input("inputs", &format!("[{create}]!"), "The new records."), policy(), validate_only()],
+        vec![input("inputs", &format!("[{create}]!"), "The new records."), policy(), acknowledge(), validate_only()],
     );
     add(
         Verb::UpdateMany,
@@ -289,7 +309,12 @@ fn mutation_fields(names: &Names<'_>, of: &Of, view: &View, mutations: &mut Vec<
             vec![
                 input("into", "ID!", "The survivor; it keeps its id."),
                 input("from", "[ID!]!", "The records that become part of it, at most 20."),
-                input_with_default("strategy", "MergeStrategy!", "SURVIVOR", "How values are chosen of fields that have no way of their own."),
+                input_with_default(
+                    "strategy",
+                    "MergeStrategy!",
+                    "SURVIVOR",
+                    "How values are chosen of fields that have no way of their own.",
+                ),
                 input("choices", "[MergeChoiceInput!]", "How the values of these fields are chosen."),
                 input("input", &changes, "Values that the survivor gets besides."),
                 validate_only(),

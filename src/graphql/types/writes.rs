@@ -8,6 +8,20 @@ use crate::catalog::{Catalog, Field, Object, Relation, Via};
 use crate::infra::text::pascal_case;
 use crate::records::keys::key_argument;
 
+/// What is wrong with an input.
+pub fn errors(types: &mut Types<'_>) {
+    types.object(
+        "UserError",
+        "Something about an input that its sender can mend.",
+        [
+            plain("code", "UserErrorCode!", "For programs."),
+            plain("message", "String!", "For developers, in English."),
+            plain("path", "[String!]!", "Where in the input; empty for the input as a whole."),
+            plain("records", "[ID!]!", "The records that it is about: with DUPLICATE, those that look the same."),
+        ],
+    );
+}
+
 /// What other objects' inputs say about records of this one.
 pub fn references(types: &mut Types<'_>, object: &Object) {
     key_and_reference(types, object);

@@ -83,11 +83,16 @@ pub fn definition() -> Object {
         .field(Field::column("billing_address", Kind::Address, "Billing address", "Where invoices go."))
         .field(Field::column("shipping_address", Kind::Address, "Shipping address", "Where goods go."))
         .field(Field::column("phones", Kind::Phones, "Phones", "Telephone numbers, kept as typed and as E.164.").searchable())
-        .field(Field::column("tax_id", Kind::Text, "Tax number", "Its number with the tax office.").sensitive().max_length(64))
-        .field(Field::column("vat_id", Kind::Text, "VAT number", "Its number for value-added tax.").sensitive().max_length(64))
+        .field(
+            Field::column("tax_id", Kind::Text, "Tax number", "Its number with the tax office.").sensitive().identifying().max_length(64),
+        )
+        .field(
+            Field::column("vat_id", Kind::Text, "VAT number", "Its number for value-added tax.").sensitive().identifying().max_length(64),
+        )
         .field(
             Field::column("registration_number", Kind::Text, "Registration number", "Its number in the register of companies.")
                 .sensitive()
+                .identifying()
                 .max_length(64),
         )
         .field(Field::column("currency", Kind::Currency, "Currency", "The currency it trades in."))

@@ -93,7 +93,7 @@ pub fn definition() -> Object {
         )
         .field(Field::column("department", Kind::Text, "Department", "Where in the company.").personal().max_length(255))
         .field(Field::column("seniority", Kind::Enum(&SENIORITY), "Seniority", "How much they have to say.").personal())
-        .field(Field::column("birthday", Kind::Date, "Birthday", "Day of birth.").sensitive())
+        .field(Field::column("birthday", Kind::Date, "Birthday", "Day of birth.").sensitive().identifying())
         .field(Field::column("pronouns", Kind::Text, "Pronouns", "How to speak of them.").personal().max_length(64))
         .field(Field::column("language", Kind::Text, "Language", "BCP 47, for example `fr`.").personal().max_length(35))
         .field(Field::column("time_zone", Kind::TimeZone, "Time zone", "Where their working day is.").personal())

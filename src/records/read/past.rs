@@ -102,7 +102,15 @@ impl Planner<'_> {
             Look::AtAll(used) => used.iter().any(|part| mentions(part, &format!("{alias}.{name}"))),
             Look::AtSome(_) => true,
         };
-        let mut then = Then { planner: self, as_of, object, base: &base, of_all: matches!(look, Look::AtAll(_)), found: Vec::new(), joins: String::new() };
+        let mut then = Then {
+            planner: self,
+            as_of,
+            object,
+            base: &base,
+            of_all: matches!(look, Look::AtAll(_)),
+            found: Vec::new(),
+            joins: String::new(),
+        };
         if !then.of_all && then.postgres() {
             then.join_document();
         }
@@ -212,12 +220,8 @@ impl Planner<'_> {
         let chosen = self.table_of_all(object, alias, &[&condition, &order, needed]);
         let chosen = format!("SELECT {alias}.id AS id{places} FROM {chosen}{needed} WHERE {condition} ORDER BY {order} LIMIT {limit}");
         let place = format!("p{alias}");
-        let keys: Vec<OrderKey> = page
-            .keys
-            .iter()
-            .enumerate()
-            .map(|(index, key)| OrderKey { expression: format!("{place}.o{index}"), ..key.clone() })
-            .collect();
+        let keys: Vec<OrderKey> =
+            page.keys.iter().enumerate().map(|(index, key)| OrderKey { expression: format!("{place}.o{index}"), ..key.clone() }).collect();
         let shown = self.table_of_one(object, alias, &format!("{place}.id"));
         format!(
             "SELECT {columns} FROM ({chosen}) {place} JOIN {shown} ON {alias}.workspace_id = $1 AND {alias}.id = {place}.id{joins} ORDER BY {} LIMIT {limit}",
@@ -242,4 +246,3 @@ fn mentions(part: &str, column: &str) -> bool {
         !before.ends_with(is_word) && !after.starts_with(is_word)
     })
 }
-

@@ -21,13 +21,14 @@ use std::collections::HashMap;
 
 use uuid::Uuid;
 
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, Object};
 use crate::error::{Error, Result};
 use crate::infra::db::Tx;
 use crate::platform::Ctx;
 
 pub use entry::Entry;
 pub use show::answer;
+pub use words::words as plain_words;
 
 use find::Search;
 use words::Sought;
@@ -66,6 +67,15 @@ pub async fn find_for_lists(ctx: &Ctx, catalog: &Catalog, tx: &Tx, wanted: &[(St
         found.insert((object.clone(), text.clone()), hits.into_iter().map(|hit| hit.id).collect());
     }
     Ok(Found(found))
+}
+
+/// The ids of records of an object that a text finds, best first; misspelt ones too, if fewer than `few` are spelt so.
+/// Nobody's access is looked at.
+pub async fn alike(ctx: &Ctx, catalog: &Catalog, tx: &Tx, object: &Object, text: &str, most: usize, few: usize) -> Result<Vec<Uuid>> {
+    let text: String = text.chars().take(LONGEST).collect();
+    let (sought, objects) = (read(&text)?, [object.name.clone()]);
+    let hits = Search { ctx, catalog, tx, sought: &sought, objects: Some(&objects) }.hits(most, few).await?;
+    Ok(hits.list.into_iter().map(|hit| hit.id).collect())
 }
 
 fn read(text: &str) -> Result<Sought> {

@@ -35,6 +35,24 @@ pub struct Draft {
 }
 
 impl Draft {
+    /// A record that is not there yet.
+    pub(super) fn new(object: Arc<Object>, id: Uuid, path: Vec<String>) -> Self {
+        Self {
+            object,
+            id,
+            is_new: true,
+            version: 0,
+            before: State::new(),
+            now: State::new(),
+            given: BTreeSet::new(),
+            links: Vec::new(),
+            children: Vec::new(),
+            unchecked: Vec::new(),
+            errors: Vec::new(),
+            path,
+        }
+    }
+
     pub fn text(&self, name: &str) -> Option<&str> {
         self.now.get(name).and_then(Json::as_str)
     }

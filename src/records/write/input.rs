@@ -199,7 +199,15 @@ impl Unit<'_> {
                     let to = match connect.target {
                         Some(ref target) => {
                             let target = self.catalog.object(target).clone();
-                            let other = self.resolve(&target, &connect.reference, connect.path.clone()).await?;
+                            let other = match connect.reference.get("create").and_then(Json::as_object) {
+                                // The path is that of the input, which knows no reference here.
+                                Some(new) => {
+                                    let record = if connect.nested { vec!["record".to_owned()] } else { Vec::new() };
+                                    let path = [connect.path.as_slice(), &record].concat();
+                                    Box::pin(verbs::create(self, &target, None, new, By::Caller, path)).await?.id
+                                }
+                                None => self.resolve(&target, &connect.reference, connect.path.clone()).await?,
+                            };
                             if let Some(changes) = connect.record.as_ref().and_then(Json::as_object) {
                                 self.require_link(draft.id, &connect.kind, connect.from, other, &connect.path).await?;
                                 let below = if connect.bare { "input" } else { "record" };

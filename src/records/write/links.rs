@@ -68,6 +68,8 @@ pub(super) struct Connect {
     pub existing: bool,
     /// Whether nothing can be said of the link itself.
     pub bare: bool,
+    /// Whether a new record stands under `record`, beside what is said of the link.
+    pub nested: bool,
     /// What the workspace said of the relation, if it is one of its own.
     pub own: Option<Arc<OwnRelation>>,
     pub path: Vec<String>,
@@ -128,6 +130,7 @@ pub(super) fn read(draft: &mut Draft, relation: &Relation, input: &Json) -> Vec<
                 record: item.get(changes).filter(|_| verb == "update").cloned(),
                 existing: verb == "update",
                 bare,
+                nested: !bare && item.get("record").is_some(),
                 own: relation.own.clone(),
                 path,
             }));
@@ -155,6 +158,7 @@ pub(super) fn read_one(draft: &Draft, relation: &Relation, input: &Json) -> Opti
         record: None,
         existing: false,
         bare: true,
+        nested: false,
         own: relation.own.clone(),
         path: [draft.path.as_slice(), &relation.path()].concat(),
     }))

@@ -11,6 +11,7 @@ mod bulk;
 mod cascade;
 mod children;
 mod draft;
+mod duplicates;
 mod input;
 mod links;
 pub mod merge;
@@ -18,10 +19,10 @@ pub(in crate::records) mod past;
 mod references;
 mod removal;
 mod rows;
-pub(in crate::records) mod state;
+pub mod state;
 mod verbs;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -144,6 +145,10 @@ pub struct Unit<'a> {
     pub set: ChangeSet,
     /// How many changes other units made in the same set.
     pub before: usize,
+    /// Records that the caller knows not to be the same as new ones.
+    pub acknowledged: HashSet<Uuid>,
+    /// What may be wrong with records that were written.
+    pub warnings: Vec<(Uuid, UserError)>,
     rules: &'a RuleBook,
     changes: Vec<Change>,
     /// Whether the database was told to let every row through.
@@ -166,6 +171,8 @@ impl<'a> Unit<'a> {
             now: ctx.now(),
             set,
             before: 0,
+            acknowledged: HashSet::new(),
+            warnings: Vec::new(),
             rules,
             changes: Vec::new(),
             elevated: false,

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::draft::Draft;
 use super::links::LinkEdit;
-use super::state::{self, Loaded};
+use super::state::{self, Loaded, State};
 use super::{Conflict, Outcome, Rejected, Unit, Written, input};
 use crate::catalog::{Object, Variant};
 use crate::error::{Error, Result, UserError, UserErrorCode};
@@ -64,20 +64,8 @@ pub(super) async fn create(
     {
         return Ok(done);
     }
-    let mut draft = Draft {
-        object: unit.catalog.object(&object.name).clone(),
-        id: given.unwrap_or_else(|| unit.ctx.clock.new_id()),
-        is_new: true,
-        version: 0,
-        before: Map::new(),
-        now: Map::new(),
-        given: Default::default(),
-        links: Vec::new(),
-        children: Vec::new(),
-        unchecked: Vec::new(),
-        errors: Vec::new(),
-        path,
-    };
+    let id = given.unwrap_or_else(|| unit.ctx.clock.new_id());
+    let mut draft = Draft::new(unit.catalog.object(&object.name).clone(), id, path);
     if let (Some(variant), Some(variants)) = (variant, &object.variants) {
         draft.set(variants.field, variant.value);
     }
@@ -204,6 +192,26 @@ impl Unit<'_> {
         }
     }
 
+    /// The state that a new record would have by its own fields; nothing is written.
+    pub async fn read_draft(&mut self, object: &Object, input: &Map<String, Json>) -> Result<State, Rejected> {
+        let own = |name: &str| name != "id" && !object.relations.contains_key(name);
+        let mut input: Map<String, Json> =
+            input.iter().filter(|(name, _)| own(name)).map(|(name, value)| (name.clone(), value.clone())).collect();
+        if let Some(custom) = input.get_mut("custom").and_then(Json::as_object_mut) {
+            custom.retain(|name, _| object.custom.contains_key(name));
+        }
+        let mut draft = Draft::new(self.catalog.object(&object.name).clone(), self.ctx.clock.new_id(), Vec::new());
+        self.apply(&mut draft, &input, By::Caller).await?;
+        if !draft.errors.is_empty() {
+            return Err(Rejected::User { errors: draft.errors, conflict: None });
+        }
+        if let Some(rules) = self.rules_of(object) {
+            // What it completes counts; whether all that is required is there does not.
+            rules.before_save(self, &mut draft).await?;
+        }
+        Ok(draft.now)
+    }
+
     /// Judges and writes a draft.
     pub(super) async fn save(&mut self, mut draft: Draft) -> Outcome {
         let rules = self.rules_of(&draft.object);
@@ -211,6 +219,7 @@ impl Unit<'_> {
         if let Some(rules) = &rules {
             rules.before_save(self, &mut draft).await?;
         }
+        self.check_duplicates(&mut draft).await?;
         self.settle_known(&mut draft);
         if draft.errors.is_empty() && self.may_wait(&draft) && input::missing(&draft).is_empty() {
             let id = draft.id;

@@ -123,7 +123,16 @@ async fn try_records(server: &Server, admin: &Actor<'_>, tried: &mut Tried) {
         tried.ask(server, admin, &format!("restore{ty}"), "id: $id", &errors, by_id()).await;
         if ["company", "person", "deal", "note", "tag"].contains(&one) {
             let twin = admin.create(one, changed(one, "twin")).await;
-            let merged = tried.ask(server, admin, &format!("merge{plural}"), &format!("into: \"{twin}\", from: [$id]"), "mergeId userErrors { code message path }", by_id()).await;
+            let merged = tried
+                .ask(
+                    server,
+                    admin,
+                    &format!("merge{plural}"),
+                    &format!("into: \"{twin}\", from: [$id]"),
+                    "mergeId userErrors { code message path }",
+                    by_id(),
+                )
+                .await;
             let undo = format!("mergeId: {}", merged["mergeId"]);
             tried.ask(server, admin, &format!("unmerge{ty}"), &undo, "changeSetId userErrors { code message path }", json!({})).await;
         }
@@ -173,6 +182,7 @@ const STATIC: &[(&str, &str, &str, Option<&str>)] = &[
     ("updateRelation", "input: { id: \"{relation}\", label: \"Sales\" }", "relation { id }", None),
     ("archiveRelation", "input: { id: \"{relation}\" }", "relation { id }", None),
     ("archiveObject", "input: { id: \"{object}\" }", "object { id }", None),
+    ("setDuplicateRule", "input: { object: DEAL, action: WARN }", "duplicateRule { action }", None),
     ("createRole", "input: { name: \"r\" }", "role { id }", Some("role")),
     ("updateRole", "input: { id: \"{role}\", name: \"s\" }", "role { id }", None),
     ("inviteMember", "input: { name: \"n\", email: \"n@test.example\", roles: [\"{role}\"] }", "member { id }", Some("member")),

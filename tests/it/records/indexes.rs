@@ -92,7 +92,8 @@ async fn every_operator_of_an_indexed_field_finds_an_index() {
     let mut explain = async |object: &kith::catalog::Object, column: &str, filter: Value| {
         let mut arguments = Map::new();
         arguments.insert("filter".into(), filter.clone());
-        let plan = Plan::new(&ctx, &catalog, tx.backend(), &RootQuery::List { object, variant: None }, &arguments, &selection, None).unwrap();
+        let plan =
+            Plan::new(&ctx, &catalog, tx.backend(), &RootQuery::List { object, variant: None }, &arguments, &selection, None).unwrap();
         let rows = tx.fetch_all(&format!("EXPLAIN {}", plan.sql), plan.values.clone()).await.unwrap();
         let text: Vec<String> = rows.iter().map(|row| row.text(0).unwrap().unwrap_or_default().to_owned()).collect();
         let served =

@@ -26,8 +26,11 @@ async fn refusal(admin: &Actor<'_>, arguments: &str) -> (String, Value) {
 async fn two(admin: &Actor<'_>) -> (String, String) {
     let tag = admin.create("tag", json!({ "name": "vip" })).await;
     let survivor = admin
-        .create("company", json!({ "name": "Acme", "domains": ["acme.example"], "lifecycleStage": "LEAD", "employeeCount": 5,
-            "people": { "create": [{ "record": { "lastName": "Both" } }, { "record": { "lastName": "Ours" } }] } }))
+        .create(
+            "company",
+            json!({ "name": "Acme", "domains": ["acme.example"], "lifecycleStage": "LEAD", "employeeCount": 5,
+            "people": { "create": [{ "record": { "lastName": "Both" } }, { "record": { "lastName": "Ours" } }] } }),
+        )
         .await;
     let both = admin.ask("{ people(filter: { lastName: { eq: \"Both\" } }) { nodes { id } } }").await["people"]["nodes"][0]["id"].take();
     let loser = admin
@@ -146,7 +149,7 @@ on_both! {
         }
         assert_eq!(merge(&admin, "mergeCompanies", &format!("into: \"{a}\", from: [\"{b}\"]"), "company { parent { id } }").await, json!({ "company": { "parent": null }, "userErrors": [] }));
         assert_eq!(refusal(&admin, &format!("into: \"{c}\", from: [\"{b}\"]")).await, ("INVALID_VALUE".to_owned(), json!(["from", "0"])));
-        let rep = server.member(&admin, "Rep", "SALES_REP").await;
+        let rep = server.member(&admin, "Rep", "REP").await;
         let theirs = rep.create("company", json!({ "name": "theirs" })).await;
         let refused = merge(&rep, "mergeCompanies", &format!("into: \"{theirs}\", from: [\"{a}\"]"), "mergeId").await;
         assert!(["NOT_FOUND", "NOT_WRITABLE"].contains(&refused["userErrors"][0]["code"].as_str().unwrap()), "{refused}");

@@ -7,6 +7,7 @@ mod computed;
 mod concurrency;
 mod custom_fields;
 mod custom_objects;
+mod duplicates;
 mod encrypted;
 mod filters;
 mod groups;

@@ -50,17 +50,34 @@ async fn lasting(server: &Server) -> Actor<'_> {
 }
 
 async fn model(admin: &Actor<'_>) {
-    for (name, more) in [("arr", json!({ "kind": "MONEY" })), ("color", json!({ "kind": "SELECT", "options": [{ "key": "red", "label": "Red" }, { "key": "blue", "label": "Blue" }], "indexed": true }))] {
+    for (name, more) in [
+        ("arr", json!({ "kind": "MONEY" })),
+        (
+            "color",
+            json!({ "kind": "SELECT", "options": [{ "key": "red", "label": "Red" }, { "key": "blue", "label": "Blue" }], "indexed": true }),
+        ),
+    ] {
         let mut input = json!({ "object": "DEAL", "name": name, "label": name });
         input.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-        let made = admin.ask_with("mutation($input: CreateFieldInput!) { createField(input: $input) { userErrors { message path } } }", json!({ "input": input })).await;
+        let made = admin
+            .ask_with(
+                "mutation($input: CreateFieldInput!) { createField(input: $input) { userErrors { message path } } }",
+                json!({ "input": input }),
+            )
+            .await;
         assert_eq!(made["createField"]["userErrors"], json!([]));
     }
     let total = json!({ "object": "COMPANY", "name": "total", "label": "Total", "kind": "ROLL_UP", "rollUp": { "relation": "deals", "operation": "SUM", "field": "amount" } });
-    let made = admin.ask_with("mutation($input: CreateFieldInput!) { createField(input: $input) { userErrors { message path } } }", json!({ "input": total })).await;
+    let made = admin
+        .ask_with(
+            "mutation($input: CreateFieldInput!) { createField(input: $input) { userErrors { message path } } }",
+            json!({ "input": total }),
+        )
+        .await;
     assert_eq!(made["createField"]["userErrors"], json!([]));
     let fields = json!([{ "name": "rooms", "kind": "INTEGER", "label": "Rooms" }]);
-    let made = define(admin, json!({ "name": "house", "plural": "houses", "label": "House", "pluralLabel": "Houses", "fields": fields })).await;
+    let made =
+        define(admin, json!({ "name": "house", "plural": "houses", "label": "House", "pluralLabel": "Houses", "fields": fields })).await;
     assert_eq!(made["userErrors"], json!([]));
     relate(admin, json!({ "from": "PERSON", "to": "HOUSE", "name": "houses", "label": "Houses", "inverseName": "seller", "inverseLabel": "Seller", "cardinality": "ONE_TO_MANY" })).await;
 }
@@ -78,10 +95,11 @@ fn made(ids: &mut Vec<String>, record: &Value) {
 async fn write(admin: &Actor<'_>, dice: &mut Dice, ids: &mut [Vec<String>; 5], n: usize) {
     let [companies, people, deals, notes, houses] = ids;
     let reference = |id: Value| if id.is_null() { Value::Null } else { json!({ "id": id }) };
-    let euros = |dice: &mut Dice| if dice.one_in(5) { Value::Null } else { json!({ "amount": dice.below(1000).to_string(), "currency": "EUR" }) };
+    let euros =
+        |dice: &mut Dice| if dice.one_in(5) { Value::Null } else { json!({ "amount": dice.below(1000).to_string(), "currency": "EUR" }) };
     let pick = |dice: &mut Dice, ids: &[String]| if ids.is_empty() { None } else { Some(ids[dice.below(ids.len())].clone()) };
     let name = format!("{}{n}", ["Acme", "Bolt", "Ámber"][dice.below(3)]);
-    match dice.below(16) {
+    match dice.below(17) {
         0 => made(companies, &admin.mutate("createCompany", "company", json!({ "name": name, "domains": [format!("d{n}.example")] })).await["company"]),
         1 => made(people, &admin.mutate("createPerson", "person", json!({ "lastName": (["Meier", "Ott"][dice.below(2)]), "emails": [{ "address": format!("p{}@test.example", people.len()), "primary": true }] })).await["person"]),
         2 | 3 => {
@@ -128,6 +146,11 @@ async fn write(admin: &Actor<'_>, dice: &mut Dice, ids: &mut [Vec<String>; 5], n
             let seller = reference(some(dice, people));
             let _ = admin.update("house", &house, json!({ "rooms": dice.below(9), "seller": seller })).await;
         }
+        15 => {
+            let (many, among) = [("Companies", &*companies), ("People", people), ("Deals", deals)][dice.below(3)];
+            let (Some(into), Some(from)) = (pick(dice, among), pick(dice, among)) else { return };
+            admin.send(&format!("mutation {{ merge{many}(into: \"{into}\", from: [\"{from}\"]) {{ mergeId }} }}"), json!({})).await;
+        }
         one @ (13 | 14) => {
             let (object, among) = [("Deal", &*deals), ("Company", companies), ("Person", people), ("Note", notes)][dice.below(4)];
             let Some(id) = pick(dice, among) else { return };
@@ -163,7 +186,13 @@ async fn replay(server: &Server, seed: u64) {
     let sql = "SELECT count(DISTINCT kind), count(*) FROM change_log WHERE workspace_id = $1 UNION ALL SELECT 0, count(*) FROM past_link WHERE workspace_id = $1";
     let rows = tx.fetch_all(sql, vec![admin.workspace.into()]).await.unwrap();
     let count = |row: usize, column: usize| rows[row].int(column).unwrap().unwrap();
-    assert!(count(0, 0) >= 5 && count(0, 1) > 100 && count(1, 1) > 2, "too little happened: {} kinds, {} changes, {} past links", count(0, 0), count(0, 1), count(1, 1));
+    assert!(
+        count(0, 0) >= 5 && count(0, 1) > 100 && count(1, 1) > 2,
+        "too little happened: {} kinds, {} changes, {} past links",
+        count(0, 0),
+        count(0, 1),
+        count(1, 1)
+    );
     drop(tx);
     for (at, then) in told {
         let now = plain(admin.ask(&as_of(&at)).await, &at);

@@ -137,9 +137,7 @@ impl Planner<'_> {
                 let alias = self.sql.alias();
                 let reached = self.reached(&object, &alias).map(|reached| format!(" AND {reached}")).unwrap_or_default();
                 let table = self.table(&object, &alias);
-                Ok(format!(
-                    "SELECT {alias}.id AS k FROM {table} WHERE {alias}.workspace_id = $1 AND {alias}.deleted_at IS NULL{reached}"
-                ))
+                Ok(format!("SELECT {alias}.id AS k FROM {table} WHERE {alias}.workspace_id = $1 AND {alias}.deleted_at IS NULL{reached}"))
             }
             Means::Value(field) => {
                 let values: Vec<String> = match field.kind {

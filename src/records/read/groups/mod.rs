@@ -138,8 +138,7 @@ impl Planner<'_> {
         columns.extend(groups.orders.iter().enumerate().map(|(index, order)| format!("{order} AS o{index}")));
         let (columns_of_all, joins, condition) = (columns.join(", "), inner.joins.concat(), all_of(conditions));
         let table = self.table_of_all(groups.object, &inner.alias, &[&columns_of_all, &joins, &condition, having]);
-        let select =
-            format!("SELECT {columns_of_all} FROM {table}{joins} WHERE {condition} GROUP BY {}{having}", ordinals.join(", "));
+        let select = format!("SELECT {columns_of_all} FROM {table}{joins} WHERE {condition} GROUP BY {}{having}", ordinals.join(", "));
         if Self::argument(merged, "includeEmpty").as_bool() != Some(true) || !having.is_empty() {
             return Ok(format!("g AS (SELECT $1 AS w, x.* FROM ({select}) x)"));
         }

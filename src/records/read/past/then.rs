@@ -29,7 +29,11 @@ impl Then<'_, '_> {
         } else {
             format!("CASE WHEN {}.updated_at <= {} THEN {today} ELSE {value} END", self.base, self.as_of.settled)
         };
-        if column.store == Store::Text && self.postgres() { format!("(({unless_settled}) COLLATE \"C\")") } else { format!("({unless_settled})") }
+        if column.store == Store::Text && self.postgres() {
+            format!("(({unless_settled}) COLLATE \"C\")")
+        } else {
+            format!("({unless_settled})")
+        }
     }
 
     pub fn postgres(&self) -> bool {
@@ -77,7 +81,9 @@ impl Then<'_, '_> {
             (false, true) => format!("(u{}.v->'{}')", self.base, column.key),
             (false, false) => format!("(SELECT {member} FROM change_log c WHERE {which} ORDER BY c.seq LIMIT 1)"),
             (true, true) => {
-                let select = format!("SELECT DISTINCT ON (c.record_id) c.record_id, {member} AS v FROM change_log c WHERE {which} ORDER BY c.record_id, c.seq");
+                let select = format!(
+                    "SELECT DISTINCT ON (c.record_id) c.record_id, {member} AS v FROM change_log c WHERE {which} ORDER BY c.record_id, c.seq"
+                );
                 format!("{}.v", self.joined(&select))
             }
             // SQLite takes the other columns from the row with the least one.
@@ -110,7 +116,8 @@ impl Then<'_, '_> {
             );
         }
         let before = if self.of_all {
-            let from = format!("change_log c CROSS JOIN LATERAL jsonb_each(c.\"before\") AS e (key, value) WHERE {} AND {ours}", self.since(true));
+            let from =
+                format!("change_log c CROSS JOIN LATERAL jsonb_each(c.\"before\") AS e (key, value) WHERE {} AND {ours}", self.since(true));
             let members = format!("jsonb_object_agg({name}, e.value ORDER BY c.seq DESC)");
             format!("{}.v", self.joined(&format!("SELECT c.record_id, {members} AS v FROM {from} GROUP BY c.record_id")))
         } else {
@@ -133,9 +140,15 @@ impl Then<'_, '_> {
         let of_all = if self.of_all && !all.is_empty() {
             let columns = "c.record_id, c.version, c.at, c.actor_kind, c.actor_id";
             let last = if self.postgres() {
-                format!("SELECT DISTINCT ON (c.record_id) {columns} FROM change_log c WHERE {by_then} AND c.object = '{}' ORDER BY c.record_id, c.seq DESC", self.object.name)
+                format!(
+                    "SELECT DISTINCT ON (c.record_id) {columns} FROM change_log c WHERE {by_then} AND c.object = '{}' ORDER BY c.record_id, c.seq DESC",
+                    self.object.name
+                )
             } else {
-                format!("SELECT {columns}, max(c.seq) FROM change_log c WHERE {by_then} AND c.object = '{}' GROUP BY c.record_id", self.object.name)
+                format!(
+                    "SELECT {columns}, max(c.seq) FROM change_log c WHERE {by_then} AND c.object = '{}' GROUP BY c.record_id",
+                    self.object.name
+                )
             };
             Some(self.joined(&last))
         } else {
@@ -144,7 +157,9 @@ impl Then<'_, '_> {
         let last = |(column, today, first): (&str, &str, &str)| {
             let found = match &of_all {
                 Some(found) => format!("{found}.{column}"),
-                None => format!("(SELECT c.{column} FROM change_log c WHERE {by_then} AND c.record_id = {base}.id ORDER BY c.seq DESC LIMIT 1)"),
+                None => {
+                    format!("(SELECT c.{column} FROM change_log c WHERE {by_then} AND c.record_id = {base}.id ORDER BY c.seq DESC LIMIT 1)")
+                }
             };
             // The server itself has no id, so that null is an answer there.
             let found = if today == "updated_by" { found } else { format!("coalesce({found}, {base}.{first})") };
@@ -208,4 +223,3 @@ fn from_json(column: &Column<'_>, before: &str, today: &str) -> String {
     };
     format!("CASE WHEN {before} IS NULL THEN {today} ELSE {value} END")
 }
-

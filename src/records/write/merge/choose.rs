@@ -41,7 +41,13 @@ pub(super) fn values(
     let access = ctx.access.object(&object.name).clone();
     check(&object, wanted, &|name| access.field(name).sight == Sight::Full && access.field(name).write)?;
     let merged: Vec<Uuid> = losers.iter().map(|loser| loser.id).chain([draft.id]).collect();
-    let records = Records { first: draft.id, states: std::iter::once((draft.id, draft.before.clone())).chain(losers.iter().map(|loser| (loser.id, loser.state.clone()))).collect(), written };
+    let records = Records {
+        first: draft.id,
+        states: std::iter::once((draft.id, draft.before.clone()))
+            .chain(losers.iter().map(|loser| (loser.id, loser.state.clone())))
+            .collect(),
+        written,
+    };
     for field in object.all_fields().filter(|field| !field.read_only && !field.archived && !field.is_computed()) {
         let name = field.access_name();
         // A value that the caller may not write does not travel by their hand.
@@ -79,15 +85,18 @@ fn how(wanted: &Wanted<'_>, name: &str, usual: MergeStrategy) -> How {
 fn check(object: &Object, wanted: &Wanted<'_>, writes: &dyn Fn(&str) -> bool) -> Result<(), Rejected> {
     for (index, choice) in wanted.choices.iter().enumerate() {
         let place = index.to_string();
-        let refuse = |code: UserErrorCode, part: &str, message: String| Err(UserError::new(code, &["choices", &place, part], message).into());
+        let refuse =
+            |code: UserErrorCode, part: &str, message: String| Err(UserError::new(code, &["choices", &place, part], message).into());
         let field = object.all_fields().find(|field| field.access_name() == choice.field);
-        let relation = object.relations.values().find(|relation| relation.access_name() == choice.field && matches!(relation.via, Via::Column(_)));
+        let relation =
+            object.relations.values().find(|relation| relation.access_name() == choice.field && matches!(relation.via, Via::Column(_)));
         let fixed = match (field, relation) {
             (Some(field), _) if field.read_only || field.archived || field.is_computed() => true,
             (Some(_), _) => false,
             (None, Some(relation)) => relation.read_only,
             (None, None) => {
-                let message = format!("{} has no field `{}` that is chosen; own fields are named `custom.<name>`.", object.type_name, choice.field);
+                let message =
+                    format!("{} has no field `{}` that is chosen; own fields are named `custom.<name>`.", object.type_name, choice.field);
                 return refuse(UserErrorCode::InvalidValue, "field", message);
             }
         };
@@ -259,9 +268,11 @@ mod tests {
     use super::*;
 
     fn chosen(field: &Field, strategy: MergeStrategy, values: &[Json]) -> Json {
-        let written: HashMap<(Uuid, String), i64> = (0..).zip(values).map(|(n, _)| ((Uuid::from_u128(n), field.name.clone()), [5, 9, 7][usize::try_from(n).unwrap()])).collect();
-        let states = (0..).zip(values).map(|(n, value)| (Uuid::from_u128(n), Map::from_iter([(field.name.clone(), value.clone())]))).collect();
-        let object = crate::objects::standard_catalog().object("company").clone();
+        let written: HashMap<(Uuid, String), i64> =
+            (0..).zip(values).map(|(n, _)| ((Uuid::from_u128(n), field.name.clone()), [5, 9, 7][usize::try_from(n).unwrap()])).collect();
+        let states =
+            (0..).zip(values).map(|(n, value)| (Uuid::from_u128(n), Map::from_iter([(field.name.clone(), value.clone())]))).collect();
+        let object = Object::standard::<entity::company::Entity>("companies", "", "", "");
         Records { first: Uuid::from_u128(0), states, written: &written }.value(&object, field, How::By(strategy))
     }
 
@@ -294,7 +305,8 @@ mod tests {
     fn a_list_has_every_item_once_and_one_primary() {
         let emails = Field::column("emails", Kind::Emails, "", "");
         let email = |address: &str, primary: bool| json!({ "address": address, "normalized": address.to_lowercase(), "primary": primary });
-        let united = chosen(&emails, MergeStrategy::Union, &[json!([email("a@x.y", true)]), json!([email("B@x.y", true), email("A@x.y", false)])]);
+        let united =
+            chosen(&emails, MergeStrategy::Union, &[json!([email("a@x.y", true)]), json!([email("B@x.y", true), email("A@x.y", false)])]);
         assert_eq!(united, json!([email("a@x.y", true), email("B@x.y", false)]));
     }
 }

@@ -60,7 +60,7 @@ pub struct Merged {
 impl Unit<'_> {
     pub async fn merge(&mut self, object: &Object, wanted: Wanted<'_>) -> Result<Merged, Rejected> {
         let first = self.mark();
-        let (survivor, losers) = self.to_merge(object, &wanted).await?;
+        let (survivor, losers) = self.mergeable_records(object, &wanted).await?;
         self.elevate().await?;
         let ids: Vec<Uuid> = losers.iter().map(|loser| loser.id).collect();
         let written = self.written(&wanted, object, survivor.id, &ids).await?;
@@ -89,7 +89,7 @@ impl Unit<'_> {
     }
 
     /// The records, if the caller may do this with them.
-    async fn to_merge(&mut self, object: &Object, wanted: &Wanted<'_>) -> Result<(Loaded, Vec<Loaded>), Rejected> {
+    async fn mergeable_records(&mut self, object: &Object, wanted: &Wanted<'_>) -> Result<(Loaded, Vec<Loaded>), Rejected> {
         let refuse = |path: &[&str], message: &str| Err(UserError::new(UserErrorCode::InvalidValue, path, message).into());
         if wanted.from.is_empty() || wanted.from.len() > MOST_LOSERS {
             return refuse(&["from"], &format!("Between one and {MOST_LOSERS} records become part of another one."));
@@ -164,8 +164,11 @@ impl Unit<'_> {
                 }
                 let mut sql = Sql::new(self.tx.backend(), self.ctx.workspace);
                 let ids = sql.bind_all(from.iter().map(|id| (*id).into()).collect());
-                let select =
-                    format!("SELECT id FROM {} r WHERE workspace_id = $1 AND {column} IN ({ids}) ORDER BY id LIMIT {}", other.rows(), MOST_CHANGES + 1);
+                let select = format!(
+                    "SELECT id FROM {} r WHERE workspace_id = $1 AND {column} IN ({ids}) ORDER BY id LIMIT {}",
+                    other.rows(),
+                    MOST_CHANGES + 1
+                );
                 for row in self.tx.fetch_all(&select, sql.values).await? {
                     let Some(id) = row.uuid(0)? else { continue };
                     // What leads from one of them to another is the survivor's own affair.

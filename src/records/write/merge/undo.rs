@@ -12,8 +12,8 @@ use uuid::Uuid;
 use super::links::Link;
 use crate::catalog::{Object, Relation, Via};
 use crate::error::{Result, UserError, UserErrorCode};
-use crate::platform::changelog::{Change, ChangeKind};
 use crate::infra::db::{Backend, Row};
+use crate::platform::changelog::{Change, ChangeKind};
 use crate::records::access::Verb;
 use crate::records::change_sets::{self, Operation};
 use crate::records::merged::survivors;
@@ -64,7 +64,8 @@ impl Entry {
     /// What an operation on a link is about besides the records that were merged: the relation and the other record.
     fn partner(&self, operation: &Operation) -> (String, Uuid) {
         let side = operation.after.iter().next().or_else(|| operation.before.iter().next());
-        let (name, other) = side.map_or((String::new(), None), |(name, link)| (name.clone(), link["id"].as_str().and_then(|id| id.parse().ok())));
+        let (name, other) =
+            side.map_or((String::new(), None), |(name, link)| (name.clone(), link["id"].as_str().and_then(|id| id.parse().ok())));
         let merged = operation.record == self.survivor || self.losers.contains(&operation.record);
         (name, other.filter(|_| merged).unwrap_or(operation.record))
     }
@@ -175,7 +176,9 @@ impl Unit<'_> {
 
     /// Gives fields the values that they had, unless they were changed since.
     async fn give_back(&mut self, object: &Object, operation: &Operation, conflicts: &mut Vec<Conflict>) -> Result<(), Rejected> {
-        let Some(loaded) = state::load(self.tx, self.ctx, object, &[operation.record], true).await?.into_iter().next() else { return Ok(()) };
+        let Some(loaded) = state::load(self.tx, self.ctx, object, &[operation.record], true).await?.into_iter().next() else {
+            return Ok(());
+        };
         let mut draft = self.draft_of(object, loaded, Vec::new());
         let mut stay = Vec::new();
         for (name, after) in &operation.after {
@@ -382,7 +385,11 @@ fn put(draft: &mut Draft, name: &str, value: Json) {
     match draft.object.clone().document_name(name) {
         Some(name) => {
             let mut custom = draft.custom(&draft.now);
-            if value.is_null() { drop(custom.remove(name)) } else { drop(custom.insert(name.to_owned(), value)) }
+            if value.is_null() {
+                drop(custom.remove(name));
+            } else {
+                drop(custom.insert(name.to_owned(), value));
+            }
             draft.set("custom", custom);
         }
         None => draft.set(name, value),
