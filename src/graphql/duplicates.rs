@@ -22,6 +22,10 @@ const USUAL: usize = 10;
 pub async fn answer(ctx: &Context<'_>, of: &Of, arguments: &Map<String, Json>, selection: &Selection) -> Result<Value> {
     let request = request::of(ctx);
     let signed = request.signed()?;
+    // Whoever sees none of them does not learn either how many there are like one.
+    if signed.ctx.access.object(&of.object.name).read.is_none() {
+        return Err(Error::forbidden(format!("Your roles do not let you see {}.", of.object.plural_label.to_lowercase())));
+    }
     let first = arguments
         .get("first")
         .map_or(Some(USUAL), |first| first.as_u64().and_then(|first| usize::try_from(first).ok()))
