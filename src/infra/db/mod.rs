@@ -8,6 +8,7 @@
 mod deadline;
 mod lease;
 mod pool;
+mod positional;
 mod row;
 mod sqlite_functions;
 mod statistics;

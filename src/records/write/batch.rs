@@ -20,14 +20,8 @@ use crate::records::access::{self, Verb};
 use crate::records::keys::Key;
 use crate::records::sql::Sql;
 
-/// How many records are written at once. SQLite looks its parameters up by name, one after the other: thousands of them cost
-/// more than the statements that they save.
-const fn most_waiting(backend: Backend) -> usize {
-    match backend {
-        Backend::Postgres => 100,
-        Backend::Sqlite => 20,
-    }
-}
+/// How many records are written at once.
+const MOST_WAITING: usize = 100;
 
 /// Records that wait to be written.
 #[derive(Default)]
@@ -64,7 +58,7 @@ impl Unit<'_> {
         if self
             .batch
             .as_ref()
-            .is_some_and(|batch| points_there(batch) || mixed(batch) || batch.waiting.len() >= most_waiting(self.tx.backend()))
+            .is_some_and(|batch| points_there(batch) || mixed(batch) || batch.waiting.len() >= MOST_WAITING)
         {
             self.flush().await?;
         }
