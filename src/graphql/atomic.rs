@@ -84,7 +84,9 @@ impl Atomic {
             tx.run("SAVEPOINT preview", Vec::new()).await?;
         }
         let mut unit = Unit::new(&call.signed.ctx, &call.signed.known.catalog, &tx, &app.rules);
+        // One set, at one instant.
         unit.set = *self.set.get_or_insert(unit.set);
+        unit.now = unit.set.at;
         unit.before = self.changes.len();
         let (payload, keep) = call.carry_out(&mut unit, &tx, verb).await?;
         if !keep {

@@ -56,6 +56,8 @@ pub struct Change {
 #[derive(Clone, Copy, Debug)]
 pub struct ChangeSet {
     pub id: Uuid,
+    /// When: the instant that the records have of it.
+    pub at: Micros,
     /// The set that this one undoes.
     pub reverts: Option<Uuid>,
 }
@@ -128,7 +130,6 @@ const CASTS: [&str; COLUMNS] =
     ["bigint", "uuid", "text", "uuid", "text", "bigint", "jsonb", "jsonb", "text", "uuid", "text", "text", "bigint", "uuid", "uuid"];
 
 fn row_values(ctx: &Ctx, set: ChangeSet, change: &Change, seq: i64) -> Vec<Value> {
-    let Micros(at) = ctx.now();
     vec![
         seq.into(),
         ctx.workspace.into(),
@@ -142,7 +143,7 @@ fn row_values(ctx: &Ctx, set: ChangeSet, change: &Change, seq: i64) -> Vec<Value
         ctx.actor.id.into(),
         ctx.cause.as_str().into(),
         ctx.request_id.clone().into(),
-        at.into(),
+        set.at.0.into(),
         set.id.into(),
         set.reverts.into(),
     ]

@@ -97,7 +97,12 @@ pub async fn find(
     candidates.truncate(MOST);
     let ids: Vec<Uuid> = candidates.iter().map(|candidate| candidate.id).collect();
     let reached = reached(tx, ctx, catalog, object, &ids).await?;
-    let (seen, hidden): (Vec<_>, Vec<_>) = candidates.into_iter().partition(|candidate| reached.contains(&candidate.id));
+    let (seen, mut hidden): (Vec<_>, Vec<_>) = candidates.into_iter().partition(|candidate| reached.contains(&candidate.id));
+    // Whoever sees only what they are linked to learns nothing of others, not even that there are some.
+    let reach = ctx.access.object(&object.name).read;
+    if !reach.is_all() && !reach.by_owner() {
+        hidden.clear();
+    }
     Ok(Found { seen, hidden: hidden.into_iter().map(|candidate| candidate.score).collect() })
 }
 

@@ -51,7 +51,7 @@ impl Planner<'_> {
             self.any_list(&mut inner, owner, relation, merged)?
         };
         // The other object keeps the relation, so its table alone is read.
-        let alone = if matches!(relation.via, Via::Children(_)) && self.as_of.is_none() { target.as_deref() } else { None };
+        let alone = if matches!(relation.via, Via::Children(_)) { target.as_deref() } else { None };
         let list = ListOf { from, joins: String::new(), conditions, alone };
         Ok(Out::Connection(Box::new(self.list_of(scope, &inner, page, fields, list))))
     }
@@ -77,6 +77,7 @@ impl Planner<'_> {
             shape.page.chunked = inner.chunked();
             let (row, limit) = (format!("{} AS j", inner.row_as_json(&self.sql)), shape.page.limit + 1);
             let rows = match alone {
+                Some(object) if self.as_of.is_some() => self.rows_then(object, inner, &row, &conditions, &page, limit, Some(&from)),
                 Some(object) => self.rows(object, inner, &row, &conditions, &page, limit),
                 None => {
                     if let Some(position) = &page.position {

@@ -1,6 +1,7 @@
 //! From a selection on one record to the columns that it needs and the shape that it gets.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use serde_json::Value as Json;
 
@@ -39,11 +40,13 @@ pub struct Scope {
     pub joins: Vec<String>,
     pub slots: Vec<(String, Store)>,
     joined: HashMap<String, String>,
+    /// The same joins, of a statement about the past: of which object, by which column, as which table.
+    pub then: Vec<(Arc<Object>, String, String)>,
 }
 
 impl Scope {
     pub fn new(alias: String) -> Self {
-        Self { alias, joins: Vec::new(), slots: Vec::new(), joined: HashMap::new() }
+        Self { alias, joins: Vec::new(), slots: Vec::new(), joined: HashMap::new(), then: Vec::new() }
     }
 
     /// The place of an expression among the columns; the same expression is read once.
@@ -126,6 +129,9 @@ impl Planner<'_> {
         let reached = self.reached(target, &alias);
         let table = self.table_of_one(target, &alias, column);
         scope.join(&table, column, &alias, reached.as_deref());
+        if self.as_of.is_some() {
+            scope.then.push((self.catalog.object(&target.name).clone(), column.to_owned(), alias.clone()));
+        }
         alias
     }
 

@@ -40,7 +40,7 @@ impl Planner<'_> {
         limit: usize,
     ) -> String {
         if self.as_of.is_some() {
-            return self.rows_then(object, scope, columns, conditions, page, limit);
+            return self.rows_then(object, scope, columns, conditions, page, limit, None);
         }
         let (keys, position) = (page.keys.as_slice(), page.position.as_ref());
         let alias = &scope.alias;

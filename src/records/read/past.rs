@@ -198,7 +198,26 @@ impl Planner<'_> {
         self.as_of.as_ref().map(|as_of| format!(" AND {change}.at <= {}", as_of.mark)).unwrap_or_default()
     }
 
-    /// The rows of a page: first which records these are, then what is shown of them.
+    /// The joins of a statement that looks at all records.
+    pub(super) fn joins_of_all(&mut self, scope: &Scope, used: &[&str]) -> String {
+        if self.as_of.is_none() {
+            return scope.joins.concat();
+        }
+        let mut joins = String::new();
+        for (object, column, alias) in &scope.then {
+            let others: Vec<&str> = scope.then.iter().map(|(_, column, _)| column.as_str()).collect();
+            let used = [used, &others].concat();
+            let table = self.table_of_all(object, alias, &used);
+            joins.push_str(&format!(
+                " LEFT JOIN {table} ON {alias}.workspace_id = $1 AND {alias}.id = {column} AND {alias}.deleted_at IS NULL"
+            ));
+        }
+        joins
+    }
+
+    /// The rows of a page: first which records these are, then what is shown of them. `from` are the tables of a list
+    /// inside a record; without, all records of the object are looked at.
+    #[expect(clippy::too_many_arguments, reason = "a page's parts, and where they come from")]
     pub(super) fn rows_then(
         &mut self,
         object: &Object,
@@ -207,6 +226,7 @@ impl Planner<'_> {
         conditions: &[String],
         page: &Page,
         limit: usize,
+        from: Option<&str>,
     ) -> String {
         let (alias, joins) = (&scope.alias, scope.joins.concat());
         let mut conditions = conditions.to_vec();
@@ -216,8 +236,15 @@ impl Planner<'_> {
         let (condition, order) = (all_of(&conditions), order_by(&page.keys));
         let places: String = page.keys.iter().enumerate().map(|(index, key)| format!(", {} AS o{index}", key.expression)).collect();
         let sorted_by_others = page.keys.iter().any(|key| key.place == Place::Joined);
-        let needed = if sorted_by_others { joins.as_str() } else { "" };
-        let chosen = self.table_of_all(object, alias, &[&condition, &order, needed]);
+        let needed = match (sorted_by_others, from) {
+            (false, _) => String::new(),
+            (true, Some(_)) => joins.clone(),
+            (true, None) => self.joins_of_all(scope, &[&condition, &order]),
+        };
+        let chosen = match from {
+            Some(from) => from.to_owned(),
+            None => self.table_of_all(object, alias, &[&condition, &order, &needed]),
+        };
         let chosen = format!("SELECT {alias}.id AS id{places} FROM {chosen}{needed} WHERE {condition} ORDER BY {order} LIMIT {limit}");
         let place = format!("p{alias}");
         let keys: Vec<OrderKey> =

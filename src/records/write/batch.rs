@@ -55,11 +55,7 @@ impl Unit<'_> {
         self.log(&draft, ChangeKind::Created, 1, before, after);
         let points_there = |batch: &Batch| draft.unchecked.iter().any(|reference| batch.ids.contains(&reference.id));
         let mixed = |batch: &Batch| batch.waiting.first().is_some_and(|first| first.object.name != draft.object.name);
-        if self
-            .batch
-            .as_ref()
-            .is_some_and(|batch| points_there(batch) || mixed(batch) || batch.waiting.len() >= MOST_WAITING)
-        {
+        if self.batch.as_ref().is_some_and(|batch| points_there(batch) || mixed(batch) || batch.waiting.len() >= MOST_WAITING) {
             self.flush().await?;
         }
         if let Some(batch) = &mut self.batch {

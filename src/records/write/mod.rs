@@ -163,12 +163,13 @@ pub struct Unit<'a> {
 
 impl<'a> Unit<'a> {
     pub fn new(ctx: &'a Ctx, catalog: &'a Catalog, tx: &'a Tx, rules: &'a RuleBook) -> Self {
-        let set = ChangeSet { id: ctx.clock.new_id(), reverts: None };
+        let now = ctx.now();
+        let set = ChangeSet { id: ctx.clock.new_id(), at: now, reverts: None };
         Self {
             ctx,
             catalog,
             tx,
-            now: ctx.now(),
+            now,
             set,
             before: 0,
             acknowledged: HashSet::new(),

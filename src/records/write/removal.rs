@@ -62,6 +62,10 @@ impl Unit<'_> {
     pub async fn purge(&mut self, object: &Object, variant: Option<&'static Variant>, id: Uuid) -> Outcome {
         let loaded = self.get_for_update(object, variant, id, true, Some(Verb::Delete)).await?;
         self.elevate().await?;
+        if self.is_merged(id).await? {
+            let message = "It became part of another record: remove that one for good, and this goes with it.";
+            return Err(UserError::new(UserErrorCode::RuleRefused, &["id"], message).into());
+        }
         self.purge_loaded(object, loaded).await?;
         Ok(Written { id })
     }

@@ -119,7 +119,8 @@ on_both! {
         let own = rep.ask("{ people { totalCount } }").await["people"]["totalCount"].as_u64().unwrap();
         assert_eq!(seen["nodes"].as_array().unwrap().len() as u64 + seen["hidden"].as_u64().unwrap(), 1);
         assert_eq!(seen["nodes"].as_array().unwrap().len() as u64, own);
-        let _ = portal;
+        // Whoever sees only what they are linked to learns nothing of others.
+        assert_eq!(portal.ask(document).await["personDuplicates"], json!({ "hidden": 0, "nodes": [] }));
         rule(&admin, "PERSON", "BLOCK", 60).await;
         let refused = rep.ask_with(CREATE, json!({ "i": { "firstName": "Ada", "lastName": "Lovelace" } })).await["createPerson"].take();
         assert_eq!((&refused["userErrors"][0]["code"], refused["userErrors"][0]["records"].as_array().unwrap().len() as u64), (&json!("DUPLICATE"), own));

@@ -124,6 +124,18 @@ on_both! {
             "email": "b@x.example", "emails": [{ "address": "b@x.example", "primary": true }, { "address": "a@x.example", "primary": false }] }, "userErrors": [] }));
     }
 
+    async fn what_nobody_has_is_still_nothing(server: &Server) {
+        let admin = server.admin().await;
+        let field = json!({ "object": "PERSON", "name": "interests", "label": "Interests", "kind": "MULTI_SELECT", "options": [{ "key": "a", "label": "A" }] });
+        let made = admin.ask_with("mutation($input: CreateFieldInput!) { createField(input: $input) { userErrors { message } } }", json!({ "input": field })).await;
+        assert_eq!(made["createField"]["userErrors"], json!([]));
+        let (a, b) = (admin.create("person", json!({ "lastName": "a" })).await, admin.create("person", json!({ "lastName": "b" })).await);
+        let done = merge(&admin, "mergePeople", &format!("into: \"{a}\", from: [\"{b}\"], strategy: NEWEST"), "person { custom { interests { key } } customFields }").await;
+        assert_eq!(done, json!({ "person": { "custom": { "interests": [] }, "customFields": { "interests": [] } }, "userErrors": [] }));
+        // A part goes only with the whole.
+        assert_eq!(merge(&admin, "purgePerson", &format!("id: \"{b}\""), "deletedId").await["userErrors"][0]["code"], "RULE_REFUSED");
+    }
+
     async fn what_cannot_be_merged_is_refused(server: &Server) {
         let admin = server.admin().await;
         let a = admin.create("company", json!({ "name": "a" })).await;

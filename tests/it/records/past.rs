@@ -15,6 +15,7 @@ const ALL: &str = "{
   byId: deals(first: 100$$) { totalCount nodes { recordId ...deal } }
   byAmount: deals(first: 3, orderBy: [{ amount: DESC }, { name: ASC }]$$) { totalCount aggregate { count sum { amount(in: \"EUR\") { amount } } max { expectedCloseDate } } nodes { recordId name } pageInfo { hasNextPage } }
   byCompany: deals(first: 100, orderBy: [{ company: { name: ASC } }]$$) { nodes { recordId company { name } } }
+  byCompanyGroups: dealGroups(by: [{ company: { name: VALUE } }]$$) { nodes { count key { company { name } } } }
   byOwn: deals(first: 100, orderBy: [{ custom: { color: ASC } }, { custom: { arr: DESC } }]$$) { nodes { recordId } }
   dear: deals(first: 100, filter: { amount: { amount: { gt: \"500\" } }, custom: { color: { ne: \"red\" } } }$$) { totalCount nodes { recordId } }
   ofAcme: deals(first: 100, filter: { company: { name: { startsWith: \"A\" } } }$$) { nodes { recordId } }

@@ -136,7 +136,8 @@ impl Planner<'_> {
             columns.push(format!("{} AS agg", self.sql.json_array(groups.aggregates.list())));
         }
         columns.extend(groups.orders.iter().enumerate().map(|(index, order)| format!("{order} AS o{index}")));
-        let (columns_of_all, joins, condition) = (columns.join(", "), inner.joins.concat(), all_of(conditions));
+        let (columns_of_all, condition) = (columns.join(", "), all_of(conditions));
+        let joins = self.joins_of_all(inner, &[&columns_of_all, &condition, having]);
         let table = self.table_of_all(groups.object, &inner.alias, &[&columns_of_all, &joins, &condition, having]);
         let select = format!("SELECT {columns_of_all} FROM {table}{joins} WHERE {condition} GROUP BY {}{having}", ordinals.join(", "));
         if Self::argument(merged, "includeEmpty").as_bool() != Some(true) || !having.is_empty() {

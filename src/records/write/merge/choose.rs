@@ -57,7 +57,12 @@ pub(super) fn values(
         let value = records.value(&object, field, how(wanted, &name, field.merge()));
         if field.is_custom() {
             let mut custom = draft.custom(&draft.now);
-            custom.insert(field.name.clone(), value);
+            // What has no value has no member.
+            if value.is_null() {
+                custom.remove(&field.name);
+            } else {
+                custom.insert(field.name.clone(), value);
+            }
             draft.set("custom", custom);
         } else {
             draft.set(&field.name, value);
