@@ -148,10 +148,16 @@ async fn answer(ctx: &Context<'_>, query: &RootQuery<'_>, arguments: &Map<String
     };
     let plan = Plan::new(&signed.ctx, &signed.known.catalog, request.app.db.backend(), query, arguments, selection, moment)?;
     let tx = request.snapshot().await?;
+    if moment.is_some() {
+        past::hash_joins(&tx, true).await?;
+    }
     let answered = match plan.complete(&signed.ctx, &signed.known.catalog, &tx, query, arguments, selection).await {
         Ok(plan) => plan.run(&tx).await,
         Err(error) => Err(error),
     };
+    if moment.is_some() && answered.is_ok() {
+        past::hash_joins(&tx, false).await?;
+    }
     if may_miss(query, answered.as_deref().unwrap_or_default())
         && let Some(arguments) = merged(&tx, &signed.ctx, arguments).await?
     {

@@ -26,7 +26,7 @@ use crate::records::sql::{all_of, quoted};
 use crate::records::write::past::kind_of_reference;
 use crate::records::write::state::{Part, columns};
 
-pub use moment::{Moment, check_age, moment};
+pub use moment::{Moment, check_age, hash_joins, moment};
 
 use moment::rfc3339;
 use then::{Then, deleted_at};

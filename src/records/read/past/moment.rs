@@ -7,7 +7,7 @@ use serde_json::{Map, Value as Json};
 use super::super::node::Planner;
 use crate::catalog::{Catalog, Object};
 use crate::error::{Code, Error, Result};
-use crate::infra::db::Tx;
+use crate::infra::db::{Backend, Tx};
 use crate::platform::Ctx;
 use crate::records::sql::all_of;
 
@@ -34,6 +34,15 @@ pub async fn moment(tx: &Tx, ctx: &Ctx, arguments: &Map<String, Json>) -> Result
         return Err(Error::refuse(Code::HistoryExpired, message).within("asOf"));
     }
     Ok(Some(Moment { at, are_restored: row.bool(2)?.unwrap_or(true) }))
+}
+
+/// PostgreSQL cannot guess how many records a column of the past leaves, takes them for few, and would compare each
+/// with every change. So what can be hashed is hashed, for the statements in between.
+pub async fn hash_joins(tx: &Tx, only: bool) -> Result<()> {
+    if tx.backend() == Backend::Postgres {
+        tx.run(if only { "SET LOCAL enable_nestloop = off" } else { "SET LOCAL enable_nestloop = on" }, Vec::new()).await?;
+    }
+    Ok(())
 }
 
 /// Why a record that the caller sees today is not there as of an instant, if that is because it is younger.
