@@ -79,7 +79,7 @@ async fn told(
                 }
                 Json::from(nodes)
             }
-            "hidden" => json!(found.hidden.len()),
+            "hidden" => json!(if duplicates::may_count_hidden(&signed.ctx, &of.object) { found.hidden.len() } else { 0 }),
             _ => json!(format!("{}Duplicates", of.type_name)),
         };
         out.insert(part.key.to_owned(), value);

@@ -56,14 +56,12 @@ pub async fn write(ctx: &Context<'_>, mutation: &Mutation) -> Result<Value> {
 
 /// The arguments with survivors in the place of records that became part of them; none where there are none.
 async fn merged(request: &Request, arguments: &Map<String, Json>) -> Result<Option<Map<String, Json>>> {
-    let ids = records::merged::ids_in(arguments);
-    if ids.is_empty() {
+    if !records::merged::name_records(arguments) {
         return Ok(None);
     }
     let signed = request.signed()?;
     let tx = request.app.db.begin(&signed.ctx.scope(), Mode::Read).await?;
-    let survivors = records::merged::survivors(&tx, &signed.ctx, &ids).await?;
-    Ok((!survivors.is_empty()).then(|| records::merged::resolved(arguments, &survivors)))
+    records::merged::with_survivors(&tx, &signed.ctx, arguments).await
 }
 
 /// One mutation: what was asked, by whom, of which object.

@@ -19,8 +19,8 @@ use super::view::View;
 use super::{duplicates, errors, payload, request, selection};
 use crate::catalog::Catalog;
 use crate::error::{Error, Result};
-use crate::infra::db::{Mode, Tx};
-use crate::platform::{Ctx, Problems};
+use crate::infra::db::Mode;
+use crate::platform::Problems;
 use crate::records;
 use crate::records::read::{Plan, RootQuery, extent, past};
 use crate::records::selection::Selection;
@@ -159,7 +159,7 @@ async fn answer(ctx: &Context<'_>, query: &RootQuery<'_>, arguments: &Map<String
         past::hash_joins(&tx, false).await?;
     }
     if may_miss(query, answered.as_deref().unwrap_or_default())
-        && let Some(arguments) = merged(&tx, &signed.ctx, arguments).await?
+        && let Some(arguments) = records::merged::with_survivors(&tx, &signed.ctx, arguments).await?
     {
         drop(tx);
         return Box::pin(answer(ctx, query, &arguments, selection)).await;
@@ -185,13 +185,6 @@ fn may_miss(query: &RootQuery<'_>, answer: &str) -> bool {
         RootQuery::One { .. } | RootQuery::Nodes { .. } => answer == "null",
         RootQuery::List { .. } | RootQuery::Groups { .. } => false,
     }
-}
-
-/// The arguments with survivors in the place of records that became part of them; none where there are none.
-async fn merged(tx: &Tx, ctx: &Ctx, arguments: &Map<String, Json>) -> Result<Option<Map<String, Json>>> {
-    let ids = records::merged::ids_in(arguments);
-    let survivors = records::merged::survivors(tx, ctx, &ids).await?;
-    Ok((!survivors.is_empty()).then(|| records::merged::resolved(arguments, &survivors)))
 }
 
 async fn search(ctx: &Context<'_>, arguments: &Map<String, Json>, selection: &Selection) -> Result<Value> {

@@ -35,8 +35,20 @@ pub async fn survivors(tx: &Tx, ctx: &Ctx, ids: &[Uuid]) -> Result<HashMap<Uuid,
     Ok(found)
 }
 
+/// The arguments of a root field with survivors in the place of records that became part of them; none where there are
+/// none.
+pub async fn with_survivors(tx: &Tx, ctx: &Ctx, arguments: &Map<String, Json>) -> Result<Option<Map<String, Json>>> {
+    let survivors = survivors(tx, ctx, &ids_in(arguments)).await?;
+    Ok((!survivors.is_empty()).then(|| resolved(arguments, &survivors)))
+}
+
+/// Whether arguments name records.
+pub fn name_records(arguments: &Map<String, Json>) -> bool {
+    !ids_in(arguments).is_empty()
+}
+
 /// The ids in the arguments of a root field that mean records: of the record itself, and of references.
-pub fn ids_in(arguments: &Map<String, Json>) -> Vec<Uuid> {
+fn ids_in(arguments: &Map<String, Json>) -> Vec<Uuid> {
     let mut ids = Vec::new();
     walk(&mut arguments.clone(), &mut |id| {
         ids.extend(id.as_str().and_then(|id| id.parse::<Uuid>().ok()));
@@ -47,7 +59,7 @@ pub fn ids_in(arguments: &Map<String, Json>) -> Vec<Uuid> {
 }
 
 /// The arguments with the survivors in the place of what became part of them.
-pub fn resolved(arguments: &Map<String, Json>, survivors: &HashMap<Uuid, Uuid>) -> Map<String, Json> {
+fn resolved(arguments: &Map<String, Json>, survivors: &HashMap<Uuid, Uuid>) -> Map<String, Json> {
     let mut arguments = arguments.clone();
     walk(&mut arguments, &mut |id| {
         if let Some(into) = id.as_str().and_then(|id| id.parse::<Uuid>().ok()).and_then(|id| survivors.get(&id)) {

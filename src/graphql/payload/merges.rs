@@ -14,7 +14,7 @@ use crate::records::write::{Rejected, Unit};
 
 impl Call<'_> {
     pub(super) async fn merge(&self, unit: &mut Unit<'_>, tx: &Tx, validate_only: bool) -> Result<(String, bool)> {
-        let done = match self.wanted() {
+        let mut done = match self.wanted() {
             Ok((into, from, choices)) => {
                 let strategy = self.argument("strategy").as_str().and_then(MergeStrategy::parse).unwrap_or_default();
                 let wanted = Wanted { into, from: &from, strategy, choices, input: self.input() };
@@ -23,6 +23,16 @@ impl Call<'_> {
             Err(error) => Err(vec![error]),
         };
         unit.lower().await?;
+        if let Ok(merged) = &mut done {
+            // What hung on the records and is not the caller's to see is not told.
+            let mut seen = Vec::new();
+            for folded in std::mem::take(&mut merged.folded) {
+                if unit.sees_any(folded.other).await? {
+                    seen.push(folded);
+                }
+            }
+            merged.folded = seen;
+        }
         let told = Told { tx, removed: false, validate_only, set: (done.is_ok() && !validate_only).then_some(unit.set.id), warnings: &[] };
         let payload = self
             .told(
@@ -41,11 +51,20 @@ impl Call<'_> {
     }
 
     pub(super) async fn unmerge(&self, unit: &mut Unit<'_>, tx: &Tx, validate_only: bool) -> Result<(String, bool)> {
-        let done = match self.id("mergeId") {
+        let mut done = match self.id("mergeId") {
             Ok(id) => settled(unit.unmerge(&self.of.object, id).await)?,
             Err(error) => Err(vec![error]),
         };
         unit.lower().await?;
+        if let Ok(undone) = &mut done {
+            let mut seen = Vec::new();
+            for conflict in std::mem::take(&mut undone.conflicts) {
+                if unit.sees_any(conflict.record).await? {
+                    seen.push(conflict);
+                }
+            }
+            undone.conflicts = seen;
+        }
         let told = Told { tx, removed: false, validate_only, set: (done.is_ok() && !validate_only).then_some(unit.set.id), warnings: &[] };
         let payload = self.told(&told, done.as_ref(), "UnmergePayload", &|_, _: &Undone| Json::Null, |undone| undone.survivor).await?;
         Ok((payload, done.is_ok()))

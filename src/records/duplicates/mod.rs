@@ -64,6 +64,13 @@ impl Found {
     }
 }
 
+/// Whether the caller may learn that there are candidates that they do not see. Whoever sees only what they are linked to
+/// learns nothing of others.
+pub fn may_count_hidden(ctx: &Ctx, object: &Object) -> bool {
+    let reach = ctx.access.object(&object.name).read;
+    reach.is_all() || reach.by_owner()
+}
+
 /// Looks for records like one with this state, by the fields that `shows` lets through.
 pub async fn find(
     tx: &Tx,
@@ -97,12 +104,7 @@ pub async fn find(
     candidates.truncate(MOST);
     let ids: Vec<Uuid> = candidates.iter().map(|candidate| candidate.id).collect();
     let reached = reached(tx, ctx, catalog, object, &ids).await?;
-    let (seen, mut hidden): (Vec<_>, Vec<_>) = candidates.into_iter().partition(|candidate| reached.contains(&candidate.id));
-    // Whoever sees only what they are linked to learns nothing of others, not even that there are some.
-    let reach = ctx.access.object(&object.name).read;
-    if !reach.is_all() && !reach.by_owner() {
-        hidden.clear();
-    }
+    let (seen, hidden): (Vec<_>, Vec<_>) = candidates.into_iter().partition(|candidate| reached.contains(&candidate.id));
     Ok(Found { seen, hidden: hidden.into_iter().map(|candidate| candidate.score).collect() })
 }
 

@@ -26,13 +26,16 @@ impl Unit<'_> {
         // The search looked with the caller's eyes at last.
         self.tx.see_all(true).await?;
         let Found { seen, hidden } = found.above(rule.least_score);
-        let hidden = hidden.len();
+        let is_told = duplicates::may_count_hidden(self.ctx, &draft.object);
+        // A refusal holds for everybody; a warning would only tell of records that are none of the caller's business.
+        let hidden = if is_told || rule.action == DuplicateAction::Block { hidden.len() } else { 0 };
         let seen: Vec<Uuid> = seen.iter().map(|candidate| candidate.id).filter(|id| !self.acknowledged.contains(id)).collect();
         if seen.is_empty() && hidden == 0 {
             return Ok(());
         }
         let label = draft.object.label.to_lowercase();
         let others = match (seen.len(), hidden) {
+            _ if !is_told => "one at least".to_owned(),
             (0, _) => format!("{hidden} that you do not see"),
             (count, 0) => count.to_string(),
             (count, _) => format!("{count}, and {hidden} that you do not see"),

@@ -267,7 +267,7 @@ impl Unit<'_> {
     }
 
     /// Whether the caller sees a record of whatever object.
-    pub(super) async fn sees_any(&mut self, id: Uuid) -> Result<bool> {
+    pub async fn sees_any(&mut self, id: Uuid) -> Result<bool> {
         match self.object_of(id).await? {
             Some(object) => self.reaches(&object, id).await,
             None => Ok(false),

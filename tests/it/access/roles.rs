@@ -237,6 +237,25 @@ on_both! {
         ] {
             assert_eq!(office.ann.refused(document).await.0, "FORBIDDEN", "{document}");
         }
+        // Nor does its past, and no merge carries it over.
+        let before = "asOf: \"2026-03-11T12:00:00Z\"";
+        server.clock.advance(60_000_000);
+        office.admin.update("deal", &office.deals[0], json!({ "amount": { "amount": "7", "currency": "EUR" }, "description": "other plan" })).await;
+        let then = office.ann.send(&format!("{{ deal(id: \"{}\", {before}) {{ name amount {{ amount }} description }} }}", office.deals[0]), json!({})).await;
+        assert_eq!(then["data"]["deal"], json!({ "name": "of Ann", "amount": null, "description": "s***" }));
+        for document in [
+            format!("{{ deals(filter: {{ amount: {{ amount: {{ gt: \"1\" }} }} }}, {before}) {{ totalCount }} }}"),
+            format!("{{ deals(orderBy: [{{ amount: ASC }}], {before}) {{ nodes {{ id }} }} }}"),
+            format!("{{ dealGroups(by: [{{ stage: VALUE }}], having: {{ sum: {{ amount: {{ gt: \"1\" }} }} }}, {before}) {{ nodes {{ count }} }} }}"),
+        ] {
+            assert_eq!(office.ann.refused(&document).await.0, "FORBIDDEN", "{document}");
+        }
+        let own = office.ann.create("deal", json!({ "name": "mine" })).await;
+        let merge = format!("mutation {{ mergeDeals(into: \"{own}\", from: [\"{}\"]) {{ mergeId userErrors {{ code message }} }} }}", office.deals[0]);
+        let merged = office.ann.ask(&merge).await["mergeDeals"].take();
+        assert_eq!(merged["userErrors"], json!([]));
+        assert_eq!(office.admin.ask(&format!("{{ deal(id: \"{own}\") {{ amount {{ amount }} description }} }}")).await["deal"], json!({ "amount": null, "description": "other plan" }));
+        office.admin.ask(&format!("mutation {{ unmergeDeal(mergeId: {}) {{ changeSetId }} }}", merged["mergeId"])).await;
         let payload = office.ann.update("deal", &office.deals[0], json!({ "amount": null, "description": "mine" })).await;
         assert_eq!(payload["userErrors"], json!([{ "code": "NOT_WRITABLE", "path": ["amount"], "message": "Your roles do not let you write Deal.amount." }]));
     }

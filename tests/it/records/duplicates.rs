@@ -122,6 +122,14 @@ on_both! {
         // Whoever sees only what they are linked to learns nothing of others.
         assert_eq!(portal.ask(document).await["personDuplicates"], json!({ "hidden": 0, "nodes": [] }));
         rule(&admin, "PERSON", "BLOCK", 60).await;
+        // A rule holds for whoever makes records without seeing any, and tells them no more than that.
+        let role = "mutation { createRole(input: { name: \"Intake\", objects: [{ object: PERSON, create: true }] }) { role { id } userErrors { message } } }";
+        let role = admin.ask(role).await["createRole"]["role"]["id"].take();
+        let key = admin.ask_with("mutation($role: ID!) { createApiKey(input: { name: \"k\", roles: [$role] }) { secret } }", json!({ "role": role })).await["createApiKey"]["secret"].take();
+        let intake = Actor { credential: key.as_str().map(str::to_owned), ..admin.clone() };
+        let refused = intake.ask_with("mutation($i: PersonCreate!) { createPerson(input: $i) { userErrors { code message records } } }", json!({ "i": { "firstName": "Ada", "lastName": "Lovelace" } })).await;
+        assert_eq!(refused["createPerson"]["userErrors"], json!([{ "code": "DUPLICATE", "message": "It looks like a person that is there already: one at least.", "records": [] }]));
+        assert_eq!(intake.refused(document).await.0, "FORBIDDEN");
         let refused = rep.ask_with(CREATE, json!({ "i": { "firstName": "Ada", "lastName": "Lovelace" } })).await["createPerson"].take();
         assert_eq!((&refused["userErrors"][0]["code"], refused["userErrors"][0]["records"].as_array().unwrap().len() as u64), (&json!("DUPLICATE"), own));
     }
