@@ -7,6 +7,7 @@ use std::time::Duration;
 use entity::Micros;
 use migration::{Migrator, MigratorTrait};
 use quick_cache::sync::Cache;
+use tokio::sync::watch;
 use uuid::Uuid;
 
 use crate::catalog::Catalog;
@@ -15,12 +16,14 @@ use crate::error::{Error, Result};
 use crate::features::access::{self, AccessControl, Holding};
 use crate::features::data_model::{self, DataModel};
 use crate::features::identity::{self, Caller, Guard, Hasher, Identity, Lifetimes, SigningKeys};
+use crate::features::live::Live;
 use crate::features::secrets::SecretKeys;
 use crate::features::workspaces::Workspaces;
 use crate::infra::bus::{Bus, Heard};
 use crate::infra::clock::Clock;
 use crate::infra::db::{Backend, Db, DbSettings, Mode, Scope, Statistics};
 use crate::infra::mail::Mailer;
+use crate::infra::signals::Topic;
 use crate::infra::vault::Vault;
 use crate::infra::web::Web;
 use crate::objects;
@@ -48,6 +51,9 @@ pub struct App {
     /// What somebody may do only so often.
     pub buckets: Buckets,
     pub web: Web,
+    pub live: Live,
+    /// Whether the server is going down, for those who hold connections open.
+    pub stopping: watch::Sender<bool>,
     known: Cache<Uuid, Arc<Known>>,
     /// What callers may see and do, by workspace, member or key, and what bounds the credential; as of when.
     policies: Cache<(Uuid, Uuid, u128), (Micros, Arc<Policy>)>,
@@ -69,6 +75,8 @@ pub struct Known {
 const WORKSPACE: &str = "workspace";
 /// And who may see and do what in it.
 const ACCESS: &str = "access";
+/// And its records.
+const RECORDS: &str = "records";
 
 /// How long a workspace's settings are trusted on a node that did not change them itself.
 const TRUSTED: Duration = Duration::from_secs(2);
@@ -134,6 +142,8 @@ impl App {
             },
             buckets: Buckets::default(),
             web,
+            live: Live::open(db.clone(), db.signals.clone()),
+            stopping: watch::channel(false).0,
             workspaces: Workspaces {
                 db: db.clone(),
                 clock: clock.clone(),
@@ -163,6 +173,7 @@ impl App {
             None => false,
         });
         listening.await.map_err(|e| StartError(format!("redis.url (REDIS_URL): cannot listen: {e}")))?;
+        tell_others(&app);
         Ok(app)
     }
 
@@ -171,17 +182,21 @@ impl App {
         match heard {
             Heard::Changed { topic, id } if topic == WORKSPACE => {
                 self.known.remove(id);
+                self.db.signals.tell(Topic::Catalog, *id, false);
             }
             Heard::Changed { topic, id } if topic == ACCESS => {
                 self.policies.retain(|(workspace, ..), _| workspace != id);
                 self.identity.forget_all();
+                self.db.signals.tell(Topic::Access, *id, false);
             }
+            Heard::Changed { topic, id } if topic == RECORDS => self.db.signals.tell(Topic::Records, *id, false),
             Heard::Changed { topic, id } if topic == "documents" => self.identity.forget_documents(*id),
             Heard::Changed { id, .. } => self.identity.forget(*id),
             Heard::Anything => {
                 self.known.clear();
                 self.policies.clear();
                 self.identity.forget_all();
+                self.db.signals.tell(Topic::Everything, Uuid::nil(), false);
             }
         }
     }
@@ -254,6 +269,7 @@ impl App {
     /// Forgets what is remembered of a workspace, here and on the other nodes, because it was changed.
     pub async fn forget_workspace(&self, id: Uuid) {
         self.known.remove(&id);
+        self.db.signals.tell(Topic::Catalog, id, true);
         self.bus.tell(WORKSPACE, id).await;
     }
 
@@ -262,6 +278,7 @@ impl App {
     pub async fn forget_access(&self, workspace: Uuid) {
         self.policies.retain(|(of, ..), _| *of != workspace);
         self.identity.forget_all();
+        self.db.signals.tell(Topic::Access, workspace, true);
         self.bus.tell(ACCESS, workspace).await;
     }
 
@@ -322,6 +339,25 @@ impl App {
         };
         Ok((ctx, known))
     }
+}
+
+/// Tells the other nodes of records that changed on this one; of many changes at once, once for each workspace.
+fn tell_others(app: &Arc<App>) {
+    let (mut heard, bus) = (app.db.signals.listen(), app.bus.clone());
+    if bus.is_alone() {
+        return;
+    }
+    let app = Arc::downgrade(app);
+    tokio::spawn(async move {
+        while let Some(signal) = heard.next().await {
+            if app.strong_count() == 0 {
+                return;
+            }
+            if signal.ours && signal.topic == Topic::Records {
+                bus.tell(RECORDS, signal.of).await;
+            }
+        }
+    });
 }
 
 /// What signs access tokens.

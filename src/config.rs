@@ -135,10 +135,22 @@ pub struct Challenge {
 #[serde(deny_unknown_fields)]
 pub struct Limits {
     pub body_bytes: usize,
+    pub document_bytes: usize,
+    pub tokens: usize,
     pub depth: usize,
     pub nodes: usize,
+    pub aliases: usize,
+    pub directives: usize,
+    pub fragments: usize,
+    pub root_fields: usize,
+    pub mutations: usize,
+    pub batch: usize,
+    pub socket_init_seconds: u64,
+    pub socket_operations: usize,
+    pub socket_frame_bytes: usize,
     pub query_seconds: u64,
     pub schema_cache_mib: u32,
+    pub document_cache_mib: u32,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -255,6 +267,8 @@ const VARIABLES: &[(&str, &str, &str)] = &[
     ("KITH_BODY_BYTES", "limits", "body_bytes"),
     ("KITH_QUERY_SECONDS", "limits", "query_seconds"),
     ("KITH_SCHEMA_CACHE_MIB", "limits", "schema_cache_mib"),
+    ("KITH_DOCUMENT_CACHE_MIB", "limits", "document_cache_mib"),
+    ("KITH_BATCH", "limits", "batch"),
     ("KITH_LOG_FORMAT", "log", "format"),
     ("KITH_LOG", "log", "filter"),
 ];

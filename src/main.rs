@@ -176,8 +176,13 @@ async fn serve(config: Config, with_demo: bool) -> Result<(), StartError> {
     let address = listener.local_addr().map_err(|e| StartError(e.to_string()))?;
     println!("{}", welcome(address, with_demo));
     let server = router(Server::new(app.clone()));
-    let served =
-        axum::serve(listener, server.into_make_service_with_connect_info::<SocketAddr>()).with_graceful_shutdown(asked_to_stop()).await;
+    let stopping = app.clone();
+    let asked = async move {
+        asked_to_stop().await;
+        // Whoever holds a connection open is told to go elsewhere.
+        stopping.stopping.send_replace(true);
+    };
+    let served = axum::serve(listener, server.into_make_service_with_connect_info::<SocketAddr>()).with_graceful_shutdown(asked).await;
     app.db.close().await;
     served.map_err(|e| StartError(e.to_string()))
 }

@@ -4,5 +4,6 @@ pub mod access;
 pub mod data_model;
 pub mod demo;
 pub mod identity;
+pub mod live;
 pub mod secrets;
 pub mod workspaces;

@@ -6,8 +6,18 @@ mod explorer;
 mod gate;
 mod handlers;
 mod health;
+mod identify;
+mod incoming;
+mod negotiate;
 mod oidc;
 mod origin;
+mod reply;
+mod respond;
+mod run;
+mod sdl;
+mod sse;
+mod standing;
+mod ws;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +30,7 @@ use tower_http::limit::RequestBodyLimitLayer;
 use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer};
 
 use crate::app::App;
+use crate::graphql::document::Documents;
 use crate::graphql::schema::Schemas;
 
 /// What the handlers share.
@@ -27,12 +38,14 @@ use crate::graphql::schema::Schemas;
 pub struct Server {
     pub app: Arc<App>,
     pub schemas: Arc<Schemas>,
+    pub documents: Arc<Documents>,
 }
 
 impl Server {
     pub fn new(app: Arc<App>) -> Self {
         let schemas = Arc::new(Schemas::new(&app.standard, app.config.limits.schema_cache_mib));
-        Self { app, schemas }
+        let documents = Arc::new(Documents::new(app.config.limits.document_cache_mib));
+        Self { app, schemas, documents }
     }
 }
 
@@ -42,7 +55,7 @@ pub fn router(server: Server) -> Router {
     let cors = cors(&server.app.config.server.cors_origins);
     Router::new()
         .route("/graphql", get(handlers::get).post(handlers::post))
-        .route("/schema.graphql", get(handlers::sdl))
+        .route("/schema.graphql", get(sdl::sdl))
         .route("/audit.jsonl", get(audit::export))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))

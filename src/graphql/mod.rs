@@ -8,11 +8,14 @@
 mod atomic;
 mod check;
 mod cookies;
+mod document;
 mod duplicates;
 mod errors;
 pub mod http;
+mod live;
 mod merge;
 mod order;
+mod parse;
 mod payload;
 mod platform;
 mod records;

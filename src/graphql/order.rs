@@ -58,6 +58,7 @@ impl Order {
 pub fn chosen<'a>(document: &'a ExecutableDocument, name: Option<&str>) -> Option<&'a Positioned<OperationDefinition>> {
     match &document.operations {
         DocumentOperations::Single(only) => Some(only),
+        DocumentOperations::Multiple(all) if name.is_none() && all.len() == 1 => all.values().next(),
         DocumentOperations::Multiple(all) => all.iter().find(|(known, _)| name == Some(known.as_str())).map(|(_, found)| found),
     }
 }

@@ -16,7 +16,7 @@ use serde_json::{Map, Value as Json};
 
 use super::types::{self, Of, Query, Roots};
 use super::view::View;
-use super::{duplicates, errors, payload, request, selection};
+use super::{duplicates, errors, live, payload, request, selection};
 use crate::catalog::Catalog;
 use crate::error::{Error, Result};
 use crate::infra::db::Mode;
@@ -37,7 +37,7 @@ pub fn with_catalog<T>(catalog: &Arc<Catalog>, view: &View, build: impl FnOnce()
     built
 }
 
-fn building() -> (Arc<Catalog>, View) {
+pub fn building() -> (Arc<Catalog>, View) {
     let catalog = BUILDING.with(|slot| slot.borrow().clone());
     #[expect(clippy::expect_used, reason = "a schema that is built without a catalog is a bug that every test would show")]
     catalog.expect("a schema is built within `with_catalog`")
@@ -121,6 +121,8 @@ async fn read(ctx: &Context<'_>, query: &Query) -> Result<Value> {
     let query = match query {
         Query::Duplicates(of) => return duplicates::answer(ctx, of, &arguments, &selection).await,
         Query::Search => return search(ctx, &arguments, &selection).await,
+        Query::Changes => return live::changes(ctx, &arguments, &selection).await,
+        Query::ChangeCursor => return live::cursor(ctx).await,
         Query::One(of) => RootQuery::One { object: &of.object, variant: of.variant, deleted: false, preview: false },
         Query::List(of) => RootQuery::List { object: &of.object, variant: of.variant },
         Query::Groups(of) => RootQuery::Groups { object: &of.object, variant: of.variant },
@@ -183,7 +185,7 @@ fn may_miss(query: &RootQuery<'_>, answer: &str) -> bool {
     match query {
         RootQuery::Nodes { single: false } => answer.starts_with("[null") || answer.contains(",null"),
         RootQuery::One { .. } | RootQuery::Nodes { .. } => answer == "null",
-        RootQuery::List { .. } | RootQuery::Groups { .. } => false,
+        RootQuery::List { .. } | RootQuery::Groups { .. } | RootQuery::Several { .. } => false,
     }
 }
 

@@ -56,18 +56,25 @@ pub struct Request {
     pub repeat: Option<Repeat>,
     /// The one transaction of an operation that says `@atomic`.
     pub atomic: Option<Mutex<Atomic>>,
+    /// Where a stream goes on that was cut.
+    pub resume: Option<String>,
 }
 
 impl Request {
     pub fn new(app: Arc<App>, origin: Origin, signed: Option<Signed>) -> Self {
         let signed = signed.map_or_else(OnceLock::new, OnceLock::from);
-        Self { app, origin, browser: Browser::default(), signed, snapshot: Mutex::new(None), repeat: None, atomic: None }
+        Self { app, origin, browser: Browser::default(), signed, snapshot: Mutex::new(None), repeat: None, atomic: None, resume: None }
     }
 
     /// Of a mutation: its idempotency key, and whether all of it is one transaction.
     #[must_use]
     pub fn with_writes(self, repeat: Option<Repeat>, atomic: bool) -> Self {
         Self { repeat, atomic: atomic.then(Mutex::default), ..self }
+    }
+
+    #[must_use]
+    pub fn with_resume(self, resume: Option<String>) -> Self {
+        Self { resume, ..self }
     }
 
     #[must_use]

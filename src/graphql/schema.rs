@@ -5,12 +5,13 @@
 
 use std::sync::Arc;
 
-use async_graphql::{EmptySubscription, MergedObject, Schema};
+use async_graphql::{MergedObject, Schema};
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
+use super::live::Subscription;
 use super::platform::{PlatformMutation, PlatformQuery};
 use super::records::{RecordMutation, RecordQuery, Shown, with_catalog};
 use super::types::{Roots, roots};
@@ -28,7 +29,7 @@ pub struct Query(Shown<PlatformQuery>, RecordQuery);
 #[graphql(name = "Mutation")]
 pub struct Mutation(Shown<PlatformMutation>, RecordMutation);
 
-pub type Api = Schema<Query, Mutation, EmptySubscription>;
+pub type Api = Schema<Query, Mutation, Subscription>;
 
 /// A schema, ready to be asked.
 pub struct WorkspaceSchema {
@@ -52,7 +53,7 @@ impl WorkspaceSchema {
             Schema::build(
                 Query(Shown(PlatformQuery::default()), RecordQuery),
                 Mutation(Shown(PlatformMutation::default()), RecordMutation),
-                EmptySubscription,
+                Subscription,
             )
         })
         .data(roots.clone())

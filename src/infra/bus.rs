@@ -121,6 +121,11 @@ impl Bus {
         Ok(())
     }
 
+    /// Whether there is nobody to talk to.
+    pub fn is_alone(&self) -> bool {
+        self.redis.is_none()
+    }
+
     /// Counts what was heard so far; for those who wait for a word.
     pub fn heard(&self) -> Option<watch::Receiver<u64>> {
         self.redis.as_ref().map(|redis| redis.heard.subscribe())

@@ -1,4 +1,4 @@
-//! What knows no CRM: the database, the clock, text, sealing, mail, outgoing requests.
+//! What knows no CRM: the database, the clock, text, sealing, mail, outgoing requests, words within the process.
 
 pub mod bus;
 pub mod clock;
@@ -6,6 +6,7 @@ pub mod db;
 pub mod decimal;
 pub mod files;
 pub mod mail;
+pub mod signals;
 pub mod text;
 pub mod vault;
 pub mod web;

@@ -217,6 +217,7 @@ pub struct Policy {
     pub extents: Arc<Extents>,
     rows: OnceLock<Rows>,
     unfiltered: OnceLock<Arc<Self>>,
+    fingerprint: OnceLock<String>,
 }
 
 impl Policy {
@@ -253,7 +254,14 @@ impl Policy {
     pub fn for_row_filters(&self) -> Arc<Self> {
         let make = || {
             let (row_filters, key_filters) = (self.key_filters.clone(), BTreeMap::new());
-            let mut policy = Self { row_filters, key_filters, rows: OnceLock::new(), unfiltered: OnceLock::new(), ..self.clone() };
+            let mut policy = Self {
+                row_filters,
+                key_filters,
+                rows: OnceLock::new(),
+                unfiltered: OnceLock::new(),
+                fingerprint: OnceLock::new(),
+                ..self.clone()
+            };
             policy.others.fields.clear();
             policy.objects.values_mut().for_each(|access| access.fields.clear());
             Arc::new(policy)
@@ -284,6 +292,22 @@ impl Policy {
     fn reaches_all(&self) -> bool {
         let all = |access: &ObjectAccess| access.read.is_all() && access.update.or(access.delete).is_all();
         all(&self.others) && self.objects.values().all(all)
+    }
+
+    /// Tells what its holder sees apart from what others see: those with the same one see the same records, fields and
+    /// rights.
+    pub fn fingerprint(&self) -> String {
+        use sha2::Digest as _;
+        let make = || {
+            let mut hash = sha2::Sha256::new();
+            hash.update(format!("{:?} {:?} {:?} {:?}", self.objects, self.others, self.row_filters, self.key_filters));
+            if !self.reaches_all() || self.has_row_filters() {
+                let whose = (self.member, self.person, &self.grantees, &self.team, &self.tree, &self.territories);
+                hash.update(format!("{whose:?} {:?} {}", self.shared, self.left_to_database));
+            }
+            hex::encode(&hash.finalize()[..12])
+        };
+        self.fingerprint.get_or_init(make).clone()
     }
 
     fn visible_rows(&self) -> Rows {

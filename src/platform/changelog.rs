@@ -69,6 +69,9 @@ const MOST_ROWS: usize = 2_000;
 /// Writes the changes of a transaction, as its last step before the commit; returns the last
 /// sequence number.
 pub async fn append(tx: &Tx, ctx: &Ctx, set: ChangeSet, changes: &[Change]) -> Result<i64, sqlx::Error> {
+    if !changes.is_empty() {
+        tx.will_be_news(ctx.workspace);
+    }
     let mut last = 0;
     for chunk in changes.chunks(MOST_ROWS) {
         last = append_chunk(tx, ctx, set, chunk).await?;

@@ -8,6 +8,7 @@ pub mod access;
 pub mod change_sets;
 pub mod duplicates;
 pub mod explain;
+pub mod feed;
 pub mod keys;
 pub mod merged;
 pub mod read;

@@ -30,6 +30,7 @@ use std::time::Duration;
 use entity::Micros;
 use quick_cache::sync::Cache;
 use serde::Serialize;
+use tokio::sync::watch;
 use uuid::Uuid;
 
 use crate::error::{Error, Result};
@@ -147,6 +148,8 @@ pub struct Identity {
     mailer: Mailer,
     links: Links,
     issuers: Issuers,
+    /// Counts how often some credential may have become bad; for those who hold a connection open with one.
+    revoked: watch::Sender<u64>,
 }
 
 /// How long a revoked credential may still work on a node that did not hear of it.
@@ -156,7 +159,23 @@ impl Identity {
     pub fn new(parts: Parts) -> Self {
         let Parts { db, bus, clock, keys, lifetimes, hasher, guard, vault, mailer, links, issuers } = parts;
         let (good, callers, documents) = (Cache::new(10_000), Cache::new(10_000), Cache::new(10_000));
-        Self { db, bus, clock, keys, lifetimes, good, documents, callers, hasher, guard, vault, mailer, links, issuers }
+        Self {
+            db,
+            bus,
+            clock,
+            keys,
+            lifetimes,
+            good,
+            documents,
+            callers,
+            hasher,
+            guard,
+            vault,
+            mailer,
+            links,
+            issuers,
+            revoked: watch::channel(0).0,
+        }
     }
 
     /// Whether this server sends mail.
@@ -190,6 +209,17 @@ impl Identity {
         Ok(known.caller)
     }
 
+    /// When a credential ends by itself, if it is good.
+    pub async fn expires(&self, credential: &str, origin: &Origin) -> Result<Micros> {
+        self.authenticate(credential, origin).await?;
+        Ok(self.callers.get(&digest(credential)).map_or(self.clock.now(), |known| known.expires_at))
+    }
+
+    /// Tells when some credential may have become bad.
+    pub fn revocations(&self) -> watch::Receiver<u64> {
+        self.revoked.subscribe()
+    }
+
     async fn caller_of_token(&self, token: &str) -> Result<Known> {
         let claims = self.keys.verify(token, self.clock.now())?;
         if !self.is_fresh(claims.session) {
@@ -220,11 +250,13 @@ impl Identity {
     /// A session or key is not good any more, or may not be: it is looked at again.
     pub fn forget(&self, id: Uuid) {
         self.good.remove(&id);
+        self.revoked.send_modify(|count| *count += 1);
     }
 
     pub fn forget_all(&self) {
         self.documents.clear();
         self.good.clear();
+        self.revoked.send_modify(|count| *count += 1);
     }
 
     /// A session or key was ended here: the other nodes are told.

@@ -12,8 +12,10 @@ use serde_json::json;
 
 use super::Server;
 use super::gate;
-use super::handlers::{identify, refusal, turned_away};
+use super::identify::{identify, turned_away};
+use super::negotiate::Media;
 use super::origin::{self, Peer};
+use super::respond::{refusal, respond};
 use crate::app::App;
 use crate::error::{Error, Result};
 use crate::features::access::require;
@@ -37,7 +39,7 @@ pub async fn export(State(server): State<Server>, peer: Peer, headers: HeaderMap
     let signed = match identify(&server, &headers, &from, None, false).await {
         Ok((Some(signed), _)) => signed,
         Ok((None, _)) => return refusal(axum::http::StatusCode::UNAUTHORIZED, &Error::unauthenticated("Sign in first.")),
-        Err(turned) => return turned_away(turned),
+        Err(turned) => return respond(&turned_away(turned), Media::Json),
     };
     let begun = match gate::not_documents_only(&signed.caller) {
         Ok(()) => begin(&server.app, &signed.ctx, wanted.after).await,

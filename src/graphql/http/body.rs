@@ -3,31 +3,24 @@
 //! Records come as JSON that is finished ([`crate::graphql::records::raw`]); it goes into the body as it
 //! stands. serde would parse it once more to be sure that it is JSON, and copy it twice.
 
-use async_graphql::{Response as Answer, Value};
+use async_graphql::Value;
 use async_graphql_value::RAW_VALUE_TOKEN;
-use axum::http::header;
-use axum::response::{IntoResponse, Response};
 
+use super::reply::Reply;
 use crate::graphql::order::Order;
 
-/// An answer whose members stand in some order or other: a refusal has none.
-pub fn respond(answer: &Answer) -> Response {
-    respond_in_order(answer, &Order::default())
-}
-
-pub fn respond_in_order(answer: &Answer, order: &Order) -> Response {
-    let mut body = String::with_capacity(1_024);
-    write(answer, order, &mut body);
-    let mut response = ([(header::CONTENT_TYPE, "application/json")], body).into_response();
-    response.headers_mut().extend(answer.http_headers.clone());
-    response
-}
-
-fn write(answer: &Answer, order: &Order, out: &mut String) {
-    out.push_str("{\"data\":");
-    write_value(&answer.data, order, out);
+/// Writes what a request is answered. A request that was not executed has no `data`.
+pub fn write(reply: &Reply, out: &mut String) {
+    let none = Order::default();
+    let order = reply.document.as_ref().map_or(&none, |document| &document.order);
+    let answer = &reply.answer;
+    out.push('{');
+    if reply.is_executed() {
+        out.push_str("\"data\":");
+        write_value(&answer.data, order, out);
+    }
     if !answer.errors.is_empty() {
-        out.push_str(",\"errors\":");
+        out.push_str(if reply.is_executed() { ",\"errors\":" } else { "\"errors\":" });
         write_with_serde(&answer.errors, out);
     }
     if !answer.extensions.is_empty() {

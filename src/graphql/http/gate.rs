@@ -6,6 +6,7 @@ use axum::http::{HeaderMap, header};
 use serde_json::json;
 
 use super::Server;
+use super::incoming::DOCUMENT;
 use crate::error::{Code, Error, Result};
 use crate::features::identity::{Bound, Caller, hash_of};
 use crate::graphql::cookies;
@@ -117,24 +118,30 @@ async fn note(server: &Server, caller: &Caller, from: &Origin, page: Option<&str
     }
 }
 
-/// Puts the document that a hash means into the request, and refuses one that the credential may not send.
-pub async fn document(server: &Server, caller: Option<&Caller>, request: &mut Request) -> Result<()> {
-    let hash = named_hash(request);
+/// Puts the document that a hash means into the request, and refuses one that the credential may not send. Tells whether
+/// its application registered it.
+pub async fn document(server: &Server, caller: Option<&Caller>, request: &mut Request) -> Result<bool> {
+    let named = named(request)?;
     let bound = caller.and_then(|caller| caller.bound.as_deref());
-    let application = bound.and_then(|bound| bound.application);
-    if let (Some(hash), true) = (&hash, request.query.is_empty()) {
-        let known = match (caller, application) {
-            (Some(caller), Some(application)) => server.app.identity.document(caller.workspace, application, hash).await?,
-            _ => None,
-        };
-        // The words that clients of this extension look for; they send the text then.
-        request.query = known.ok_or_else(|| Error::bad_request("PersistedQueryNotFound"))?.to_string();
-    } else if hash.is_some_and(|hash| hash != hash_of(&request.query)) {
-        return Err(Error::bad_request("The hash is not the document's."));
+    let mut registered = false;
+    match named {
+        Some(named) if request.query.is_empty() => {
+            let known = match (caller, bound.and_then(|bound| bound.application)) {
+                (Some(caller), Some(application)) => server.app.identity.document(caller.workspace, application, &named.hash).await?,
+                _ => None,
+            };
+            request.query = known.ok_or_else(|| named.unknown())?.to_string();
+            registered = true;
+        }
+        Some(named) if named.hash != hash_of(&request.query) => return Err(Error::bad_request("The hash is not the document's.")),
+        _ => {}
     }
     match (bound, caller) {
-        (Some(bound), Some(caller)) if bound.restrictions.documents_only => only_registered(server, caller, bound, &request.query).await,
-        _ => Ok(()),
+        (Some(bound), Some(caller)) if bound.restrictions.documents_only => {
+            only_registered(server, caller, bound, &request.query).await?;
+            Ok(true)
+        }
+        _ => Ok(registered),
     }
 }
 
@@ -151,13 +158,35 @@ async fn only_registered(server: &Server, caller: &Caller, bound: &Bound, docume
 }
 
 /// The hash that a request gives in the place of, or beside, its document.
-fn named_hash(request: &Request) -> Option<String> {
+struct Named {
+    hash: String,
+    /// As Apollo's clients do it, who send the text when they are told that it is not known.
+    persisted: bool,
+}
+
+impl Named {
+    fn unknown(&self) -> Error {
+        Error::bad_request(if self.persisted {
+            // The words that clients of this extension look for.
+            "PersistedQueryNotFound"
+        } else {
+            "The credential's application has registered no document with this `documentId`."
+        })
+    }
+}
+
+fn named(request: &Request) -> Result<Option<Named>> {
+    if let Some(Value::String(id)) = request.extensions.get(DOCUMENT) {
+        let hash = id.strip_prefix("sha256:").filter(|hash| hash.len() == 64 && hash.bytes().all(|digit| digit.is_ascii_hexdigit()));
+        let hash = hash.ok_or_else(|| Error::bad_request("A `documentId` is `sha256:` and the document's hash in hexadecimal."))?;
+        return Ok(Some(Named { hash: hash.to_ascii_lowercase(), persisted: false }));
+    }
     let persisted = match request.extensions.get("persistedQuery") {
         Some(Value::Object(members)) => members.get("sha256Hash"),
         _ => None,
     };
-    match persisted {
-        Some(Value::String(hash)) => Some(hash.to_ascii_lowercase()),
+    Ok(match persisted {
+        Some(Value::String(hash)) => Some(Named { hash: hash.to_ascii_lowercase(), persisted: true }),
         _ => None,
-    }
+    })
 }

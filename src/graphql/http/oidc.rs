@@ -8,8 +8,8 @@ use axum::routing::get;
 use serde::Deserialize;
 
 use super::Server;
-use super::handlers::refusal;
 use super::origin::{self, Peer};
+use super::respond::refusal;
 use crate::error::Error;
 use crate::graphql::cookies;
 

@@ -370,7 +370,7 @@ fn objects(types: &mut Types<'_>) {
         ],
     );
     types.enumeration(
-        "ChangeKind",
+        "FieldChangeKind",
         "What happened to a record.",
         [
             ("CREATED", "It was created."),
@@ -389,7 +389,7 @@ fn objects(types: &mut Types<'_>) {
             plain("field", "String!", "The field or relation; `custom.<name>` of one that the workspace added."),
             plain("from", "JSON", "What it was, as the API writes it; of a reference or link, `{ id }` of the other record. Null also where that is not told."),
             plain("to", "JSON", "What it became."),
-            plain("kind", "ChangeKind!", "What happened to the record."),
+            plain("kind", "FieldChangeKind!", "What happened to the record."),
             plain("version", "Int!", "The record's version after the change."),
             plain("actor", "Actor!", "Who changed it."),
             plain("cause", "String!", "Why: `REQUEST`, or what of the server itself."),

@@ -7,6 +7,7 @@
 mod aggregates;
 mod common;
 mod groups;
+mod live;
 mod merges;
 mod meta;
 mod records;
@@ -14,5 +15,6 @@ mod roots;
 mod search;
 mod writes;
 
+pub use live::{Followed, event_type, subscriptions};
 pub use meta::object;
 pub use roots::{Mutation, Of, Query, Roots, Verb, add_directives, add_types, roots};

@@ -5,7 +5,7 @@ use async_graphql::registry::{Deprecation, MetaField, MetaInputValue};
 use super::common::list_filter;
 use super::meta::{Types, field, input, plain};
 use super::writes::{references, relation_input, writes};
-use super::{aggregates, groups, merges};
+use super::{aggregates, groups, live, merges};
 use crate::catalog::{Catalog, Field, Kind, Object, Relation, Target, Variant};
 use crate::records::read::connection_type;
 
@@ -50,6 +50,7 @@ pub fn add(types: &mut Types<'_>, catalog: &Catalog, object: &Object) {
         groups::add(types, catalog, object, &names);
         filter(types, catalog, object, &names);
         order(types, catalog, object, &names);
+        live::events(types, names.one, names.type_name);
         if !(object.is_interface() && names.variant.is_none()) {
             writes(types, catalog, object, &names);
             if object.mergeable {

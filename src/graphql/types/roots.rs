@@ -8,7 +8,7 @@ use async_graphql::registry::{__DirectiveLocation, Deprecation, MetaDirective, M
 use super::meta::{Fields, Types, field, fields, input, input_with_default, plain};
 use super::records::{Names, common_fields, concrete_types, connection, list_arguments, names};
 use super::writes::validate_only;
-use super::{common, groups, merges, records, search, writes};
+use super::{common, groups, live, merges, records, search, writes};
 use crate::catalog::{Catalog, Object, Variant};
 use crate::graphql::view::View;
 use crate::infra::text::pascal_case;
@@ -33,6 +33,8 @@ pub enum Query {
     Node,
     Nodes,
     Search,
+    Changes,
+    ChangeCursor,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +64,7 @@ pub struct Mutation {
 pub struct Roots {
     pub queries: HashMap<String, Query>,
     pub mutations: HashMap<String, Mutation>,
+    pub subscriptions: live::Subscriptions,
 }
 
 /// Adds all types of a catalog to a registry.
@@ -79,6 +82,7 @@ pub fn add_types(registry: &mut Registry, catalog: &Catalog) {
     types.registry.add_implements("AnyRecord", "Node");
     connection(&mut types, "AnyRecord", "AnyRecord", vec![plain("linkId", "ID", "The link's own id.")]);
     search::add(&mut types);
+    live::common(&mut types, catalog);
     types.one_of(
         "RowFilterInput",
         "The records of one object that a credential is for.",
@@ -128,6 +132,10 @@ pub fn roots(catalog: &Catalog, view: &View) -> (Fields, Fields, Roots) {
     roots.queries.insert("nodes".into(), Query::Nodes);
     queries.push(search::root());
     roots.queries.insert("search".into(), Query::Search);
+    queries.extend(live::queries());
+    roots.queries.insert("changes".into(), Query::Changes);
+    roots.queries.insert("changeCursor".into(), Query::ChangeCursor);
+    roots.subscriptions = live::subscriptions(catalog).1;
     let mut mutations = Vec::new();
     for object in catalog.objects() {
         for names in names(object) {

@@ -13,6 +13,7 @@ use sqlx::{AssertSqlSafe, Postgres, Sqlite};
 use super::lease::Home;
 use super::tx::{Mode, Scope, Tx};
 use super::{Backend, sqlite_functions};
+use crate::infra::signals::Signals;
 
 /// Which database, and how many connections to it.
 #[derive(Clone)]
@@ -32,6 +33,8 @@ pub struct Unfit(pub String);
 pub struct Db {
     pools: Pools,
     statements: Arc<AtomicUsize>,
+    /// Where it is told what was committed.
+    pub signals: Signals,
 }
 
 #[derive(Clone)]
@@ -53,7 +56,7 @@ impl Db {
         } else {
             Pools::Postgres(Home::new(Self::open_postgres(settings).await?, settings.statement_timeout))
         };
-        Ok(Self { pools, statements: Arc::default() })
+        Ok(Self { pools, statements: Arc::default(), signals: Signals::default() })
     }
 
     async fn open_postgres(settings: &DbSettings) -> Result<PgPool, sqlx::Error> {
@@ -118,7 +121,7 @@ impl Db {
 
     /// Starts a transaction for the workspace and user of `scope`.
     pub async fn begin(&self, scope: &Scope, mode: Mode) -> Result<Tx, sqlx::Error> {
-        Tx::begin(&self.pools, self.statements.clone(), scope, mode).await
+        Tx::begin(&self.pools, (self.statements.clone(), self.signals.clone()), scope, mode).await
     }
 
     /// How many statements all transactions ran so far, begins and commits not counted.

@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use futures_util::TryFutureExt as _;
@@ -18,6 +18,7 @@ use super::lease::Lease;
 use super::pool::Pools;
 use super::positional::positional;
 use super::row::Row;
+use crate::infra::signals::{Signals, Topic};
 
 /// For whom a transaction runs: what PostgreSQL's policies let through.
 #[derive(Clone, Debug, Default)]
@@ -120,6 +121,9 @@ pub struct Tx {
     statements: AtomicUsize,
     /// Of all transactions together.
     total: Arc<AtomicUsize>,
+    /// The workspace of which there will be news when this is committed.
+    news: OnceLock<Uuid>,
+    signals: Signals,
 }
 
 enum Inner {
@@ -128,7 +132,12 @@ enum Inner {
 }
 
 impl Tx {
-    pub(super) async fn begin(pools: &Pools, total: Arc<AtomicUsize>, scope: &Scope, mode: Mode) -> Result<Self, sqlx::Error> {
+    pub(super) async fn begin(
+        pools: &Pools,
+        (total, signals): (Arc<AtomicUsize>, Signals),
+        scope: &Scope,
+        mode: Mode,
+    ) -> Result<Self, sqlx::Error> {
         let (inner, backend) = match pools {
             Pools::Postgres(pool) => {
                 let begin = match mode {
@@ -147,7 +156,7 @@ impl Tx {
             }
         };
         let is_bounded = matches!(scope.rows, Rows::Within(_));
-        Ok(Self { inner: Mutex::new(inner), backend, is_bounded, statements: AtomicUsize::new(0), total })
+        Ok(Self { inner: Mutex::new(inner), backend, is_bounded, statements: AtomicUsize::new(0), total, news: OnceLock::new(), signals })
     }
 
     pub fn backend(&self) -> Backend {
@@ -201,11 +210,20 @@ impl Tx {
         }
     }
 
+    /// Once this is committed there is news of the workspace's records.
+    pub fn will_be_news(&self, workspace: Uuid) {
+        let _ = self.news.set(workspace);
+    }
+
     pub async fn commit(self) -> Result<(), sqlx::Error> {
         match self.inner.into_inner() {
-            Inner::Postgres(tx) => tx.end("COMMIT").await,
-            Inner::Sqlite(tx) => tx.end("COMMIT").await,
+            Inner::Postgres(tx) => tx.end("COMMIT").await?,
+            Inner::Sqlite(tx) => tx.end("COMMIT").await?,
         }
+        if let Some(workspace) = self.news.get() {
+            self.signals.tell(Topic::Records, *workspace, true);
+        }
+        Ok(())
     }
 
     pub async fn rollback(self) -> Result<(), sqlx::Error> {

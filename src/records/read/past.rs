@@ -42,6 +42,26 @@ pub struct AsOf {
     /// Likewise an instant well before it: what was written before that was not changed since, whatever clocks
     /// and slow transactions did.
     settled: String,
+    /// Where the place in the log stands, if that is what is asked for.
+    place: Option<String>,
+}
+
+impl AsOf {
+    /// Whether an entry of the log was written later.
+    fn later(&self, log: &str) -> String {
+        match &self.place {
+            Some(place) => format!("{log}.seq > {place}"),
+            None => format!("{log}.at > {}", self.mark),
+        }
+    }
+
+    /// Whether an entry of the log was written by then.
+    fn by_then(&self, log: &str) -> String {
+        match &self.place {
+            Some(place) => format!("{log}.seq <= {place}"),
+            None => format!("{log}.at <= {}", self.mark),
+        }
+    }
 }
 
 /// A transaction's time is taken at its beginning: what is later in the log may have been begun earlier.
@@ -49,10 +69,11 @@ const SKEW: i64 = 10 * 60 * 1_000_000;
 
 impl Planner<'_> {
     /// Has the statement speak of an instant.
-    pub(super) fn speak_of(&mut self, moment: Moment) {
+    pub(in crate::records) fn speak_of(&mut self, moment: Moment) {
         let (mark, settled) = (self.sql.bind(moment.at.0), self.sql.bind(moment.at.0 - SKEW));
         let suffix = format!("@{}", rfc3339(moment.at));
-        self.as_of = Some(AsOf { moment, suffix, mark, settled });
+        let place = moment.place.map(|place| self.sql.bind(place));
+        self.as_of = Some(AsOf { moment, suffix, mark, settled, place });
     }
 
     /// An id that tells of which time the record is.
@@ -72,7 +93,7 @@ impl Planner<'_> {
     }
 
     /// The records of an object as the table `alias`, of whichever is looked for by the statement around.
-    pub(super) fn table(&mut self, object: &Object, alias: &str) -> String {
+    pub(in crate::records) fn table(&mut self, object: &Object, alias: &str) -> String {
         match self.as_of.clone() {
             None => format!("{} {alias}", object.rows()),
             Some(as_of) => self.table_then(&as_of, object, alias, &Look::AtSome(None)),
@@ -195,7 +216,7 @@ impl Planner<'_> {
 
     /// The entries of the log that were written by then.
     pub(super) fn known_then(&self, change: &str) -> String {
-        self.as_of.as_ref().map(|as_of| format!(" AND {change}.at <= {}", as_of.mark)).unwrap_or_default()
+        self.as_of.as_ref().map(|as_of| format!(" AND {}", as_of.by_then(change))).unwrap_or_default()
     }
 
     /// The joins of a statement that looks at all records.

@@ -1,9 +1,11 @@
 //! Root fields: the statement as a whole, and what its rows become.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use sea_orm::Value;
 use serde_json::{Map, Value as Json};
+use uuid::Uuid;
 
 use super::cell::Cells;
 use super::connection::{ConnectionShape, Whole};
@@ -38,6 +40,8 @@ pub enum RootQuery<'a> {
     Groups { object: &'a Object, variant: Option<&'static Variant> },
     /// Records of any object by id, in the order of the ids.
     Nodes { single: bool },
+    /// Records of one object by id; see [`Plan::run_each`].
+    Several { object: &'a Object, variant: Option<&'static Variant>, ids: &'a [Uuid] },
 }
 
 /// A statement and what its rows become.
@@ -116,6 +120,7 @@ impl Plan {
                 (sql, RootShape::List(Box::new(shape)))
             }
             RootQuery::Nodes { single } => planner.nodes(*single, &merged)?,
+            RootQuery::Several { object, variant, ids } => planner.several(object, *variant, ids, &merged)?,
         };
         Ok(Self {
             sql,
@@ -135,6 +140,23 @@ impl Plan {
         let values = std::mem::take(&mut self.values);
         let rows = tx.fetch_all(&self.sql, values).await?;
         self.shape(&rows)
+    }
+
+    /// Runs a statement that asks for records by their ids, and returns each one's JSON; those that are not there are not.
+    pub async fn run_each(mut self, tx: &Tx) -> Result<HashMap<Uuid, String>> {
+        let values = std::mem::take(&mut self.values);
+        let rows = tx.fetch_all(&self.sql, values).await?;
+        let shaper = Shaper { backend: self.backend, secrets: self.secrets.as_deref(), opened: &self.opened, problems: &self.problems };
+        let RootShape::Nodes { shape, .. } = &self.shape else { return Err(Error::fault("only records by their ids come one by one")) };
+        let mut found = HashMap::with_capacity(rows.len());
+        for row in &rows {
+            let mut out = String::with_capacity(256);
+            shaper.node(shape, row, &mut out)?;
+            if let Some(id) = row.uuid(0)? {
+                found.insert(id, out);
+            }
+        }
+        Ok(found)
     }
 
     fn shape(&self, rows: &[Row]) -> Result<String> {
@@ -212,7 +234,7 @@ pub async fn filtered_ids(
     variant: Option<&'static Variant>,
     filter: &Json,
     limit: usize,
-) -> Result<Vec<uuid::Uuid>> {
+) -> Result<Vec<Uuid>> {
     let mut planner = Planner::new(ctx, catalog, tx.backend());
     let alias = planner.sql.alias();
     let mut conditions = vec![format!("{alias}.workspace_id = $1"), format!("{alias}.deleted_at IS NULL")];
@@ -276,17 +298,36 @@ impl Planner<'_> {
         // What is no UUID is the id of nothing, which is the same answer as for a missing record.
         let ids: Vec<String> = given
             .iter()
-            .map(|id| id.as_str().and_then(|id| uuid::Uuid::parse_str(id).ok()).map_or_else(String::new, |id| id.to_string()))
+            .map(|id| id.as_str().and_then(|id| Uuid::parse_str(id).ok()).map_or_else(String::new, |id| id.to_string()))
             .collect();
         let alias = self.sql.alias();
         let mut scope = Scope::new(alias.clone());
         scope.slot(format!("{alias}.id"), Store::Uuid);
         let shape = self.any(&mut scope, &format!("{alias}.id"), &merged.children)?;
-        let wanted: Vec<Value> = ids.iter().filter_map(|id| id.parse::<uuid::Uuid>().ok()).map(Value::from).collect();
+        let wanted: Vec<Value> = ids.iter().filter_map(|id| id.parse::<Uuid>().ok()).map(Value::from).collect();
         let wanted = self.sql.bind_all(wanted);
         let condition = if wanted.is_empty() { "FALSE".to_owned() } else { format!("{alias}.id IN ({wanted})") };
         let sql = format!("SELECT {} FROM record {alias} WHERE {alias}.workspace_id = $1 AND {condition}", self.columns(&scope));
         Ok((sql, RootShape::Nodes { shape, ids, single }))
+    }
+
+    fn several(
+        &mut self,
+        object: &Object,
+        variant: Option<&'static Variant>,
+        ids: &[Uuid],
+        merged: &Merged<'_>,
+    ) -> Result<(String, RootShape)> {
+        let alias = self.sql.alias();
+        let mut scope = Scope::new(alias.clone());
+        scope.slot(format!("{alias}.id"), Store::Uuid);
+        let shape = NodeShape::Object(self.object(&mut scope, &alias, object, variant, &merged.children)?);
+        let wanted = self.sql.bind_all(ids.iter().map(|id| (*id).into()).collect());
+        let mut conditions = vec![format!("{alias}.workspace_id = $1 AND {alias}.deleted_at IS NULL AND {alias}.id IN ({wanted})")];
+        conditions.extend(self.reached(object, &alias));
+        let table = self.table(object, &alias);
+        let sql = format!("SELECT {} FROM {table}{} WHERE {}", self.columns(&scope), scope.joins.concat(), all_of(&conditions));
+        Ok((sql, RootShape::Nodes { shape, ids: Vec::new(), single: false }))
     }
 
     fn root_list(&mut self, object: &Object, variant: Option<&'static Variant>, merged: &Merged<'_>) -> Result<(String, RootShape)> {

@@ -17,6 +17,16 @@ pub struct Moment {
     pub at: Micros,
     /// Whether records were brought back since: else whatever was deleted by then is deleted still.
     pub(super) are_restored: bool,
+    /// The last entry of the log that had been written, where a place in the log is meant rather than an instant: then
+    /// it does not matter which of two writers began first.
+    pub(super) place: Option<i64>,
+}
+
+impl Moment {
+    /// After an entry of the log, which was written at an instant.
+    pub const fn after(place: i64, at: Micros) -> Self {
+        Self { at, are_restored: true, place: Some(place) }
+    }
 }
 
 /// The instant that the arguments of a root field ask for. One of which the log does not tell any more is refused: it
@@ -26,14 +36,14 @@ pub async fn moment(tx: &Tx, ctx: &Ctx, arguments: &Map<String, Json>) -> Result
     let sql = "SELECT c.seq, c.at, EXISTS (SELECT 1 FROM change_log r WHERE r.workspace_id = $1 AND r.kind = 'RESTORED' AND r.at > $2) \
                FROM change_log c WHERE c.workspace_id = $1 ORDER BY c.seq LIMIT 1";
     let Some(row) = tx.fetch_optional(sql, vec![ctx.workspace.into(), at.0.into()]).await? else {
-        return Ok(Some(Moment { at, are_restored: false }));
+        return Ok(Some(Moment { at, are_restored: false, place: None }));
     };
     let (first, begins) = (row.int(0)?.unwrap_or_default(), Micros(row.int(1)?.unwrap_or_default()));
     if first > 1 && at < begins {
         let message = format!("The history of that time is not kept any more; it begins at {}.", rfc3339(begins));
         return Err(Error::refuse(Code::HistoryExpired, message).within("asOf"));
     }
-    Ok(Some(Moment { at, are_restored: row.bool(2)?.unwrap_or(true) }))
+    Ok(Some(Moment { at, are_restored: row.bool(2)?.unwrap_or(true), place: None }))
 }
 
 /// PostgreSQL cannot guess how many records a column of the past leaves, takes them for few, and would compare each

@@ -47,7 +47,7 @@ impl Then<'_, '_> {
         } else {
             format!("{0}.updated_at > {1} AND c.record_id = {0}.id", self.base, self.as_of.settled)
         };
-        format!("c.workspace_id = $1 AND {which} AND c.at > {}", self.as_of.mark)
+        format!("c.workspace_id = $1 AND {which} AND {}", self.as_of.later("c"))
     }
 
     /// Joins what a select of `record_id` and more finds about all records, and returns its name.
@@ -129,7 +129,7 @@ impl Then<'_, '_> {
     /// Version, last writer and deletion, as far as they are told.
     pub fn stamps(&mut self, told: &dyn Fn(&str) -> bool) -> Vec<String> {
         let (base, as_of) = (self.base.to_owned(), self.as_of);
-        let by_then = format!("c.workspace_id = $1 AND c.at <= {} AND c.kind NOT IN ('LINKED', 'UNLINKED')", as_of.mark);
+        let by_then = format!("c.workspace_id = $1 AND {} AND c.kind NOT IN ('LINKED', 'UNLINKED')", as_of.by_then("c"));
         let all = [
             ("version", "version", "version"),
             ("at", "updated_at", "created_at"),
@@ -174,19 +174,24 @@ impl Then<'_, '_> {
 /// When the record in `base` had been deleted. What was never brought back since is deleted as of then if it was
 /// deleted by then; few were, so they are listed once.
 pub(super) fn deleted_at(base: &str, as_of: &AsOf) -> String {
-    let at = &as_of.mark;
-    let still = format!("CASE WHEN {base}.deleted_at > {at} THEN NULL ELSE {base}.deleted_at END");
+    let of_it = |log: &str| format!("{log}.workspace_id = $1 AND {log}.record_id = {base}.id");
+    let since = match &as_of.place {
+        None => format!("{base}.deleted_at > {}", as_of.mark),
+        Some(_) => format!("EXISTS (SELECT 1 FROM change_log s WHERE {} AND s.kind = 'DELETED' AND {})", of_it("s"), as_of.later("s")),
+    };
+    let still = format!("CASE WHEN {since} THEN NULL ELSE {base}.deleted_at END");
     if !as_of.moment.are_restored {
         return still;
     }
-    let of_it = |log: &str| format!("{log}.workspace_id = $1 AND {log}.record_id = {base}.id");
     format!(
-        "CASE WHEN {base}.id IN (SELECT r.record_id FROM change_log r WHERE r.workspace_id = $1 AND r.kind = 'RESTORED' AND r.at > {at}) \
+        "CASE WHEN {base}.id IN (SELECT r.record_id FROM change_log r WHERE r.workspace_id = $1 AND r.kind = 'RESTORED' AND {}) \
          THEN (SELECT CASE c.kind WHEN 'RESTORED' THEN coalesce((SELECT d.at FROM change_log d WHERE {} AND d.seq < c.seq AND d.kind = 'DELETED' \
-         ORDER BY d.seq DESC LIMIT 1), c.at) END FROM change_log c WHERE {} AND c.at > {at} AND c.kind IN ('DELETED', 'RESTORED') ORDER BY c.seq LIMIT 1) \
+         ORDER BY d.seq DESC LIMIT 1), c.at) END FROM change_log c WHERE {} AND {} AND c.kind IN ('DELETED', 'RESTORED') ORDER BY c.seq LIMIT 1) \
          ELSE {still} END",
+        as_of.later("r"),
         of_it("d"),
-        of_it("c")
+        of_it("c"),
+        as_of.later("c")
     )
 }
 

@@ -1,0 +1,253 @@
+//! Those of a room who see the same.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::sync::mpsc;
+use uuid::Uuid;
+
+use super::{Renew, Told, Viewer, Wanted};
+use crate::error::{Error, Result};
+use crate::infra::db::{Db, Mode, Tx};
+use crate::platform::audit;
+use crate::records::feed::{Entry, Event, Kind, Line, Members, Scope, Shown, gap, moved, show};
+
+/// Which circle somebody sits in: everything that what they see depends on.
+pub fn circle_of(viewer: &Viewer) -> String {
+    let Viewer { ctx, catalog } = viewer;
+    let access = ctx.access.policy().map_or_else(String::new, |policy| policy.fingerprint());
+    // Who reads an encrypted field stands in the audit, so nobody reads it for another.
+    let reader = ctx.secrets.as_ref().and(ctx.actor.id).map(|id| id.to_string()).unwrap_or_default();
+    format!("{access} {} {reader}", catalog.version)
+}
+
+pub struct Circle {
+    pub viewer: Viewer,
+    /// The last entry of the log that everybody here was told of.
+    pub position: i64,
+    lists: HashMap<String, Members>,
+    audiences: HashMap<String, Audience>,
+}
+
+/// Those who follow the same lists with the same selection.
+struct Audience {
+    wanted: Arc<Wanted>,
+    lists: Vec<String>,
+    listeners: Vec<Listener>,
+}
+
+pub struct Listener {
+    pub sender: mpsc::Sender<Told>,
+    pub renew: Renew,
+    pub wanted: Arc<Wanted>,
+    pub too_slow: Arc<AtomicBool>,
+    /// What was told by then is not told again.
+    pub from: i64,
+}
+
+impl Listener {
+    /// Whether whoever listens is there still, after being told.
+    fn tell(&self, line: &Line<Arc<str>>) -> bool {
+        if line.logged && line.seq <= self.from {
+            return !self.sender.is_closed();
+        }
+        match self.sender.try_send(Told::Event(line.clone())) {
+            Ok(()) => true,
+            Err(mpsc::error::TrySendError::Full(_)) => {
+                self.too_slow.store(true, Ordering::Relaxed);
+                false
+            }
+            Err(mpsc::error::TrySendError::Closed(_)) => false,
+        }
+    }
+
+    fn fail(&self, why: &str) {
+        // Whoever's queue is full is let go all the same.
+        let _ = self.sender.try_send(Told::Failed(why.into()));
+    }
+}
+
+/// What there is to look at.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Look {
+    /// Shares or teams may have changed.
+    pub access: bool,
+    /// Time passed.
+    pub time: bool,
+}
+
+impl Circle {
+    pub fn new(viewer: Viewer, position: i64) -> Self {
+        Self { viewer, position, lists: HashMap::new(), audiences: HashMap::new() }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.audiences.is_empty()
+    }
+
+    pub fn remembered(&self) -> usize {
+        self.lists.values().map(Members::len).sum()
+    }
+
+    pub fn depends_on_time(&self) -> bool {
+        self.lists.values().any(Members::depends_on_time)
+    }
+
+    pub fn depends_on_access(&self) -> bool {
+        self.lists.values().any(|list| list.depends_on_access(&self.viewer.ctx))
+    }
+
+    /// Whether entries of the log can matter to somebody here.
+    pub fn concerns(&self, entries: &[Arc<Entry>]) -> bool {
+        self.lists.values().any(|list| list.concerns(entries))
+    }
+
+    pub async fn begin(&self, db: &Db) -> Result<Tx> {
+        Ok(db.begin(&self.viewer.ctx.scope(), Mode::Read).await?)
+    }
+
+    /// Loads the lists that somebody follows and that nobody here did so far.
+    pub async fn load(&mut self, tx: &Tx, wanted: &Wanted) -> Result<()> {
+        for scope in &wanted.scopes {
+            let key = scope.key();
+            if !self.lists.contains_key(&key) {
+                let members = Members::load(&self.viewer.ctx, &self.viewer.catalog, tx, scope.clone()).await?;
+                self.lists.insert(key, members);
+            }
+        }
+        Ok(())
+    }
+
+    pub fn seat(&mut self, listener: Listener) {
+        let wanted = listener.wanted.clone();
+        let lists: Vec<String> = wanted.scopes.iter().map(Scope::key).collect();
+        let key = format!("{} {}", lists.join(" "), wanted.key);
+        self.audiences.entry(key).or_insert_with(|| Audience { wanted, lists, listeners: Vec::new() }).listeners.push(listener);
+    }
+
+    /// What entries of the log, and whatever else happened, did to the lists here; everybody is told.
+    pub async fn advance(&mut self, db: &Db, tx: &Tx, entries: &[Arc<Entry>], until: i64, look: Look) -> Result<()> {
+        let viewer = &self.viewer;
+        let mut happened: HashMap<&str, Vec<Event>> = HashMap::new();
+        for (key, list) in &mut self.lists {
+            let anew = look.time && list.depends_on_time() || look.access && list.depends_on_access(&viewer.ctx);
+            if anew || list.concerns(entries) {
+                let events = list.follow((&viewer.ctx, &viewer.catalog, tx), entries, (anew, until)).await?;
+                if !events.is_empty() {
+                    happened.insert(key, events);
+                }
+            }
+        }
+        for audience in self.audiences.values_mut() {
+            let mut events: Vec<Event> = Vec::new();
+            for (index, key) in audience.lists.iter().enumerate() {
+                let of_list = happened.get(key.as_str()).into_iter().flatten();
+                events.extend(of_list.map(|event| Event { scope: index, ..event.clone() }));
+            }
+            if !events.is_empty() {
+                events.sort_by_key(|event| event.seq);
+                audience.tell(viewer, tx, &events).await;
+            }
+        }
+        self.position = until;
+        account(db, &self.viewer).await
+    }
+
+    /// Lets those go who are not there any more, and forgets the lists that nobody follows.
+    pub fn tidy(&mut self) {
+        for audience in self.audiences.values_mut() {
+            audience.listeners.retain(|listener| !listener.sender.is_closed());
+        }
+        self.audiences.retain(|_, audience| !audience.listeners.is_empty());
+        let audiences = &self.audiences;
+        self.lists.retain(|key, _| audiences.values().any(|audience| audience.lists.contains(key)));
+    }
+
+    /// Takes everybody out who, looked at again, sits in another circle or is not let in any more: with what they were
+    /// in the middle of.
+    pub async fn leave(&mut self, own: &str) -> Vec<(Listener, Viewer)> {
+        let mut leaving = Vec::new();
+        for audience in self.audiences.values_mut() {
+            for listener in std::mem::take(&mut audience.listeners) {
+                match (listener.renew)().await {
+                    Ok(viewer) if circle_of(&viewer) == own => audience.listeners.push(listener),
+                    Ok(viewer) => leaving.push((listener, viewer)),
+                    Err(Error::Refused(_)) => listener.fail("The credential is not good any more."),
+                    // Whoever could not be looked at stays until they can.
+                    Err(Error::Fault(_)) => audience.listeners.push(listener),
+                }
+            }
+        }
+        leaving
+    }
+
+    /// The records that somebody's list had, who leaves.
+    pub async fn had(&self, tx: &Tx, wanted: &Wanted) -> Result<Vec<HashSet<Uuid>>> {
+        let mut had = Vec::new();
+        for scope in &wanted.scopes {
+            if let Some(list) = self.lists.get(&scope.key()) {
+                had.push(list.materialised(&self.viewer.ctx, &self.viewer.catalog, tx).await?);
+            }
+        }
+        Ok(had)
+    }
+
+    /// Tells somebody who comes from another circle what is different here.
+    pub async fn welcome(&self, tx: &Tx, listener: &Listener, had: &[HashSet<Uuid>], schema_changed: bool) -> Result<()> {
+        let Viewer { ctx, catalog } = &self.viewer;
+        let wanted = &listener.wanted;
+        let access = ctx.access.policy().map(|policy| policy.fingerprint());
+        let shown = wanted.shown(access.as_deref());
+        let seq = self.position.max(listener.from);
+        if schema_changed {
+            listener.tell(&gap(ctx, &shown, Kind::SchemaChanged, seq)?.into());
+        }
+        let mut events = Vec::new();
+        for (index, (scope, had)) in wanted.scopes.iter().zip(had).enumerate() {
+            let Some(list) = self.lists.get(&scope.key()) else { continue };
+            let has = list.materialised(ctx, catalog, tx).await?;
+            events.extend(moved(had, &has, seq, |_| true).into_iter().map(|event| Event { scope: index, ..event }));
+        }
+        for line in show(ctx, catalog, tx, &shown, &events).await? {
+            listener.tell(&line.into());
+        }
+        Ok(())
+    }
+}
+
+impl Wanted {
+    pub fn shown<'a>(&'a self, access: Option<&'a str>) -> Shown<'a> {
+        Shown { scopes: &self.scopes, selection: &self.selection, type_name: &self.type_name, record: &self.record, access }
+    }
+}
+
+impl Audience {
+    async fn tell(&mut self, viewer: &Viewer, tx: &Tx, events: &[Event]) {
+        let access = viewer.ctx.access.policy().map(|policy| policy.fingerprint());
+        let shown = self.wanted.shown(access.as_deref());
+        let told = show(&viewer.ctx, &viewer.catalog, tx, &shown, events).await;
+        match told {
+            Ok(told) => {
+                let told: Vec<Line<Arc<str>>> = told.into_iter().map(Into::into).collect();
+                self.listeners.retain(|listener| told.iter().all(|line| listener.tell(line)));
+            }
+            Err(error) => {
+                let why = super::room::why(&error);
+                self.listeners.drain(..).for_each(|listener| listener.fail(&why));
+            }
+        }
+    }
+}
+
+/// Who read encrypted fields stands in the audit.
+async fn account(db: &Db, viewer: &Viewer) -> Result<()> {
+    let opened = viewer.ctx.opened.take();
+    if opened.is_empty() {
+        return Ok(());
+    }
+    let tx = db.begin(&viewer.ctx.system_scope(), Mode::Write).await?;
+    audit::append(&tx, &audit::Event::of(&viewer.ctx, audit::Action::SensitiveRead, None, serde_json::json!(opened))).await?;
+    tx.commit().await?;
+    Ok(())
+}

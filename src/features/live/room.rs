@@ -1,0 +1,252 @@
+//! The live lists of one workspace, as long as somebody follows one.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use futures_util::{FutureExt as _, StreamExt as _, stream};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
+use uuid::Uuid;
+
+use super::circle::{Circle, Listener, Look, circle_of};
+use super::{Renew, Told, Viewer, Wanted};
+use crate::error::{Error, Result};
+use crate::infra::db::{Db, Mode, Scope};
+use crate::infra::signals::Topic;
+use crate::records::feed::{self, Entry};
+
+pub enum Command {
+    Look(Topic),
+    Join(Box<Joining>),
+}
+
+pub struct Joining {
+    pub viewer: Viewer,
+    pub wanted: Arc<Wanted>,
+    pub renew: Renew,
+    pub sender: mpsc::Sender<Told>,
+    pub too_slow: Arc<AtomicBool>,
+    /// Where the last entry is told before the first of which they will be told.
+    pub reply: oneshot::Sender<Result<i64>>,
+}
+
+/// How often it is looked whether time moved something, and whether words of other nodes were missed.
+const PULSE: Duration = Duration::from_secs(2);
+/// How often everybody's right to be here is looked at without a word.
+const REVIEW: u32 = 15;
+/// Entries of the log read in one go.
+const BATCH: usize = 1_000;
+/// Circles that are looked at side by side.
+const SIDE_BY_SIDE: usize = 4;
+/// Records that one room remembers at most.
+const MOST_REMEMBERED: usize = 2_000_000;
+
+pub struct Room {
+    db: Db,
+    workspace: Uuid,
+    position: Option<i64>,
+    circles: HashMap<String, Circle>,
+}
+
+impl Room {
+    pub fn new(db: Db, workspace: Uuid) -> Self {
+        Self { db, workspace, position: None, circles: HashMap::new() }
+    }
+
+    pub async fn run(mut self, mut commands: mpsc::UnboundedReceiver<Command>) {
+        let mut pulse = interval_at(Instant::now() + PULSE, PULSE);
+        pulse.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let (mut beats, mut due) = (0_u32, Due::default());
+        loop {
+            tokio::select! {
+                biased;
+                command = commands.recv() => match command {
+                    Some(Command::Join(joining)) => self.join(*joining).await,
+                    Some(Command::Look(topic)) => due.add(topic),
+                    None => return,
+                },
+                _ = pulse.tick() => {
+                    beats += 1;
+                    self.circles.values_mut().for_each(Circle::tidy);
+                    self.circles.retain(|_, circle| !circle.is_empty());
+                    if self.circles.is_empty() && commands.is_empty() {
+                        commands.close();
+                    }
+                    due.time = true;
+                    due.review |= beats % REVIEW == 0;
+                }
+            }
+            // What came meanwhile is looked at together.
+            if commands.is_empty()
+                && let Err(error) = self.look(std::mem::take(&mut due)).await
+            {
+                tracing::warn!("the live lists of workspace {} wait: {error}", self.workspace);
+                due = Due { access: true, time: true, review: true };
+            }
+        }
+    }
+
+    async fn join(&mut self, joining: Joining) {
+        let Joining { viewer, wanted, renew, sender, too_slow, reply } = joining;
+        let from = match self.prepare(viewer, &wanted).await {
+            Ok((circle, from)) => {
+                if let Some(circle) = self.circles.get_mut(&circle) {
+                    circle.seat(Listener { sender, renew, wanted, too_slow, from });
+                }
+                Ok(from)
+            }
+            Err(error) => Err(error),
+        };
+        // Whoever asked may be gone.
+        let _ = reply.send(from);
+    }
+
+    /// Loads what somebody follows: which circle they sit in, and from where they are told.
+    async fn prepare(&mut self, viewer: Viewer, wanted: &Wanted) -> Result<(String, i64)> {
+        let key = circle_of(&viewer);
+        let remembered: usize = self.circles.values().map(Circle::remembered).sum();
+        if remembered > MOST_REMEMBERED {
+            return Err(Error::bad_request("Too many records are followed in this workspace at the moment: narrow the filter."));
+        }
+        let tx = self.db.begin(&viewer.ctx.scope(), Mode::Read).await?;
+        tx.see_all(true).await?;
+        let head = feed::head(&tx, self.workspace).await?;
+        tx.see_all(false).await?;
+        let position = *self.position.get_or_insert(head);
+        let circle = self.circles.entry(key.clone()).or_insert_with(|| Circle::new(viewer, position));
+        circle.load(&tx, wanted).await?;
+        tx.commit().await?;
+        Ok((key, head.max(position)))
+    }
+
+    /// Looks at everything that there is a word of.
+    async fn look(&mut self, due: Due) -> Result<()> {
+        let Some(position) = self.position.filter(|_| !self.circles.is_empty()) else { return Ok(()) };
+        if due.review {
+            self.review().await?;
+        }
+        let look = Look { access: due.access, time: due.time };
+        let mut from = self.circles.values().map(|circle| circle.position).min().unwrap_or(position);
+        loop {
+            let entries = self.read(from).await?;
+            let full = entries.len() == BATCH;
+            let until = entries.last().map_or(from, |entry| entry.seq);
+            let look = if full { Look::default() } else { look };
+            let (db, entries) = (&self.db, &entries);
+            let advances: Vec<BoxFuture<'_, Result<()>>> =
+                self.circles.values_mut().map(|circle| advance(db, circle, entries, until, look).boxed()).collect();
+            let done: Vec<Result<()>> = stream::iter(advances).buffer_unordered(SIDE_BY_SIDE).collect().await;
+            self.position = Some(until.max(position));
+            done.into_iter().collect::<Result<()>>()?;
+            if !full {
+                return Ok(());
+            }
+            from = until;
+        }
+    }
+
+    async fn read(&self, after: i64) -> Result<Vec<Arc<Entry>>> {
+        let tx = self.db.begin(&Scope::workspace(self.workspace), Mode::Read).await?;
+        let entries = feed::read(&tx, self.workspace, after, BATCH).await?;
+        tx.commit().await?;
+        Ok(entries.into_iter().map(Arc::new).collect())
+    }
+
+    /// Looks again at everybody who is here: those who see something else by now get another place, and are told the
+    /// difference.
+    async fn review(&mut self) -> Result<()> {
+        let mut leaving = Vec::new();
+        for (key, circle) in &mut self.circles {
+            for (listener, viewer) in circle.leave(key).await {
+                let tx = circle.begin(&self.db).await?;
+                let had = circle.had(&tx, &listener.wanted).await?;
+                tx.commit().await?;
+                let schema_changed = circle.viewer.catalog.version != viewer.catalog.version;
+                leaving.push((listener, viewer, had, schema_changed));
+            }
+        }
+        for (listener, viewer, had, schema_changed) in leaving {
+            let wanted = in_catalog(&listener.wanted, &viewer);
+            let Some(wanted) = wanted else {
+                // The sender goes with it, which ends the stream.
+                let _ = listener.sender.try_send(Told::Failed("What was followed is not there any more.".into()));
+                continue;
+            };
+            let listener = Listener { wanted: wanted.clone(), ..listener };
+            match self.prepare(viewer, &wanted).await {
+                Ok((key, _)) => {
+                    if let Some(circle) = self.circles.get_mut(&key) {
+                        let tx = circle.begin(&self.db).await?;
+                        let welcomed = circle.welcome(&tx, &listener, &had, schema_changed).await;
+                        tx.commit().await?;
+                        match welcomed {
+                            Ok(()) => circle.seat(listener),
+                            Err(error) => drop(listener.sender.try_send(Told::Failed(why(&error).into()))),
+                        }
+                    }
+                }
+                Err(error) => drop(listener.sender.try_send(Told::Failed(why(&error).into()))),
+            }
+        }
+        self.circles.values_mut().for_each(Circle::tidy);
+        self.circles.retain(|_, circle| !circle.is_empty());
+        Ok(())
+    }
+}
+
+/// Brings a circle up to a place in the log.
+async fn advance(db: &Db, circle: &mut Circle, entries: &[Arc<Entry>], until: i64, look: Look) -> Result<()> {
+    let first = entries.partition_point(|entry| entry.seq <= circle.position);
+    let entries = &entries[first..];
+    let looks = look.time && circle.depends_on_time() || look.access && circle.depends_on_access();
+    if !looks && !circle.concerns(entries) {
+        circle.position = circle.position.max(until);
+        return Ok(());
+    }
+    let tx = circle.begin(db).await?;
+    circle.advance(db, &tx, entries, until.max(circle.position), look).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+/// The same lists in the catalog as it is now; none if one of them is gone.
+fn in_catalog(wanted: &Arc<Wanted>, viewer: &Viewer) -> Option<Arc<Wanted>> {
+    let mut scopes = Vec::with_capacity(wanted.scopes.len());
+    for scope in &wanted.scopes {
+        let object = viewer.catalog.find(&scope.object.name)?.clone();
+        scopes.push(feed::Scope { object, ..scope.clone() });
+    }
+    let Wanted { selection, type_name, record, key, .. } = &**wanted;
+    Some(Arc::new(Wanted { scopes, selection: selection.clone(), type_name: type_name.clone(), record: record.clone(), key: key.clone() }))
+}
+
+/// What a subscriber is told of an error.
+pub fn why(error: &Error) -> String {
+    match error {
+        Error::Refused(refusal) => refusal.message.clone(),
+        Error::Fault(fault) => {
+            tracing::error!("a live list failed: {error}");
+            format!("Something went wrong on the server. Its log has the details under {}.", fault.id)
+        }
+    }
+}
+
+/// What there is to look at.
+#[derive(Default)]
+struct Due {
+    access: bool,
+    time: bool,
+    review: bool,
+}
+
+impl Due {
+    fn add(&mut self, topic: Topic) {
+        match topic {
+            Topic::Records => {}
+            Topic::Access | Topic::Catalog | Topic::Everything => (self.access, self.review) = (true, true),
+        }
+    }
+}

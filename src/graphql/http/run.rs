@@ -1,0 +1,225 @@
+//! One request, over whichever transport it came: from its credential and its document to what it is answered.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use async_graphql::parser::types::OperationType;
+use async_graphql::{Request, Response as Answer, ServerError, Value};
+use axum::http::{HeaderMap, StatusCode};
+use futures_util::stream::BoxStream;
+
+use super::Server;
+use super::gate::{self, Credential};
+use super::identify::{identify, turned_away};
+use super::reply::{Reply, code};
+use crate::error::{Error, Result};
+use crate::graphql::check::{check_stranger, check_value};
+use crate::graphql::document::{Document, Introspection};
+use crate::graphql::errors::server_error;
+use crate::graphql::repeat::{Refused, Repeat};
+use crate::graphql::request::{self, Browser, Signed, audit_opened};
+use crate::graphql::schema::WorkspaceSchema;
+use crate::graphql::view::View;
+use crate::graphql::{atomic, cookies};
+use crate::infra::db::Mode;
+use crate::platform::Origin;
+use crate::platform::audit::{self, Action, Event};
+
+/// How a request came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Over {
+    /// For queries only.
+    Get,
+    Post,
+    /// A connection that can carry a stream: a WebSocket, or server-sent events.
+    Stream,
+}
+
+/// A request and where it came from.
+pub struct Asking<'a> {
+    pub server: &'a Server,
+    pub headers: &'a HeaderMap,
+    pub origin: Origin,
+    pub id: Option<String>,
+    pub over: Over,
+    /// Whether it is a GET, which changes nothing.
+    pub reads_only: bool,
+    /// Where a stream goes on that was cut.
+    pub resume: Option<String>,
+}
+
+/// What comes of a request.
+pub enum Outcome {
+    Reply(Box<Reply>),
+    Live(Live),
+}
+
+/// A subscription under way.
+pub struct Live {
+    pub events: BoxStream<'static, Answer>,
+    pub document: Arc<Document>,
+}
+
+impl Live {
+    /// An event in the form in which it is sent.
+    pub fn reply(&self, answer: Answer) -> Reply {
+        Reply::executed(answer, &self.document)
+    }
+}
+
+impl From<Reply> for Outcome {
+    fn from(reply: Reply) -> Self {
+        Self::Reply(Box::new(reply))
+    }
+}
+
+impl Asking<'_> {
+    pub async fn run(self, request: Request) -> Outcome {
+        let (signed, schema) = match identify(self.server, self.headers, &self.origin, self.id.clone(), !self.reads_only).await {
+            Ok(found) => found,
+            Err(turned) => return turned_away(turned).into(),
+        };
+        match self.run_as(signed, &schema, request).await {
+            Ok(Outcome::Reply(reply)) => Outcome::Reply(Box::new(reply.of_schema(&schema))),
+            Ok(live) => live,
+            Err(reply) => reply.of_schema(&schema).into(),
+        }
+    }
+
+    async fn run_as(self, signed: Option<Signed>, schema: &Arc<WorkspaceSchema>, mut request: Request) -> Result<Outcome, Box<Reply>> {
+        let begun = Instant::now();
+        let trusted = gate::document(self.server, signed.as_ref().map(|signed| &signed.caller), &mut request).await.map_err(unfit)?;
+        let document = self.document(&request, trusted, signed.is_none())?;
+        let shown = shown(self.server, signed.as_ref(), schema, document.introspection).map_err(unfit)?;
+        let repeat = match (&signed, document.kind) {
+            (Some(signed), OperationType::Mutation) => self.claim(signed, &request).await?,
+            _ => None,
+        };
+        if document.atomic {
+            atomic::check(&document.parsed, request.operation_name.as_deref(), &schema.roots).map_err(unfit)?;
+        }
+        let operation = request.operation_name.clone();
+        let request = document.put_into(request);
+        let state = Arc::new(self.state(signed, repeat, document.atomic));
+        if document.kind == OperationType::Subscription {
+            let events = shown.api.execute_stream(request.data(state));
+            return Ok(Outcome::Live(Live { events, document }));
+        }
+        let (answer, replayed, statements) = execute(&shown, request, &state).await;
+        let mut reply = Reply::executed(answer, &document);
+        reply.replayed = replayed;
+        account(&state, &mut reply).await.map_err(unfit)?;
+        tracing::info!(
+            request = self.id.as_deref().unwrap_or_default(),
+            operation = operation.as_deref().unwrap_or_default(),
+            statements,
+            errors = reply.answer.errors.len(),
+            micros = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX),
+            "graphql"
+        );
+        Ok(reply.into())
+    }
+
+    /// Reads the document and looks whether it may be executed by whoever sends it, the way that it came.
+    fn document(&self, request: &Request, trusted: bool, stranger: bool) -> Result<Arc<Document>, Box<Reply>> {
+        request.variables.values().try_for_each(check_value).map_err(unfit)?;
+        let limits = &self.server.app.config.limits;
+        if request.query.len() > limits.document_bytes {
+            let message = format!("The document is larger than {} bytes.", limits.document_bytes);
+            return Err(Box::new(Reply::refused(StatusCode::PAYLOAD_TOO_LARGE, &Error::bad_request(message))));
+        }
+        let found = self.server.documents.read(&request.query, request.operation_name.as_deref(), limits, trusted);
+        let document = found.map_err(|error| Box::new(Reply::unfit(*error)))?;
+        match document.kind {
+            OperationType::Subscription if self.over != Over::Stream => {
+                let message = "Subscriptions are sent over WebSocket (graphql-transport-ws), or with `Accept: text/event-stream`.";
+                return Err(unfit(Error::bad_request(message)));
+            }
+            OperationType::Mutation if self.reads_only => {
+                let error = Error::bad_request("Mutations are sent with POST.");
+                return Err(Box::new(Reply::refused(StatusCode::METHOD_NOT_ALLOWED, &error)));
+            }
+            _ => {}
+        }
+        if stranger {
+            check_stranger(&document.parsed).map_err(unfit)?;
+        }
+        Ok(document)
+    }
+
+    async fn claim(&self, signed: &Signed, request: &Request) -> Result<Option<Repeat>, Box<Reply>> {
+        Repeat::claim(&self.server.app, signed, self.headers, request).await.map_err(|Refused(status, error)| {
+            let reply = Reply::refused(status, &error);
+            Box::new(if status == StatusCode::CONFLICT { reply.retry_after(1) } else { reply })
+        })
+    }
+
+    fn state(&self, signed: Option<Signed>, repeat: Option<Repeat>, atomic: bool) -> request::Request {
+        let unforged = gate::is_unforged(self.headers);
+        let refresh_cookie = cookies::refresh(self.headers).filter(|_| self.over == Over::Post && unforged).map(str::to_owned);
+        let by_cookie = matches!(gate::credential(self.headers), Ok(Credential::Cookie(_)));
+        request::Request::new(self.server.app.clone(), self.origin.clone(), signed)
+            .with_resume(self.resume.clone())
+            .with_browser(Browser { refresh_cookie, by_cookie, unforged })
+            .with_writes(repeat, atomic)
+    }
+}
+
+fn unfit(error: Error) -> Box<Reply> {
+    Box::new(Reply::unfit(server_error(&error)))
+}
+
+/// Runs a query or a mutation: the answer, whether some of it is an earlier request's, and how many statements it took.
+async fn execute(shown: &WorkspaceSchema, request: Request, state: &Arc<request::Request>) -> (Answer, bool, usize) {
+    let mut answer = shown.api.execute(request.data(state.clone())).await;
+    if let Err(error) = state.end_atomic(&mut answer).await {
+        answer = Answer::from_errors(vec![server_error(&error)]);
+    }
+    let replayed = state.end_repeat().await;
+    let statements = state.finish().await.unwrap_or_else(|error| {
+        answer.errors.push(server_error(&error));
+        0
+    });
+    (answer, replayed, statements)
+}
+
+/// What the audit must know of an answer, and what the answer must say of itself. What was read and cannot be accounted
+/// for is not told.
+async fn account(state: &request::Request, reply: &mut Reply) -> Result<()> {
+    let Some(signed) = state.signed_or_none() else { return Ok(()) };
+    audit_refusal(state, signed, &reply.answer).await;
+    audit_opened(&state.app, &signed.ctx).await?;
+    let hidden = signed.ctx.hidden.list();
+    if !hidden.is_empty() {
+        reply.answer.extensions.insert("hidden".into(), Value::from(hidden));
+    }
+    Ok(())
+}
+
+/// A refusal of the policy stands in the audit, once for a request.
+async fn audit_refusal(state: &request::Request, signed: &Signed, answer: &Answer) {
+    let is_refusal = |error: &&ServerError| code(error) == Some("FORBIDDEN");
+    let Some(error) = answer.errors.iter().find(is_refusal) else { return };
+    let event = Event::of(&signed.ctx, Action::Refused, None, serde_json::json!({ "message": error.message }));
+    let written = async {
+        let tx = state.app.db.begin(&signed.ctx.system_scope(), Mode::Write).await?;
+        audit::append(&tx, &event).await?;
+        tx.commit().await?;
+        Ok::<(), Error>(())
+    };
+    if let Err(error) = written.await {
+        tracing::error!("a refusal could not be written to the audit: {error:?}");
+    }
+}
+
+/// The schema that executes a document: the workspace's, or, if the document asks about the schema,
+/// what the caller is shown of it.
+fn shown(server: &Server, signed: Option<&Signed>, schema: &Arc<WorkspaceSchema>, asks: Introspection) -> Result<Arc<WorkspaceSchema>> {
+    let Some(signed) = signed.filter(|_| asks != Introspection::None) else { return Ok(schema.clone()) };
+    let view = View::of(&signed.ctx.access);
+    let shown = server.schemas.view(signed.ctx.workspace, &signed.known.catalog, &view);
+    if asks == Introspection::Mixed && !Arc::ptr_eq(&shown, schema) {
+        return Err(Error::bad_request("Ask about the schema in a request of its own."));
+    }
+    Ok(shown)
+}

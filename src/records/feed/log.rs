@@ -1,0 +1,104 @@
+//! The change log, entry by entry.
+
+use std::collections::BTreeMap;
+
+use entity::Micros;
+use serde::de::IgnoredAny;
+use uuid::Uuid;
+
+use crate::error::Result;
+use crate::infra::db::Tx;
+
+/// An entry of the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    pub seq: i64,
+    pub object: String,
+    pub record: Uuid,
+    /// As the log names it: `CREATED`, `LINKED`, …
+    pub kind: String,
+    /// The fields and relations that it tells of.
+    pub fields: Vec<String>,
+    pub actor_kind: String,
+    pub actor: Option<Uuid>,
+    pub at: Micros,
+}
+
+impl Entry {
+    pub fn begins(&self) -> bool {
+        matches!(self.kind.as_str(), "CREATED" | "RESTORED")
+    }
+
+    pub fn ends(&self) -> bool {
+        matches!(self.kind.as_str(), "DELETED" | "PURGED")
+    }
+
+    pub fn is_link(&self) -> bool {
+        matches!(self.kind.as_str(), "LINKED" | "UNLINKED")
+    }
+}
+
+/// The number of the last entry that a snapshot sees.
+pub async fn head(tx: &Tx, workspace: Uuid) -> Result<i64> {
+    let row = tx.fetch_optional("SELECT seq FROM log_head WHERE workspace_id = $1", vec![workspace.into()]).await?;
+    Ok(row.map(|row| row.int(0)).transpose()?.flatten().unwrap_or(0))
+}
+
+/// The number of the first entry that is kept; one more than the last where there is none.
+async fn horizon(tx: &Tx, workspace: Uuid) -> Result<i64> {
+    let sql = "SELECT seq FROM change_log WHERE workspace_id = $1 ORDER BY seq LIMIT 1";
+    let row = tx.fetch_optional(sql, vec![workspace.into()]).await?;
+    match row.map(|row| row.int(0)).transpose()?.flatten() {
+        Some(first) => Ok(first),
+        None => Ok(head(tx, workspace).await? + 1),
+    }
+}
+
+/// The entries after a place, in order. The transaction must see all of the log: what a caller is told of it is decided
+/// afterwards.
+pub async fn read(tx: &Tx, workspace: Uuid, after: i64, limit: usize) -> Result<Vec<Entry>> {
+    let sql = format!(
+        "SELECT seq, object, record_id, kind, {}, {}, actor_kind, actor_id, at FROM change_log WHERE workspace_id = $1 AND seq > $2 ORDER BY seq LIMIT {limit}",
+        as_text(tx, "before"),
+        as_text(tx, "after"),
+    );
+    let rows = tx.fetch_all(&sql, vec![workspace.into(), after.into()]).await?;
+    let mut entries = Vec::with_capacity(rows.len());
+    for row in rows {
+        let mut fields = names(row.text(4)?);
+        for name in names(row.text(5)?) {
+            if !fields.contains(&name) {
+                fields.push(name);
+            }
+        }
+        entries.push(Entry {
+            seq: row.int(0)?.unwrap_or(0),
+            object: row.text(1)?.unwrap_or_default().to_owned(),
+            record: row.uuid(2)?.unwrap_or_default(),
+            kind: row.text(3)?.unwrap_or_default().to_owned(),
+            fields,
+            actor_kind: row.text(6)?.unwrap_or_default().to_owned(),
+            actor: row.uuid(7)?,
+            at: Micros(row.int(8)?.unwrap_or(0)),
+        });
+    }
+    Ok(entries)
+}
+
+fn as_text(tx: &Tx, column: &str) -> String {
+    match tx.backend() {
+        crate::infra::db::Backend::Postgres => format!("\"{column}\"::text"),
+        crate::infra::db::Backend::Sqlite => format!("\"{column}\""),
+    }
+}
+
+fn names(document: Option<&str>) -> Vec<String> {
+    let members: Option<BTreeMap<String, IgnoredAny>> = document.and_then(|text| serde_json::from_str(text).ok());
+    members.into_iter().flatten().map(|(name, _)| name).collect()
+}
+
+/// Whether everything after a place is still kept, and is not too much to be told.
+pub async fn is_unbroken(tx: &Tx, workspace: Uuid, after: i64, most: i64) -> Result<bool> {
+    let last = head(tx, workspace).await?;
+    Ok(after <= last && last - after <= most && horizon(tx, workspace).await? <= after + 1)
+}

@@ -1,0 +1,260 @@
+//! Which records are in a caller's list.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use super::{Entry, Event, Kind, Scope};
+use crate::catalog::{Catalog, Object};
+use crate::error::Result;
+use crate::infra::clock::Clock;
+use crate::infra::db::{Backend, Tx};
+use crate::platform::Ctx;
+use crate::records::read::Planner;
+use crate::records::read::past::Moment;
+use crate::records::sql::all_of;
+
+/// Ids that one statement asks about.
+const AT_ONCE: usize = 1_000;
+
+/// Statement and values that tell which records are in a list.
+fn planned(
+    ctx: &Ctx,
+    catalog: &Catalog,
+    backend: Backend,
+    scope: &Scope,
+    moment: Option<Moment>,
+    among: Option<&[Uuid]>,
+) -> Result<(String, Vec<sea_orm::Value>)> {
+    let mut planner = Planner::new(ctx, catalog, backend);
+    if let Some(moment) = moment {
+        planner.speak_of(moment);
+    }
+    let alias = planner.sql.alias();
+    let mut conditions = vec![format!("{alias}.workspace_id = $1"), format!("{alias}.deleted_at IS NULL")];
+    if let (Some(variant), Some(variants)) = (scope.variant, &scope.object.variants) {
+        conditions.push(format!("{alias}.{} = '{}'", variants.field, variant.value));
+    }
+    if let Some(among) = among {
+        let among = planner.sql.bind_all(among.iter().map(|id| (*id).into()).collect());
+        conditions.push(format!("{alias}.id IN ({among})"));
+    }
+    conditions.extend(planner.reached(&scope.object, &alias));
+    let filter = planner.filter(&scope.object, &alias, &scope.filter, false)?;
+    if filter != "TRUE" {
+        conditions.push(filter);
+    }
+    let table = planner.table(&scope.object, &alias);
+    Ok((format!("SELECT {alias}.id FROM {table} WHERE {}", all_of(&conditions)), planner.sql.values))
+}
+
+/// Which records are in a list, of all or of some; now, or as it was.
+pub(super) async fn matching(
+    ctx: &Ctx,
+    catalog: &Catalog,
+    tx: &Tx,
+    scope: &Scope,
+    moment: Option<Moment>,
+    among: Option<&[Uuid]>,
+) -> Result<HashSet<Uuid>> {
+    let mut found = HashSet::new();
+    let parts: Vec<Option<&[Uuid]>> = among.map_or_else(|| vec![None], |among| among.chunks(AT_ONCE).map(Some).collect());
+    for part in parts {
+        let (sql, values) = planned(ctx, catalog, tx.backend(), scope, moment, part)?;
+        for row in tx.fetch_all(&sql, values).await? {
+            found.extend(row.uuid(0)?);
+        }
+    }
+    Ok(found)
+}
+
+/// What else than the records themselves can move one into a list or out of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Causes {
+    /// Objects whose records the filter looks at.
+    pub objects: BTreeSet<String>,
+    /// Whether it looks at links.
+    pub links: bool,
+    /// Whether it says "today" or the like.
+    pub time: bool,
+}
+
+impl Causes {
+    pub fn of(ctx: &Ctx, catalog: &Catalog, backend: Backend, scope: &Scope) -> Result<Self> {
+        let (sql, values) = planned(ctx, catalog, backend, scope, None, None)?;
+        let word = |name: &str| sql.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').any(|word| word == name);
+        // A table stands there by its name, the records of an own object as a select.
+        let asks = |object: &Object| if object.own.is_some() { sql.contains(&*object.rows()) } else { word(&object.rows()) };
+        let objects = catalog.objects().filter(|object| object.name != scope.object.name && asks(object));
+        // Planned for another day, the statement has other values if it speaks of the day.
+        let another = Ctx { clock: Clock::fixed_at(ctx.now().0 + ANOTHER_DAY), ..ctx.clone() };
+        let (_, then) = planned(&another, catalog, backend, scope, None, None)?;
+        let own_table_twice = sql.matches(&format!("{} ", scope.object.rows())).count() > 1;
+        let mut objects: BTreeSet<String> = objects.map(|object| object.name.clone()).collect();
+        if own_table_twice {
+            objects.insert(scope.object.name.clone());
+        }
+        Ok(Self { objects, links: word("record_link"), time: then != values })
+    }
+
+    /// Whether an entry may have moved other records than the one it is about.
+    pub fn includes(&self, entry: &Entry) -> bool {
+        self.objects.contains(&entry.object) || self.links && entry.is_link()
+    }
+}
+
+/// Well over a year: every period that a filter can name is another then.
+const ANOTHER_DAY: i64 = 400 * 86_400 * 1_000_000;
+
+/// A list that is followed: which records are in it.
+pub struct Members {
+    pub scope: Scope,
+    causes: Causes,
+    /// None where every record is in it that is not deleted: then the log tells all.
+    known: Option<HashSet<Uuid>>,
+}
+
+impl Members {
+    /// Loads a list, as a snapshot has it.
+    pub async fn load(ctx: &Ctx, catalog: &Catalog, tx: &Tx, scope: Scope) -> Result<Self> {
+        let causes = Causes::of(ctx, catalog, tx.backend(), &scope)?;
+        let filter = &scope.filter;
+        let everything = (filter.is_null() || filter.as_object().is_some_and(serde_json::Map::is_empty))
+            && scope.variant.is_none()
+            && ctx.access.sees_all(&scope.object.name);
+        let known = if everything { None } else { Some(matching(ctx, catalog, tx, &scope, None, None).await?) };
+        Ok(Self { scope, causes, known })
+    }
+
+    /// How many ids are remembered.
+    pub fn len(&self) -> usize {
+        self.known.as_ref().map_or(0, HashSet::len)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether entries of the log can have moved something.
+    pub fn concerns(&self, entries: &[Arc<Entry>]) -> bool {
+        entries.iter().any(|entry| entry.object == self.scope.object.name || self.causes.includes(entry))
+    }
+
+    /// Whether the passing of time can.
+    pub fn depends_on_time(&self) -> bool {
+        self.causes.time
+    }
+
+    /// Whether shares and teams can.
+    pub fn depends_on_access(&self, ctx: &Ctx) -> bool {
+        !ctx.access.sees_all(&self.scope.object.name)
+    }
+
+    /// The list with every record named, where the log alone tells what is in it.
+    pub async fn materialised(&self, ctx: &Ctx, catalog: &Catalog, tx: &Tx) -> Result<HashSet<Uuid>> {
+        match &self.known {
+            Some(known) => Ok(known.clone()),
+            None => matching(ctx, catalog, tx, &self.scope, None, None).await,
+        }
+    }
+
+    /// What entries of the log did to the list; `anew`: it is loaded anew, because something else may have moved records.
+    /// The snapshot must see the entries.
+    pub async fn follow(
+        &mut self,
+        (ctx, catalog, tx): (&Ctx, &Catalog, &Tx),
+        entries: &[Arc<Entry>],
+        (anew, seq): (bool, i64),
+    ) -> Result<Vec<Event>> {
+        let touched = Touched::of(&self.scope, entries);
+        let Some(known) = &mut self.known else { return Ok(touched.of_everything()) };
+        let anew = anew || entries.iter().any(|entry| self.causes.includes(entry));
+        let mut events = Vec::new();
+        if anew {
+            let now = matching(ctx, catalog, tx, &self.scope, None, None).await?;
+            events.extend(moved(known, &now, seq, |id| !touched.last.contains_key(id)));
+            touched.judge(|id| known.contains(id), |id| now.contains(id), &mut events);
+            *known = now;
+        } else if !touched.ids.is_empty() {
+            let now = matching(ctx, catalog, tx, &self.scope, None, Some(&touched.ids)).await?;
+            touched.judge(|id| known.contains(id), |id| now.contains(id), &mut events);
+            for id in &touched.ids {
+                if now.contains(id) {
+                    known.insert(*id)
+                } else {
+                    known.remove(id)
+                };
+            }
+        }
+        Ok(events)
+    }
+}
+
+/// Records that something else than a change of theirs moved into a list or out of it.
+pub fn moved(was: &HashSet<Uuid>, is: &HashSet<Uuid>, seq: i64, counts: impl Fn(&Uuid) -> bool) -> Vec<Event> {
+    let moved = was.symmetric_difference(is).filter(|id| counts(id));
+    let event = |id: &Uuid| Event {
+        kind: if is.contains(id) { Kind::Entered } else { Kind::Left },
+        scope: 0,
+        record: *id,
+        seq,
+        entry: None,
+        fields: Vec::new(),
+        place: None,
+    };
+    moved.map(event).collect()
+}
+
+/// The records of a scope that entries of the log are about, in the order of their last entries.
+pub(super) struct Touched {
+    pub ids: Vec<Uuid>,
+    pub first: HashMap<Uuid, Arc<Entry>>,
+    pub last: HashMap<Uuid, Arc<Entry>>,
+    fields: HashMap<Uuid, Vec<String>>,
+}
+
+impl Touched {
+    pub fn of(scope: &Scope, entries: &[Arc<Entry>]) -> Self {
+        let mut touched = Self { ids: Vec::new(), first: HashMap::new(), last: HashMap::new(), fields: HashMap::new() };
+        for entry in entries.iter().filter(|entry| entry.object == scope.object.name) {
+            touched.first.entry(entry.record).or_insert_with(|| entry.clone());
+            touched.last.insert(entry.record, entry.clone());
+            let fields = touched.fields.entry(entry.record).or_default();
+            for name in &entry.fields {
+                if !fields.contains(name) {
+                    fields.push(name.clone());
+                }
+            }
+        }
+        touched.ids = touched.last.keys().copied().collect();
+        touched.ids.sort_by_key(|id| touched.last[id].seq);
+        touched
+    }
+
+    fn event(&self, id: Uuid, kind: Kind) -> Event {
+        let entry = self.last.get(&id).cloned();
+        let fields = self.fields.get(&id).cloned().unwrap_or_default();
+        Event { kind, scope: 0, record: id, seq: entry.as_ref().map_or(0, |entry| entry.seq), entry, fields, place: None }
+    }
+
+    /// What happened to each, by whether it was in the list and whether it is.
+    pub fn judge(&self, was: impl Fn(&Uuid) -> bool, is: impl Fn(&Uuid) -> bool, events: &mut Vec<Event>) {
+        for id in &self.ids {
+            let kind = match (was(id), is(id)) {
+                (false, true) => Kind::Entered,
+                (true, true) => Kind::Updated,
+                (true, false) => Kind::Left,
+                (false, false) => continue,
+            };
+            events.push(self.event(*id, kind));
+        }
+    }
+
+    /// The same where every record is in the list that is not deleted.
+    fn of_everything(&self) -> Vec<Event> {
+        let mut events = Vec::new();
+        self.judge(|id| !self.first[id].begins(), |id| !self.last[id].ends(), &mut events);
+        events
+    }
+}
