@@ -2,7 +2,7 @@
 //!
 //! What is found out here depends on the text alone, so a text that was good once is neither read nor measured again.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_graphql::parser::types::{ExecutableDocument, OperationType, Selection, SelectionSet, VariableDefinition};
 use async_graphql::{Name, Positioned, ServerError, Value};
@@ -16,12 +16,17 @@ use super::errors::server_error;
 use super::merge::merge_roots;
 use super::order::{self, Order};
 use super::parse::parse;
+use super::schema::WorkspaceSchema;
+use super::validate::{validate, variables};
 use crate::config::Limits;
 use crate::error::Error;
 
 /// A document and the operation of it that runs.
 pub struct Document {
+    /// As it was written.
     pub parsed: ExecutableDocument,
+    /// As it is executed.
+    merged: ExecutableDocument,
     pub kind: OperationType,
     /// Of a mutation: whether its root fields share a transaction.
     pub atomic: bool,
@@ -31,7 +36,12 @@ pub struct Document {
     defaults: Vec<(Name, Value)>,
     /// Bytes of its text.
     size: usize,
+    /// The schemas that it was found to fit, the latest last.
+    fits: Mutex<Vec<u64>>,
 }
+
+/// A document is sent to few schemas: its workspace's, as it changes.
+const REMEMBERED: usize = 8;
 
 /// Whether a document asks about the schema.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,9 +64,10 @@ impl Document {
     pub fn read(text: &str, operation: Option<&str>, limits: &Limits, trusted: bool) -> Result<Self, Unfit> {
         check_text(text).map_err(|e| unfit(&e))?;
         let tokens = if trusted { limits.body_bytes } else { limits.tokens };
-        let mut parsed = parse(text, tokens)?;
+        let parsed = parse(text, tokens)?;
         check(&parsed, limits, trusted).map_err(|e| unfit(&e))?;
-        merge_roots(&mut parsed).map_err(|e| unfit(&e))?;
+        let mut merged = parsed.clone();
+        merge_roots(&mut merged).map_err(|e| unfit(&e))?;
         let chosen = order::chosen(&parsed, operation);
         let kind = chosen.map(|found| found.node.ty).ok_or_else(|| {
             unfit(&Error::bad_request(match operation {
@@ -64,7 +75,7 @@ impl Document {
                 None => "The document has several operations: say which one with `operationName`.",
             }))
         })?;
-        if let (OperationType::Subscription, Some(found)) = (kind, chosen) {
+        if let (OperationType::Subscription, Some(found)) = (kind, order::chosen(&merged, operation)) {
             one_root(&found.node.selection_set.node).map_err(|e| unfit(&e))?;
         }
         Ok(Self {
@@ -74,8 +85,33 @@ impl Document {
             order: Order::of(&parsed, operation),
             defaults: default_values(chosen.map_or(&[][..], |found| &found.node.variable_definitions)),
             size: text.len(),
+            fits: Mutex::default(),
             parsed,
+            merged,
         })
+    }
+
+    /// The document as it is executed: equal root fields are one.
+    pub const fn merged(&self) -> &ExecutableDocument {
+        &self.merged
+    }
+
+    /// What is wrong with the document or with what a request gives to its variables, by a schema.
+    pub fn check(&self, schema: &WorkspaceSchema, request: &async_graphql::Request) -> Result<(), Vec<ServerError>> {
+        let fits = |known: &Mutex<Vec<u64>>| known.lock().unwrap_or_else(PoisonError::into_inner).contains(&schema.id);
+        if !fits(&self.fits) {
+            let errors = validate(schema.registry(), &self.parsed);
+            if !errors.is_empty() {
+                return Err(errors);
+            }
+            let mut known = self.fits.lock().unwrap_or_else(PoisonError::into_inner);
+            if known.len() >= REMEMBERED {
+                known.remove(0);
+            }
+            known.push(schema.id);
+        }
+        let Some(operation) = order::chosen(&self.parsed, request.operation_name.as_deref()) else { return Ok(()) };
+        variables::check(schema.registry(), &operation.node, &request.variables).map_err(|error| vec![error])
     }
 
     /// The request as it is executed: with the document, and with what its variables are if they are not given.
@@ -84,7 +120,7 @@ impl Document {
         for (name, value) in &self.defaults {
             request.variables.entry(name.clone()).or_insert_with(|| value.clone());
         }
-        request.set_parsed_query(self.parsed.clone());
+        request.set_parsed_query(self.merged.clone());
         request
     }
 }

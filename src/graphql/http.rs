@@ -25,6 +25,9 @@ use std::time::Duration;
 use axum::Router;
 use axum::http::{HeaderName, Method, header};
 use axum::routing::get;
+use tower_http::CompressionLevel;
+use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::{NotForContentType, Predicate as _, SizeAbove};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 use tower_http::limit::RequestBodyLimitLayer;
 use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer};
@@ -49,6 +52,9 @@ impl Server {
     }
 }
 
+/// What is smaller travels in one packet anyway.
+const SMALL: u64 = 1_400;
+
 pub fn router(server: Server) -> Router {
     let request_id = HeaderName::from_static("x-request-id");
     let limit = server.app.config.limits.body_bytes;
@@ -62,6 +68,7 @@ pub fn router(server: Server) -> Router {
         .route("/.well-known/jwks.json", get(health::jwks))
         .merge(explorer::routes())
         .merge(oidc::routes())
+        .layer(CompressionLayer::new().quality(CompressionLevel::Fastest).compress_when(SizeAbove::new(SMALL).and(NotForContentType::SSE)))
         .layer(RequestBodyLimitLayer::new(limit))
         .layer(axum::middleware::map_response(handlers::too_large_as_json))
         .layer(cors)

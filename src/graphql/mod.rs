@@ -24,4 +24,5 @@ mod request;
 pub mod schema;
 mod selection;
 mod types;
+mod validate;
 mod view;

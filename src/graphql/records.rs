@@ -14,6 +14,7 @@ use async_graphql::{ContainerType, Context, ContextBase, ContextSelectionSet, Ob
 use async_graphql_value::indexmap::IndexMap;
 use serde_json::{Map, Value as Json};
 
+use super::schema::Asked;
 use super::types::{self, Of, Query, Roots};
 use super::view::View;
 use super::{duplicates, errors, live, payload, request, selection};
@@ -84,6 +85,10 @@ generated_root!(RecordMutation, "Writing records.", |catalog: &Catalog, view: &V
 
 impl ContainerType for RecordQuery {
     async fn resolve_field(&self, ctx: &Context<'_>) -> ServerResult<Option<Value>> {
+        if let Some(asked) = ctx.data_opt::<Arc<Asked>>() {
+            let _ = asked.0.set(ctx.schema_env.clone());
+            return Ok(Some(Value::Null));
+        }
         let roots = ctx.data_unchecked::<Arc<Roots>>();
         let Some(query) = roots.queries.get(ctx.item.node.name.node.as_str()) else { return Ok(None) };
         Ok(Some(read(ctx, query).await.unwrap_or_else(|error| failed(ctx, &error))))

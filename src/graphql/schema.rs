@@ -3,9 +3,11 @@
 //! Building one takes milliseconds; it is built when a workspace is first asked for and kept while
 //! its catalog's version stands. Workspaces without own fields share one.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use async_graphql::{MergedObject, Schema};
+use async_graphql::registry::Registry;
+use async_graphql::{MergedObject, Schema, SchemaEnv, ValidationMode};
+use futures_util::FutureExt as _;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use sha2::{Digest, Sha256};
@@ -35,9 +37,13 @@ pub type Api = Schema<Query, Mutation, Subscription>;
 pub struct WorkspaceSchema {
     pub api: Api,
     pub roots: Arc<Roots>,
+    /// Tells it from others; means nothing.
+    pub id: u64,
+    /// What async-graphql knows of it.
+    known: SchemaEnv,
     /// How many fields and relations its objects have.
     fields: u64,
-    sdl: std::sync::OnceLock<(String, String)>,
+    sdl: OnceLock<(String, String)>,
 }
 
 impl WorkspaceSchema {
@@ -58,9 +64,17 @@ impl WorkspaceSchema {
         })
         .data(roots.clone())
         .disable_suggestions()
+        // Documents are validated before; see `validate`.
+        .validation_mode(ValidationMode::Fast)
         .finish();
+        let known = registry_of(&api);
         let fields: usize = catalog.objects().map(|object| object.all_fields().count() + object.relations.len()).sum();
-        Self { api, roots, fields: u64::try_from(fields).unwrap_or(u64::MAX), sdl: std::sync::OnceLock::new() }
+        Self { api, roots, id: rand::random(), known, fields: u64::try_from(fields).unwrap_or(u64::MAX), sdl: OnceLock::new() }
+    }
+
+    /// The types and directives.
+    pub fn registry(&self) -> &Registry {
+        &self.known.registry
     }
 
     /// The schema in GraphQL's own language, and its hash.
@@ -73,6 +87,22 @@ impl WorkspaceSchema {
         })
     }
 }
+
+/// What async-graphql knows of a schema it shows to resolvers alone, so one is asked.
+fn registry_of(api: &Api) -> SchemaEnv {
+    let asked = Arc::new(Asked::default());
+    // It answers at once: nothing is waited for.
+    let _ = api.execute(async_graphql::Request::new(PROBE).data(asked.clone())).now_or_never();
+    #[expect(clippy::expect_used, reason = "a schema without its first root field is a bug that every test would show")]
+    asked.0.get().cloned().expect("a schema answers its own probe")
+}
+
+/// A root field of every schema.
+const PROBE: &str = "{ changeCursor }";
+
+/// Put into a request, it wants nothing but to be shown the schema.
+#[derive(Default)]
+pub struct Asked(pub OnceLock<SchemaEnv>);
 
 /// The language of a schema without what async-graphql leaves over: the parts that the roots were merged from, and an
 /// interface that no field of a narrowed schema leads to, whose types name it all the same.

@@ -91,7 +91,7 @@ impl Circle {
     }
 
     pub fn depends_on_time(&self) -> bool {
-        self.lists.values().any(Members::depends_on_time)
+        self.lists.values().any(|list| list.depends_on_time(&self.viewer.ctx))
     }
 
     pub fn depends_on_access(&self) -> bool {
@@ -131,7 +131,7 @@ impl Circle {
         let viewer = &self.viewer;
         let mut happened: HashMap<&str, Vec<Event>> = HashMap::new();
         for (key, list) in &mut self.lists {
-            let anew = look.time && list.depends_on_time() || look.access && list.depends_on_access(&viewer.ctx);
+            let anew = look.time && list.depends_on_time(&viewer.ctx) || look.access && list.depends_on_access(&viewer.ctx);
             if anew || list.concerns(entries) {
                 let events = list.follow((&viewer.ctx, &viewer.catalog, tx), entries, (anew, until)).await?;
                 if !events.is_empty() {

@@ -131,7 +131,7 @@ impl Room {
         let look = Look { access: due.access, time: due.time };
         let mut from = self.circles.values().map(|circle| circle.position).min().unwrap_or(position);
         loop {
-            let entries = self.read(from).await?;
+            let entries = read(&self.db, self.workspace, from).await?;
             let full = entries.len() == BATCH;
             let until = entries.last().map_or(from, |entry| entry.seq);
             let look = if full { Look::default() } else { look };
@@ -146,13 +146,6 @@ impl Room {
             }
             from = until;
         }
-    }
-
-    async fn read(&self, after: i64) -> Result<Vec<Arc<Entry>>> {
-        let tx = self.db.begin(&Scope::workspace(self.workspace), Mode::Read).await?;
-        let entries = feed::read(&tx, self.workspace, after, BATCH).await?;
-        tx.commit().await?;
-        Ok(entries.into_iter().map(Arc::new).collect())
     }
 
     /// Looks again at everybody who is here: those who see something else by now get another place, and are told the
@@ -207,9 +200,23 @@ async fn advance(db: &Db, circle: &mut Circle, entries: &[Arc<Entry>], until: i6
         return Ok(());
     }
     let tx = circle.begin(db).await?;
-    circle.advance(db, &tx, entries, until.max(circle.position), look).await?;
+    // Lists are asked about as of the last entry that is told: what came since the log was read is told as well.
+    let head = feed::head(&tx, circle.viewer.ctx.workspace).await?;
+    let mut entries = entries.to_vec();
+    if head > until {
+        entries.extend(read(db, circle.viewer.ctx.workspace, until).await?.into_iter().filter(|entry| entry.seq <= head));
+    }
+    let until = entries.last().map_or(until, |entry| entry.seq).max(circle.position);
+    circle.advance(db, &tx, &entries, until, look).await?;
     tx.commit().await?;
     Ok(())
+}
+
+async fn read(db: &Db, workspace: Uuid, after: i64) -> Result<Vec<Arc<Entry>>> {
+    let tx = db.begin(&Scope::workspace(workspace), Mode::Read).await?;
+    let entries = feed::read(&tx, workspace, after, BATCH).await?;
+    tx.commit().await?;
+    Ok(entries.into_iter().map(Arc::new).collect())
 }
 
 /// The same lists in the catalog as it is now; none if one of them is gone.

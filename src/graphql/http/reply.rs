@@ -55,6 +55,11 @@ impl Reply {
         Self::new(Answer::from_errors(vec![error]), Fate::Unfit)
     }
 
+    /// A document that does not fit the schema.
+    pub fn invalid(errors: Vec<ServerError>) -> Self {
+        Self::new(Answer::from_errors(errors), Fate::Unfit)
+    }
+
     /// What came of a document.
     pub fn executed(mut answer: Answer, document: &Arc<Document>) -> Self {
         null_without_a_root(&mut answer, document);

@@ -1,11 +1,13 @@
 //! One request, over whichever transport it came: from its credential and its document to what it is answered.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Instant;
 
 use async_graphql::parser::types::OperationType;
 use async_graphql::{Request, Response as Answer, ServerError, Value};
 use axum::http::{HeaderMap, StatusCode};
+use futures_util::FutureExt as _;
 use futures_util::stream::BoxStream;
 
 use super::Server;
@@ -79,7 +81,7 @@ impl Asking<'_> {
             Ok(found) => found,
             Err(turned) => return turned_away(turned).into(),
         };
-        match self.run_as(signed, &schema, request).await {
+        match unwinding(self.run_as(signed, &schema, request)).await {
             Ok(Outcome::Reply(reply)) => Outcome::Reply(Box::new(reply.of_schema(&schema))),
             Ok(live) => live,
             Err(reply) => reply.of_schema(&schema).into(),
@@ -91,12 +93,13 @@ impl Asking<'_> {
         let trusted = gate::document(self.server, signed.as_ref().map(|signed| &signed.caller), &mut request).await.map_err(unfit)?;
         let document = self.document(&request, trusted, signed.is_none())?;
         let shown = shown(self.server, signed.as_ref(), schema, document.introspection).map_err(unfit)?;
+        document.check(&shown, &request).map_err(|errors| Box::new(Reply::invalid(errors)))?;
         let repeat = match (&signed, document.kind) {
             (Some(signed), OperationType::Mutation) => self.claim(signed, &request).await?,
             _ => None,
         };
         if document.atomic {
-            atomic::check(&document.parsed, request.operation_name.as_deref(), &schema.roots).map_err(unfit)?;
+            atomic::check(document.merged(), request.operation_name.as_deref(), &schema.roots).map_err(unfit)?;
         }
         let operation = request.operation_name.clone();
         let request = document.put_into(request);
@@ -165,6 +168,19 @@ impl Asking<'_> {
     }
 }
 
+/// What panics fails, and nothing else does.
+async fn unwinding<T>(running: impl Future<Output = Result<T, Box<Reply>>>) -> Result<T, Box<Reply>> {
+    match AssertUnwindSafe(running).catch_unwind().await {
+        Ok(done) => done,
+        Err(panic) => {
+            let what = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+            let fault = Error::fault(format!("a request panicked: {}", what.unwrap_or("for no reason")));
+            tracing::error!("{fault:?}");
+            Err(Box::new(Reply::refused(StatusCode::INTERNAL_SERVER_ERROR, &fault)))
+        }
+    }
+}
+
 fn unfit(error: Error) -> Box<Reply> {
     Box::new(Reply::unfit(server_error(&error)))
 }
@@ -222,4 +238,17 @@ fn shown(server: &Server, signed: Option<&Signed>, schema: &Arc<WorkspaceSchema>
         return Err(Error::bad_request("Ask about the schema in a request of its own."));
     }
     Ok(shown)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_panics_is_a_fault() {
+        let run = unwinding(async { if std::hint::black_box(true) { panic!("secret of the house") } else { Ok(()) } });
+        let reply = run.await.unwrap_err();
+        assert_eq!(reply.code(), Some("INTERNAL"));
+        assert!(!reply.answer.errors[0].message.contains("secret"));
+    }
 }

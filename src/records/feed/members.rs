@@ -141,9 +141,9 @@ impl Members {
         entries.iter().any(|entry| entry.object == self.scope.object.name || self.causes.includes(entry))
     }
 
-    /// Whether the passing of time can.
-    pub fn depends_on_time(&self) -> bool {
-        self.causes.time
+    /// Whether the passing of time can: what is shared may be shared until some day.
+    pub fn depends_on_time(&self, ctx: &Ctx) -> bool {
+        self.causes.time || ctx.access.policy().is_some_and(|policy| policy.shared.contains(&self.scope.object.name))
     }
 
     /// Whether shares and teams can.

@@ -225,5 +225,5 @@ fn text(value: &str) -> Result<String> {
 }
 
 fn rfc3339(at: Micros) -> String {
-    at.to_utc().to_rfc3339_opts(SecondsFormat::Micros, true)
+    at.to_utc().to_rfc3339_opts(SecondsFormat::AutoSi, true)
 }

@@ -2,7 +2,7 @@
 
 use async_graphql::Request;
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes};
-use serde_json::{Map, Value as Json, json};
+use serde_json::{Map, Value as Json};
 
 use crate::graphql::http::body;
 use crate::graphql::http::incoming;
@@ -100,7 +100,7 @@ pub fn ack() -> Message {
 pub fn pong(payload: Option<&Json>) -> Message {
     Message::Text(match payload {
         None => Utf8Bytes::from_static(r#"{"type":"pong"}"#),
-        Some(payload) => json!({ "type": "pong", "payload": payload }).to_string().into(),
+        Some(payload) => format!("{{\"type\":\"pong\",\"payload\":{payload}}}").into(),
     })
 }
 

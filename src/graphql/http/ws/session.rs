@@ -39,10 +39,29 @@ enum Given {
     Close(Close),
 }
 
+/// Whether a connection was let in; until when, if its credential ends.
+#[derive(Clone, Copy)]
+enum Admission {
+    Outside,
+    Inside(Option<Micros>),
+}
+
+impl Admission {
+    const fn is_inside(self) -> bool {
+        matches!(self, Self::Inside(_))
+    }
+
+    const fn until(self) -> Option<Micros> {
+        match self {
+            Self::Outside => None,
+            Self::Inside(until) => until,
+        }
+    }
+}
+
 struct Session {
     caller: Arc<Holder>,
-    /// Whether it was let in; until when, if its credential ends.
-    let_in: Option<Option<Micros>>,
+    admission: Admission,
     running: HashMap<String, AbortHandle>,
     operations: SelectAll<BoxStream<'static, Given>>,
 }
@@ -54,7 +73,7 @@ pub async fn run(server: Server, headers: HeaderMap, origin: Origin, mut socket:
     }
     let patience = Duration::from_secs(server.app.config.limits.socket_init_seconds);
     let caller = Arc::new(Holder { server, headers, origin });
-    let session = Session { caller, let_in: None, running: HashMap::new(), operations: SelectAll::new() };
+    let session = Session { caller, admission: Admission::Outside, running: HashMap::new(), operations: SelectAll::new() };
     let close = session.serve(&mut socket, Instant::now() + patience).await;
     if let Some(close) = close {
         end(&mut socket, close).await;
@@ -82,17 +101,17 @@ impl Session {
             tokio::select! {
                 biased;
                 () = stopped(&mut stopping) => return Some(Close::new(1001, "The server is going down: connect again")),
-                () = sleep_until(init_by), if self.let_in.is_none() => return Some(Close::new(4408, "Connection initialisation timeout")),
-                Ok(()) = revoked.changed(), if self.let_in.is_some() => {
+                () = sleep_until(init_by), if !self.admission.is_inside() => return Some(Close::new(4408, "Connection initialisation timeout")),
+                Ok(()) = revoked.changed(), if self.admission.is_inside() => {
                     if let Some(close) = self.review().await {
                         return Some(close);
                     }
                 }
-                () = sleep_until(review), if self.let_in.is_some() => {
+                () = sleep_until(review), if self.admission.is_inside() => {
                     if let Some(close) = self.review().await {
                         return Some(close);
                     }
-                    review = Instant::now() + self.caller.until_review(self.let_in.flatten());
+                    review = Instant::now() + self.caller.until_review(self.admission.until());
                 }
                 () = sleep_until(heartbeat) => {
                     if !std::mem::take(&mut alive) {
@@ -133,9 +152,9 @@ impl Session {
     /// Takes a message: what is answered at once, or why the connection ends.
     async fn hear(&mut self, text: &str) -> Result<Option<Message>, Close> {
         match message::read(text)? {
-            Said::Init(_) if self.let_in.is_some() => Err(Close::new(4429, "Too many initialisation requests")),
+            Said::Init(_) if self.admission.is_inside() => Err(Close::new(4429, "Too many initialisation requests")),
             Said::Init(payload) => {
-                self.let_in = Some(self.let_in(&payload).await?);
+                self.admission = Admission::Inside(self.let_in(&payload).await?);
                 Ok(Some(message::ack()))
             }
             Said::Ping(payload) => Ok(Some(message::pong(payload.as_ref()))),
@@ -146,7 +165,7 @@ impl Session {
                 }
                 Ok(None)
             }
-            Said::Subscribe { .. } | Said::Unfit { .. } if self.let_in.is_none() => Err(Close::new(4401, "Unauthorized")),
+            Said::Subscribe { .. } | Said::Unfit { .. } if !self.admission.is_inside() => Err(Close::new(4401, "Unauthorized")),
             Said::Subscribe { id, .. } | Said::Unfit { id, .. } if self.running.contains_key(&id) => {
                 Err(Close::new(4409, format!("Subscriber for {id} already exists")))
             }
@@ -187,10 +206,10 @@ impl Session {
 
     /// Looks again whether the credential is good.
     async fn review(&mut self) -> Option<Close> {
-        let until = self.let_in.flatten();
+        let until = self.admission.until();
         match self.caller.standing(until).await {
             Standing::Good(until) => {
-                self.let_in = Some(until);
+                self.admission = Admission::Inside(until);
                 None
             }
             Standing::Expired => Some(expired()),
