@@ -45,6 +45,7 @@ fn ctx() -> Ctx {
         secrets: None,
         opened: Default::default(),
         problems: Default::default(),
+        tally: Default::default(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The composition root: everything is built here, once, and owned. There are no globals, so two
 //! servers run in one test process.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,6 +29,7 @@ use crate::infra::vault::Vault;
 use crate::infra::web::Web;
 use crate::objects;
 use crate::platform::access::Policy;
+use crate::platform::budget::Budgets;
 use crate::platform::limits::Buckets;
 use crate::platform::secrets::Secrets;
 use crate::platform::{Access, Actor, ActorKind, Cause, Ctx, Hidden, Opened, Origin, Problems};
@@ -50,6 +52,8 @@ pub struct App {
     pub rules: Arc<RuleBook>,
     /// What somebody may do only so often.
     pub buckets: Buckets,
+    /// What a credential and a workspace may have done.
+    pub budgets: Budgets,
     pub web: Web,
     pub live: Live,
     /// Whether the server is going down, for those who hold connections open.
@@ -107,9 +111,13 @@ impl App {
         let rules = Arc::new(objects::rule_book());
         let hasher = Hasher::default();
         let guard = Guard::new(db.clone(), clock.clone());
-        let bus = Bus::connect(&config.redis.url, &config.redis.prefix, Uuid::from_u128(rand::random()))
-            .await
-            .map_err(|e| StartError(format!("redis.url (REDIS_URL): cannot connect: {e}")))?;
+        let node = Uuid::from_u128(rand::random());
+        let bus = match db.postgres().filter(|_| config.redis.url.is_empty()) {
+            Some(pool) => Bus::over_postgres(pool, node),
+            None => Bus::connect(&config.redis.url, &config.redis.prefix, node)
+                .await
+                .map_err(|e| StartError(format!("redis.url (REDIS_URL): cannot connect: {e}")))?,
+        };
         let vault = vault(&config)?;
         let secrets = SecretKeys { db: db.clone(), clock: clock.clone(), vault: vault.clone() };
         let mailer = Mailer::new(&config.mail.url, &config.mail.from).map_err(StartError)?;
@@ -141,6 +149,7 @@ impl App {
                 invitation_url,
             },
             buckets: Buckets::default(),
+            budgets: Budgets::new(bus.clone()),
             web,
             live: Live::open(db.clone(), db.signals.clone()),
             stopping: watch::channel(false).0,
@@ -248,6 +257,7 @@ impl App {
             secrets: None,
             opened: Opened::default(),
             problems: Problems::default(),
+            tally: Default::default(),
         };
         tokio::spawn(async move {
             let refresh = async || -> Result<()> {
@@ -336,6 +346,7 @@ impl App {
             secrets: known.secrets.clone(),
             opened: Opened::default(),
             problems: Problems::default(),
+            tally: Default::default(),
         };
         Ok((ctx, known))
     }
@@ -349,12 +360,14 @@ fn tell_others(app: &Arc<App>) {
     }
     let app = Arc::downgrade(app);
     tokio::spawn(async move {
-        while let Some(signal) = heard.next().await {
+        while let Some(signals) = heard.next_few().await {
             if app.strong_count() == 0 {
                 return;
             }
-            if signal.ours && signal.topic == Topic::Records {
-                bus.tell(RECORDS, signal.of).await;
+            // Of many commits of one workspace one word is enough.
+            let ours = signals.iter().filter(|signal| signal.ours && signal.topic == Topic::Records);
+            for workspace in ours.map(|signal| signal.of).collect::<BTreeSet<Uuid>>() {
+                bus.tell(RECORDS, workspace).await;
             }
         }
     });

@@ -36,6 +36,8 @@ pub struct Server {
     pub data_dir: PathBuf,
     pub cors_origins: Vec<String>,
     pub client_address_header: String,
+    pub tls_certificate: PathBuf,
+    pub tls_key: PathBuf,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -149,6 +151,11 @@ pub struct Limits {
     pub socket_operations: usize,
     pub socket_frame_bytes: usize,
     pub query_seconds: u64,
+    pub cost: u64,
+    pub credential_budget: u64,
+    pub credential_restore: u64,
+    pub workspace_budget: u64,
+    pub workspace_restore: u64,
     pub schema_cache_mib: u32,
     pub document_cache_mib: u32,
 }
@@ -226,6 +233,9 @@ impl Config {
                 "oidc: auth.public_url (KITH_PUBLIC_URL) must say where this server is reached, and auth.app_urls (KITH_APP_URLS) where users go from there.".into(),
             ));
         }
+        if self.server.tls_certificate.as_os_str().is_empty() != self.server.tls_key.as_os_str().is_empty() {
+            return Err(Wrong("server: tls_certificate (KITH_TLS_CERTIFICATE) and tls_key (KITH_TLS_KEY) come together.".into()));
+        }
         if self.auth.access_token_minutes == 0 || self.auth.refresh_token_days == 0 {
             return Err(Wrong("auth: tokens must live for at least 1 minute (access) and 1 day (refresh).".into()));
         }
@@ -243,6 +253,8 @@ const VARIABLES: &[(&str, &str, &str)] = &[
     ("KITH_DATA_DIR", "server", "data_dir"),
     ("KITH_CORS_ORIGINS", "server", "cors_origins"),
     ("KITH_CLIENT_ADDRESS_HEADER", "server", "client_address_header"),
+    ("KITH_TLS_CERTIFICATE", "server", "tls_certificate"),
+    ("KITH_TLS_KEY", "server", "tls_key"),
     ("DATABASE_URL", "database", "url"),
     ("DATABASE_MIGRATE_URL", "database", "migrate_url"),
     ("DATABASE_MAX_CONNECTIONS", "database", "max_connections"),
@@ -269,6 +281,11 @@ const VARIABLES: &[(&str, &str, &str)] = &[
     ("KITH_SCHEMA_CACHE_MIB", "limits", "schema_cache_mib"),
     ("KITH_DOCUMENT_CACHE_MIB", "limits", "document_cache_mib"),
     ("KITH_BATCH", "limits", "batch"),
+    ("KITH_COST", "limits", "cost"),
+    ("KITH_CREDENTIAL_BUDGET", "limits", "credential_budget"),
+    ("KITH_CREDENTIAL_RESTORE", "limits", "credential_restore"),
+    ("KITH_WORKSPACE_BUDGET", "limits", "workspace_budget"),
+    ("KITH_WORKSPACE_RESTORE", "limits", "workspace_restore"),
     ("KITH_LOG_FORMAT", "log", "format"),
     ("KITH_LOG", "log", "filter"),
 ];

@@ -16,6 +16,7 @@ use kith::graphql::http::{Server, router};
 use kith::graphql::schema::WorkspaceSchema;
 use kith::infra::clock::Clock;
 use kith::infra::db::{Mode, Scope};
+use kith::infra::listen::Tls;
 use kith::objects;
 use kith::platform::audit;
 use kith::records::write::Rejected;
@@ -167,6 +168,8 @@ fn start_log(config: &Config) -> Result<(), StartError> {
 
 async fn serve(config: Config, with_demo: bool) -> Result<(), StartError> {
     let listen = config.server.listen;
+    let (certificate, key) = (config.server.tls_certificate.clone(), config.server.tls_key.clone());
+    let tls = (!certificate.as_os_str().is_empty()).then_some(Tls { certificate, key });
     let app = App::start(config, Clock::default()).await?;
     if with_demo {
         println!("{}", fill(&app).await?);
@@ -174,7 +177,7 @@ async fn serve(config: Config, with_demo: bool) -> Result<(), StartError> {
     let listener = tokio::net::TcpListener::bind(listen).await;
     let listener = listener.map_err(|e| StartError(format!("server.listen (KITH_LISTEN): cannot listen on {listen}: {e}")))?;
     let address = listener.local_addr().map_err(|e| StartError(e.to_string()))?;
-    println!("{}", welcome(address, with_demo));
+    println!("{}", welcome(address, tls.is_some(), with_demo));
     let server = router(Server::new(app.clone()));
     let stopping = app.clone();
     let asked = async move {
@@ -182,13 +185,13 @@ async fn serve(config: Config, with_demo: bool) -> Result<(), StartError> {
         // Whoever holds a connection open is told to go elsewhere.
         stopping.stopping.send_replace(true);
     };
-    let served = axum::serve(listener, server.into_make_service_with_connect_info::<SocketAddr>()).with_graceful_shutdown(asked).await;
+    let served = kith::infra::listen::serve(listener, tls, server, asked).await;
     app.db.close().await;
-    served.map_err(|e| StartError(e.to_string()))
+    served.map_err(|e| StartError(format!("server: {e}")))
 }
 
-fn welcome(address: SocketAddr, with_demo: bool) -> String {
-    let base = format!("http://{address}");
+fn welcome(address: SocketAddr, with_tls: bool, with_demo: bool) -> String {
+    let base = format!("http{}://{address}", if with_tls { "s" } else { "" });
     let mut text =
         format!("\nKith listens on {base}\n  explorer  {base}/\n  API       {base}/graphql\n  schema    {base}/schema.graphql\n");
     if with_demo {

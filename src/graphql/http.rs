@@ -2,6 +2,7 @@
 
 mod audit;
 mod body;
+mod charge;
 mod explorer;
 mod gate;
 mod handlers;

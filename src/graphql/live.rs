@@ -122,6 +122,7 @@ fn follow(ctx: &Context<'_>, followed: &Followed) -> Result<Follow> {
         Followed::Of(of) => {
             let filter = given("filter").cloned().unwrap_or(Json::Null);
             let scope = Scope { object: of.object.clone(), variant: of.variant, filter };
+            sees(signed, &scope)?;
             (vec![scope], event_type(&of.type_name), of.one.clone())
         }
         Followed::Any => (scopes(signed, given("scopes"))?, "RecordChange".to_owned(), "record".to_owned()),
@@ -135,7 +136,7 @@ fn follow(ctx: &Context<'_>, followed: &Followed) -> Result<Follow> {
 
 /// What is noted about one reader's answers is not noted for others.
 fn apart(ctx: &Ctx) -> Ctx {
-    Ctx { hidden: Default::default(), opened: Default::default(), problems: Default::default(), ..ctx.clone() }
+    Ctx { hidden: Default::default(), opened: Default::default(), problems: Default::default(), tally: Default::default(), ..ctx.clone() }
 }
 
 /// Looks again who somebody is. The server itself is always itself.
@@ -163,7 +164,18 @@ fn scopes(signed: &Signed, given: Option<&Json>) -> Result<Vec<Scope>> {
     if given.is_empty() || given.len() > MOST_SCOPES {
         return Err(Error::bad_request(format!("Name 1 to {MOST_SCOPES} lists.")).within("scopes"));
     }
-    given.iter().map(|scope| self::scope(catalog, scope)).collect::<Result<_>>().map_err(|error| error.within("scopes"))
+    let scopes: Vec<Scope> =
+        given.iter().map(|scope| self::scope(catalog, scope)).collect::<Result<_>>().map_err(|error| error.within("scopes"))?;
+    scopes.iter().try_for_each(|scope| sees(signed, scope))?;
+    Ok(scopes)
+}
+
+/// Refuses a list of which the caller sees nothing, whatever is in it.
+fn sees(signed: &Signed, scope: &Scope) -> Result<()> {
+    if signed.ctx.access.object(&scope.object.name).read.is_none() {
+        return Err(Error::forbidden(format!("Your roles do not let you see {}.", scope.object.plural_label.to_lowercase())));
+    }
+    Ok(())
 }
 
 const MOST_SCOPES: usize = 20;

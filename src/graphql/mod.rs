@@ -8,6 +8,7 @@
 mod atomic;
 mod check;
 mod cookies;
+mod cost;
 mod document;
 mod duplicates;
 mod errors;

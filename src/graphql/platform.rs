@@ -3,6 +3,7 @@
 mod access;
 mod audit;
 mod change_sets;
+mod cost;
 mod credentials;
 mod describe;
 mod duplicates;
@@ -30,6 +31,7 @@ pub struct PlatformQueryParts(
     describe::DescribeQuery,
     change_sets::ChangeSetQuery,
     duplicates::DuplicateQuery,
+    cost::CostQuery,
 );
 
 pub use PlatformQueryParts as PlatformQuery;

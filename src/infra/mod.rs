@@ -5,6 +5,7 @@ pub mod clock;
 pub mod db;
 pub mod decimal;
 pub mod files;
+pub mod listen;
 pub mod mail;
 pub mod signals;
 pub mod text;

@@ -54,6 +54,15 @@ impl Signals {
 pub struct Listener(broadcast::Receiver<Signal>);
 
 impl Listener {
+    /// The next word and those that wait behind it; none when nobody can say anything any more.
+    pub async fn next_few(&mut self) -> Option<Vec<Signal>> {
+        let mut few = vec![self.next().await?];
+        while let Ok(signal) = self.0.try_recv() {
+            few.push(signal);
+        }
+        Some(few)
+    }
+
     /// The next word; none when nobody can say anything any more.
     pub async fn next(&mut self) -> Option<Signal> {
         match self.0.recv().await {

@@ -1,6 +1,7 @@
 //! Who is asking, in which workspace, why and when: the first argument of every operation.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono_tz::Tz;
@@ -90,6 +91,8 @@ pub struct Ctx {
     pub opened: Opened,
     /// What could not be told although the rest of the answer could.
     pub problems: Problems,
+    /// How many records were told.
+    pub tally: Tally,
 }
 
 /// Where a request came from.
@@ -110,6 +113,20 @@ impl Hidden {
 
     pub fn list(&self) -> Vec<String> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+    }
+}
+
+/// Counts the records of an answer, for what it cost.
+#[derive(Clone, Debug, Default)]
+pub struct Tally(Arc<AtomicU64>);
+
+impl Tally {
+    pub fn add(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub fn count(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod audit;
+pub mod budget;
 pub mod changelog;
 mod ctx;
 pub mod extent;
@@ -10,4 +11,4 @@ pub mod limits;
 pub mod secrets;
 
 pub use access::Access;
-pub use ctx::{Actor, ActorKind, Cause, Ctx, Hidden, Opened, Origin, Problems};
+pub use ctx::{Actor, ActorKind, Cause, Ctx, Hidden, Opened, Origin, Problems, Tally};

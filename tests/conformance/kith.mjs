@@ -42,10 +42,10 @@ export async function member(admin, name, role) {
   const email = `${name.toLowerCase()}.${Date.now()}@test.example`;
   const invite = 'mutation($i: InviteMemberInput!) { inviteMember(input: $i) { token userErrors { message } } }';
   const { inviteMember } = await ask(admin, invite, { i: { name, email, roles: [roles.find((known) => known.builtIn === role).id] } });
-  const accept = 'mutation($i: AcceptInvitationInput!) { acceptInvitation(input: $i) { session { id accessToken member { id } } userErrors { message } } }';
+  const accept = 'mutation($i: AcceptInvitationInput!) { acceptInvitation(input: $i) { session { accessToken member { id } } userErrors { message } } }';
   const { acceptInvitation } = await ask(undefined, accept, { i: { token: inviteMember.token, password: 'correct horse' } });
   const { session } = acceptInvitation;
-  return { token: session.accessToken, id: session.member.id, session: session.id, email };
+  return { token: session.accessToken, id: session.member.id, email };
 }
 
 /** Creates a record and returns its id. */

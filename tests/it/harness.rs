@@ -75,6 +75,10 @@ impl Server {
 
     /// Another node of the same installation: same database, same signing key, same Redis.
     pub async fn second_node(&self) -> Self {
+        self.second_node_with(|_| {}).await
+    }
+
+    pub async fn second_node_with(&self, change: impl FnOnce(&mut Config)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         for file in std::fs::read_dir(&self.app.config.server.data_dir).unwrap() {
             let file = file.unwrap();
@@ -83,7 +87,21 @@ impl Server {
             }
             std::fs::copy(file.path(), folder.path().join(file.file_name())).unwrap();
         }
-        Self::start(folder, self.app.config.database.url.clone(), self.app.config.redis.url.clone()).await
+        Self::start_with(folder, self.app.config.database.url.clone(), self.app.config.redis.url.clone(), change).await
+    }
+
+    /// Listens for real, until the test is over.
+    pub async fn listen(&self) -> std::net::SocketAddr {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let router = self.router.clone();
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        address
+    }
+
+    /// How the owner of the tables reaches the database.
+    pub fn owner_url(&self) -> String {
+        self.app.config.database.url.replace("kith_app@", "kith_owner@")
     }
 
     async fn start(folder: tempfile::TempDir, url: String, redis: String) -> Self {

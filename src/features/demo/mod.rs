@@ -127,6 +127,7 @@ fn context(made: Made, now: Micros) -> Ctx {
         secrets: None,
         opened: Default::default(),
         problems: Default::default(),
+        tally: Default::default(),
     }
 }
 

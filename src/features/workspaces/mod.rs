@@ -92,6 +92,7 @@ impl Workspaces {
             secrets: None,
             opened: Default::default(),
             problems: Default::default(),
+            tally: Default::default(),
         };
         let mut unit = Unit::new(&ctx, &self.standard, &tx, &self.rules);
         unit.create_within("member", json!({ "id": member, "name": new.admin_name, "email": new.admin_email, "status": "ACTIVE" })).await?;

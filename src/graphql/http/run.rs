@@ -11,6 +11,7 @@ use futures_util::FutureExt as _;
 use futures_util::stream::BoxStream;
 
 use super::Server;
+use super::charge::charge;
 use super::gate::{self, Credential};
 use super::identify::{identify, turned_away};
 use super::reply::{Reply, code};
@@ -94,6 +95,10 @@ impl Asking<'_> {
         let document = self.document(&request, trusted, signed.is_none())?;
         let shown = shown(self.server, signed.as_ref(), schema, document.introspection).map_err(unfit)?;
         document.check(&shown, &request).map_err(|errors| Box::new(Reply::invalid(errors)))?;
+        let charged = match &signed {
+            Some(signed) => charge(self.server, signed, (&document, &shown), &request).await?,
+            None => None,
+        };
         let repeat = match (&signed, document.kind) {
             (Some(signed), OperationType::Mutation) => self.claim(signed, &request).await?,
             _ => None,
@@ -112,6 +117,9 @@ impl Asking<'_> {
         let mut reply = Reply::executed(answer, &document);
         reply.replayed = replayed;
         account(&state, &mut reply).await.map_err(unfit)?;
+        if let Some((charge, signed)) = charged.zip(state.signed_or_none()) {
+            charge.settle(self.server, signed, &mut reply).await;
+        }
         tracing::info!(
             request = self.id.as_deref().unwrap_or_default(),
             operation = operation.as_deref().unwrap_or_default(),

@@ -11,7 +11,7 @@
 //! [`Document::check`]: super::document::Document::check
 
 mod merging;
-mod types;
+pub mod types;
 mod values;
 pub mod variables;
 mod walk;

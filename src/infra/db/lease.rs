@@ -19,17 +19,24 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(super) struct Home<DB: Watched> {
     pool: Pool<DB>,
-    idle: Mutex<Vec<(PoolConnection<DB>, Deadline)>>,
+    idle: Mutex<Vec<Held<DB>>>,
     /// How long a statement may run.
     timeout: Duration,
-    /// As many as the pool has connections: whoever has one finds one idle, or may open one.
+    /// As many as there are connections to lend: whoever has one finds one idle, or may open one.
     permits: Arc<Semaphore>,
+}
+
+/// An open connection, and what it takes to end its statement.
+struct Held<DB: Watched> {
+    connection: PoolConnection<DB>,
+    deadline: Deadline,
+    /// What names it to the database.
+    name: i32,
 }
 
 /// A connection in a transaction.
 pub(super) struct Lease<DB: Watched> {
-    connection: Option<PoolConnection<DB>>,
-    deadline: Deadline,
+    held: Option<Held<DB>>,
     home: Arc<Home<DB>>,
     permit: Option<OwnedSemaphorePermit>,
 }
@@ -38,8 +45,9 @@ impl<DB: Watched> Home<DB>
 where
     for<'c> &'c mut DB::Connection: Executor<'c, Database = DB>,
 {
-    pub fn new(pool: Pool<DB>, timeout: Duration) -> Arc<Self> {
-        let size = usize::try_from(pool.options().get_max_connections()).unwrap_or(1);
+    /// Lends so many connections of a pool; what it has beyond is for what is no transaction.
+    pub fn new(pool: Pool<DB>, timeout: Duration, size: u32) -> Arc<Self> {
+        let size = usize::try_from(size).unwrap_or(1);
         Arc::new(Self { pool, idle: Mutex::default(), timeout, permits: Arc::new(Semaphore::new(size)) })
     }
 
@@ -52,16 +60,16 @@ where
         let waiting = tokio::time::timeout(PATIENCE, self.permits.clone().acquire_owned()).await;
         let mut permit = Some(waiting.map_err(|_| sqlx::Error::PoolTimedOut)?.map_err(|_| sqlx::Error::PoolClosed)?);
         loop {
-            let (connection, deadline, fresh) = match self.take_idle() {
-                Some((idle, deadline)) => (idle, deadline, false),
+            let (held, fresh) = match self.take_idle() {
+                Some(idle) => (idle, false),
                 None => {
                     let (mut connection, deadline) = (self.pool.acquire().await?, Deadline::new(self.timeout));
-                    DB::watch(&mut connection, &deadline).await?;
-                    (connection, deadline, true)
+                    let name = DB::watch(&mut connection, &deadline).await?;
+                    (Held { connection, deadline, name }, true)
                 }
             };
             // A lease from the start: whoever is dropped while it begins leaves nothing begun behind.
-            let mut lease = Lease { connection: Some(connection), deadline, home: self.clone(), permit: permit.take() };
+            let mut lease = Lease { held: Some(held), home: self.clone(), permit: permit.take() };
             match sqlx::raw_sql(AssertSqlSafe(sql)).execute(lease.connection()?).await {
                 Ok(_) => return Ok(lease),
                 Err(error) if fresh => return Err(error),
@@ -70,7 +78,7 @@ where
         }
     }
 
-    fn take_idle(&self) -> Option<(PoolConnection<DB>, Deadline)> {
+    fn take_idle(&self) -> Option<Held<DB>> {
         if self.pool.is_closed() {
             return None;
         }
@@ -79,9 +87,9 @@ where
 
     pub async fn close(&self) {
         let idle = std::mem::take(&mut *self.idle.lock().unwrap_or_else(PoisonError::into_inner));
-        for (connection, _) in idle {
+        for held in idle {
             // What cannot be closed politely is gone already.
-            let _ = connection.detach().close().await;
+            let _ = held.connection.detach().close().await;
         }
         self.pool.close().await;
     }
@@ -93,25 +101,38 @@ where
 {
     /// The connection, for one statement: its time begins now.
     pub fn connection(&mut self) -> Result<&mut DB::Connection, sqlx::Error> {
-        self.deadline.start();
-        self.connection.as_deref_mut().ok_or(sqlx::Error::WorkerCrashed)
+        let held = self.held.as_mut().ok_or(sqlx::Error::WorkerCrashed)?;
+        held.deadline.start();
+        Ok(&mut held.connection)
     }
 
     /// Ends the transaction with `COMMIT` or `ROLLBACK` and gives the connection back.
     pub async fn end(mut self, sql: &'static str) -> Result<(), sqlx::Error> {
         sqlx::raw_sql(sql).execute(self.connection()?).await?;
-        if let Some(connection) = self.connection.take() {
-            self.home.idle.lock().unwrap_or_else(PoisonError::into_inner).push((connection, self.deadline.clone()));
+        if let Some(held) = self.held.take() {
+            self.home.idle.lock().unwrap_or_else(PoisonError::into_inner).push(held);
         }
         Ok(())
     }
 }
 
 impl<DB: Watched> Drop for Lease<DB> {
-    /// Not ended: nobody knows what the connection is doing. The database rolls back when it closes.
+    /// Not ended: nobody knows what the connection is doing. The database rolls back when it closes, and what it still does
+    /// for whoever hung up is ended.
     fn drop(&mut self) {
-        if let Some(mut connection) = self.connection.take() {
-            connection.close_on_drop();
+        let Some(mut held) = self.held.take() else { return };
+        held.deadline.cancel();
+        held.connection.close_on_drop();
+        let (pool, name) = (self.home.pool.clone(), held.name);
+        drop(held);
+        if let Ok(runtime) = tokio::runtime::Handle::try_current()
+            && !pool.is_closed()
+        {
+            runtime.spawn(async move {
+                if let Err(error) = DB::cancel(pool, name).await {
+                    tracing::debug!("a statement that nobody waits for could not be ended: {error}");
+                }
+            });
         }
     }
 }

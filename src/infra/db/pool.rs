@@ -24,6 +24,9 @@ pub struct DbSettings {
     pub statement_timeout: Duration,
 }
 
+/// Connections to PostgreSQL besides those that are lent: to hear of other nodes, to tell them, to end statements.
+const BESIDE: u32 = 3;
+
 /// Why a database cannot be served from, in words for the operator.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
@@ -54,7 +57,7 @@ impl Db {
         let pools = if settings.url.starts_with("sqlite:") {
             Self::open_sqlite(settings).await?
         } else {
-            Pools::Postgres(Home::new(Self::open_postgres(settings).await?, settings.statement_timeout))
+            Pools::Postgres(Home::new(Self::open_postgres(settings).await?, settings.statement_timeout, settings.max_connections))
         };
         Ok(Self { pools, statements: Arc::default(), signals: Signals::default() })
     }
@@ -73,7 +76,7 @@ impl Db {
             ("timezone", "UTC"),
         ]);
         PgPoolOptions::new()
-            .max_connections(settings.max_connections)
+            .max_connections(settings.max_connections + BESIDE)
             .acquire_timeout(Duration::from_secs(3))
             .test_before_acquire(false)
             .connect_with(options)
@@ -100,9 +103,10 @@ impl Db {
         };
         let write = pool(1).connect_with(options.clone()).await?;
         // More readers than this only cost memory: each has a cache of its own.
-        let read = pool(settings.max_connections.clamp(2, 8)).connect_with(options).await?;
+        let readers = settings.max_connections.clamp(2, 8);
+        let read = pool(readers).connect_with(options).await?;
         let timeout = settings.statement_timeout;
-        Ok(Pools::Sqlite { write: Home::new(write, timeout), read: Home::new(read, timeout) })
+        Ok(Pools::Sqlite { write: Home::new(write, timeout, 1), read: Home::new(read, timeout, readers) })
     }
 
     /// The URL of an embedded database in a folder, which is made if it is not there.
@@ -127,6 +131,14 @@ impl Db {
     /// How many statements all transactions ran so far, begins and commits not counted.
     pub fn statements(&self) -> usize {
         self.statements.load(Ordering::Relaxed)
+    }
+
+    /// The pool of connections to PostgreSQL, for what is no transaction.
+    pub fn postgres(&self) -> Option<PgPool> {
+        match &self.pools {
+            Pools::Postgres(pool) => Some(pool.pool().clone()),
+            Pools::Sqlite { .. } => None,
+        }
     }
 
     /// One trip to the database and back.

@@ -17,7 +17,7 @@ use crate::catalog::{Catalog, Object, Store, Variant};
 use crate::error::{Error, Result};
 use crate::infra::db::{Backend, Row, Tx};
 use crate::platform::secrets::Secrets;
-use crate::platform::{Ctx, Opened, Problems};
+use crate::platform::{Ctx, Opened, Problems, Tally};
 use crate::records::keys;
 use crate::records::search::{self, Found};
 use crate::records::selection::{Merged, Selection};
@@ -53,6 +53,7 @@ pub struct Plan {
     secrets: Option<Arc<Secrets>>,
     opened: Opened,
     problems: Problems,
+    tally: Tally,
     /// What its lists search for, which has to be found before it can run: objects and texts.
     wanted: Vec<(String, String)>,
     moment: Option<Moment>,
@@ -130,6 +131,7 @@ impl Plan {
             secrets: ctx.secrets.clone(),
             opened: ctx.opened.clone(),
             problems: ctx.problems.clone(),
+            tally: ctx.tally.clone(),
             wanted: planner.searches.wanted,
             moment,
         })
@@ -146,7 +148,13 @@ impl Plan {
     pub async fn run_each(mut self, tx: &Tx) -> Result<HashMap<Uuid, String>> {
         let values = std::mem::take(&mut self.values);
         let rows = tx.fetch_all(&self.sql, values).await?;
-        let shaper = Shaper { backend: self.backend, secrets: self.secrets.as_deref(), opened: &self.opened, problems: &self.problems };
+        let shaper = Shaper {
+            backend: self.backend,
+            secrets: self.secrets.as_deref(),
+            opened: &self.opened,
+            problems: &self.problems,
+            tally: &self.tally,
+        };
         let RootShape::Nodes { shape, .. } = &self.shape else { return Err(Error::fault("only records by their ids come one by one")) };
         let mut found = HashMap::with_capacity(rows.len());
         for row in &rows {
@@ -160,7 +168,13 @@ impl Plan {
     }
 
     fn shape(&self, rows: &[Row]) -> Result<String> {
-        let shaper = Shaper { backend: self.backend, secrets: self.secrets.as_deref(), opened: &self.opened, problems: &self.problems };
+        let shaper = Shaper {
+            backend: self.backend,
+            secrets: self.secrets.as_deref(),
+            opened: &self.opened,
+            problems: &self.problems,
+            tally: &self.tally,
+        };
         let mut out = String::with_capacity(256 + rows.len() * 256);
         match &self.shape {
             RootShape::One(node) => match rows.first() {

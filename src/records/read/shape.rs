@@ -11,7 +11,7 @@ use crate::catalog::{Kind, SelectOption, Store};
 use crate::error::{Error, Result};
 use crate::infra::db::Backend;
 use crate::platform::secrets::Secrets;
-use crate::platform::{Opened, Problems};
+use crate::platform::{Opened, Problems, Tally};
 use crate::records::value;
 
 /// What a record becomes.
@@ -159,6 +159,7 @@ pub struct Shaper<'a> {
     pub secrets: Option<&'a Secrets>,
     pub opened: &'a Opened,
     pub problems: &'a Problems,
+    pub tally: &'a Tally,
 }
 
 impl Shaper<'_> {
@@ -191,6 +192,7 @@ impl Shaper<'_> {
             out.push_str("null");
             return Ok(());
         }
+        self.tally.add();
         let variant = match shape.discriminator {
             None => shape.variants.first(),
             Some(slot) => {

@@ -128,7 +128,13 @@ impl<'a> Shown<'a> {
         page: &[&Hit],
         whole: &[Merged<'_>],
     ) -> Result<Shown<'a>> {
-        let shaper = Shaper { backend: tx.backend(), secrets: ctx.secrets.as_deref(), opened: &ctx.opened, problems: &ctx.problems };
+        let shaper = Shaper {
+            backend: tx.backend(),
+            secrets: ctx.secrets.as_deref(),
+            opened: &ctx.opened,
+            problems: &ctx.problems,
+            tally: &ctx.tally,
+        };
         let mut shown = Self { catalog, sought, shaper, rows: Vec::new(), records: Vec::new(), texts: None, access: ctx };
         let mut planner = Planner::new(ctx, catalog, tx.backend());
         let alias = planner.sql.alias();

@@ -22,7 +22,7 @@ const FOR_STRANGERS: [&str; 10] = [
 
 /// Root fields that every member has, whatever their roles: they speak of nobody but the caller, or
 /// of what the schema tells anyway.
-const FOR_EVERYBODY: [&str; 6] = ["fields", "objects", "sessions", "signInOptions", "viewer", "workspace"];
+const FOR_EVERYBODY: [&str; 8] = ["changeCursor", "costOf", "fields", "objects", "sessions", "signInOptions", "viewer", "workspace"];
 
 /// Fields of the roots, their arguments, and all input types and enums, by introspection.
 struct Surface {
@@ -62,7 +62,9 @@ impl Surface {
                     })
                     .collect();
                 // A filter that says nothing is refused for that alone.
-                if ty["name"].as_str().unwrap().ends_with("Filter") {
+                if ty["name"] == "SyncScope" {
+                    given.push("deals: {}".to_owned());
+                } else if ty["name"].as_str().unwrap().ends_with("Filter") {
                     given.push(format!("id: {{ eq: \"{id}\" }}"));
                 } else if ty["name"].as_str().unwrap().ends_with("GroupBy") {
                     given.push("id: VALUE".to_owned());
@@ -96,6 +98,9 @@ impl Surface {
             .map(|argument| format!("{}: {}", argument["name"].as_str().unwrap(), self.value(&argument["type"], "", id)))
             .collect();
         let has = |name: &str| field["args"].as_array().unwrap().iter().any(|argument| argument["name"] == name);
+        if name == "costOf" {
+            arguments = vec!["document: \"{ __typename }\"".to_owned()];
+        }
         if has("id") && has("key") {
             arguments.push(format!("id: \"{id}\""));
         }

@@ -3,6 +3,7 @@
 mod access;
 mod changes;
 mod feeds;
+mod nodes;
 
 use axum::body::{Body, BodyDataStream};
 use axum::http::{Request, header};

@@ -1,6 +1,8 @@
 //! Tenancy, the change log, migrations.
 
+mod budgets;
 mod changelog;
+mod hanging_up;
 mod idempotency;
 mod migrations;
 mod nodes;

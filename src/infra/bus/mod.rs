@@ -1,8 +1,9 @@
 //! What the nodes of one installation tell each other: "look again", and nothing more.
 //!
-//! With Redis the word travels by its publish/subscribe; without it there is one node, or the others
-//! find out when what they remember runs out. A word can be lost with the connection, so whoever
-//! connects again forgets everything.
+//! With Redis the word travels by its publish/subscribe, without it by PostgreSQL's LISTEN/NOTIFY; on the embedded database
+//! there is one node. A word can be lost with the connection, so whoever connects again forgets everything.
+
+mod postgres;
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -14,8 +15,12 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use uuid::Uuid;
 
+use postgres::Postgres;
+
 /// How long a word to the others may hold up whoever says it.
 const PATIENCE: Duration = Duration::from_millis(500);
+/// How long a request waits for what it can do without.
+const BRIEFLY: Duration = Duration::from_millis(100);
 /// How long to wait before connecting again.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -32,6 +37,7 @@ pub enum Heard {
 #[derive(Clone, Default)]
 pub struct Bus {
     redis: Option<Arc<Redis>>,
+    postgres: Option<Arc<Postgres>>,
 }
 
 struct Redis {
@@ -40,6 +46,7 @@ struct Redis {
     /// Tells this node's own words from those of others.
     node: Uuid,
     channel: String,
+    prefix: String,
     heard: watch::Sender<u64>,
     listener: OnceLock<AbortHandle>,
 }
@@ -67,20 +74,30 @@ impl Bus {
         let publisher = client.get_connection_manager_with_config(config).await?;
         let (heard, _) = watch::channel(0);
         Ok(Self {
+            postgres: None,
             redis: Some(Arc::new(Redis {
                 client,
                 publisher,
                 node,
                 channel: format!("{prefix}:look-again"),
+                prefix: prefix.to_owned(),
                 heard,
                 listener: OnceLock::new(),
             })),
         })
     }
 
+    /// By way of the database, where there is no Redis.
+    pub fn over_postgres(pool: sqlx::PgPool, node: Uuid) -> Self {
+        Self { redis: None, postgres: Some(Arc::new(Postgres::new(pool, node))) }
+    }
+
     /// Tells the other nodes that something changed. They would find out later anyway, so that it
     /// could not be told is no error of the caller's.
     pub async fn tell(&self, topic: &str, id: Uuid) {
+        if let Some(postgres) = &self.postgres {
+            postgres.tell(topic, id).await;
+        }
         let Some(redis) = &self.redis else { return };
         let word = format!("{} {topic} {id}", redis.node);
         let told: Result<(), RedisError> = redis.publisher.clone().publish(&redis.channel, word).await;
@@ -92,6 +109,10 @@ impl Bus {
     /// Hands on what others tell, until `on` says that nobody listens any more. Returns when it
     /// listens, so that from then on nothing is missed unnoticed.
     pub async fn listen(&self, on: impl Fn(Heard) -> bool + Send + Sync + 'static) -> Result<(), RedisError> {
+        if let Some(postgres) = &self.postgres {
+            postgres.listen(on);
+            return Ok(());
+        }
         let Some(redis) = &self.redis else { return Ok(()) };
         let mut subscription = Some(subscribe(&redis.client, &redis.channel).await?);
         let (client, channel, node, heard) = (redis.client.clone(), redis.channel.clone(), redis.node, redis.heard.clone());
@@ -123,12 +144,39 @@ impl Bus {
 
     /// Whether there is nobody to talk to.
     pub fn is_alone(&self) -> bool {
-        self.redis.is_none()
+        self.redis.is_none() && self.postgres.is_none()
     }
 
     /// Counts what was heard so far; for those who wait for a word.
     pub fn heard(&self) -> Option<watch::Receiver<u64>> {
         self.redis.as_ref().map(|redis| redis.heard.subscribe())
+    }
+
+    /// Runs a script that gives a number, on names of this installation's own; none where there is no Redis, or it does not
+    /// answer in time.
+    pub async fn run(&self, script: &str, keys: &[String], arguments: &[String]) -> Option<i64> {
+        let redis = self.redis.as_ref()?;
+        let script = redis::Script::new(script);
+        let mut invocation = script.prepare_invoke();
+        for key in keys {
+            invocation.key(format!("{}:{key}", redis.prefix));
+        }
+        for argument in arguments {
+            invocation.arg(argument);
+        }
+        let mut connection = redis.publisher.clone();
+        let answer = tokio::time::timeout(BRIEFLY, invocation.invoke_async::<i64>(&mut connection)).await;
+        match answer {
+            Ok(Ok(number)) => Some(number),
+            Ok(Err(error)) => {
+                tracing::warn!("Redis did not count: {error}");
+                None
+            }
+            Err(_) => {
+                tracing::warn!("Redis did not count in time");
+                None
+            }
+        }
     }
 
     /// Whether Redis answers; none where there is none.
