@@ -8,11 +8,12 @@ use std::process::Command;
 use std::{env, fs};
 
 /// Where the packages keep what the page loads, and what the page calls it.
-const FILES: [(&str, &str); 4] = [
+const FILES: [(&str, &str); 5] = [
     ("react/umd/react.production.min.js", "react.js"),
     ("react-dom/umd/react-dom.production.min.js", "react-dom.js"),
     ("graphiql/graphiql.min.js", "explorer.js"),
     ("graphiql/graphiql.min.css", "explorer.css"),
+    ("graphql-ws/umd/graphql-ws.min.js", "live.js"),
 ];
 
 fn main() {

@@ -30,6 +30,12 @@ pub fn write(reply: &Reply, out: &mut String) {
     out.push('}');
 }
 
+/// What was asked for, and nothing of how it was answered.
+pub fn write_data(reply: &Reply, out: &mut String) {
+    let none = Order::default();
+    write_value(&reply.answer.data, reply.document.as_ref().map_or(&none, |document| &document.order), out);
+}
+
 fn write_value(value: &Value, order: &Order, out: &mut String) {
     match value {
         Value::Object(members) => {

@@ -1,7 +1,9 @@
 //! `/graphql` over GET and POST.
 
-use async_graphql::Request;
+use async_graphql::{ParseRequestError, Request};
+use async_graphql_axum::{GraphQLRequest, rejection::GraphQLRejection};
 use axum::body::Bytes;
+use axum::extract::FromRequest as _;
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::{RawQuery, State};
@@ -13,10 +15,11 @@ use super::incoming::{self, Incoming};
 use super::negotiate::{self, Media, Sent};
 use super::origin::{self, Peer};
 use super::reply::Reply;
-use super::respond::{respond, respond_to_batch};
+use super::respond::{respond, respond_to_batch, respond_to_get};
 use super::run::{Asking, Outcome, Over};
 use super::{Server, sse, ws};
 use crate::error::Error;
+use crate::graphql::cookies;
 
 /// As much of a caller's own request id as the log keeps.
 const LONGEST_ID: usize = 128;
@@ -47,14 +50,25 @@ pub async fn get(
     }
 }
 
-pub async fn post(State(server): State<Server>, peer: Peer, headers: HeaderMap, body: Result<Bytes, Unread>) -> Response {
+pub async fn post(State(server): State<Server>, peer: Peer, headers: HeaderMap, request: axum::extract::Request) -> Response {
     let Some(media) = negotiate::wanted(&headers) else { return not_acceptable() };
-    if negotiate::sent(&headers) != Sent::Json {
-        let error = Error::bad_request("Send the request as `Content-Type: application/json`, in UTF-8.");
-        return respond(&Reply::refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, &error), media);
+    match negotiate::sent(&headers) {
+        Sent::Json => {}
+        Sent::Multipart if PREFLIGHT.iter().any(|name| headers.contains_key(*name)) => {
+            return match with_files(request).await {
+                Ok(request) => answer(&server, &headers, peer, media, request, false).await,
+                Err(reply) => respond(&reply, media),
+            };
+        }
+        Sent::Multipart | Sent::Other => {
+            let error = Error::bad_request(
+                "Send the request as `Content-Type: application/json`, in UTF-8; with files as multipart/form-data and the header `x-kith-csrf: 1`.",
+            );
+            return respond(&Reply::refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, &error), media);
+        }
     }
     // The layer that bounds the body ends it with an error of reading.
-    let Ok(body) = body else { return respond(&too_large(), media) };
+    let Ok(body) = Bytes::from_request(request, &()).await else { return respond(&too_large(), media) };
     match incoming::of_body(&body) {
         Ok(Incoming::One(request)) => answer(&server, &headers, peer, media, *request, false).await,
         Ok(Incoming::Batch(requests)) => batch(&server, &headers, peer, media, requests).await,
@@ -62,7 +76,24 @@ pub async fn post(State(server): State<Server>, peer: Peer, headers: HeaderMap, 
     }
 }
 
-type Unread = axum::extract::rejection::BytesRejection;
+/// Headers that no page of another origin can send without being let: one of them comes with files.
+const PREFLIGHT: [&str; 2] = [cookies::CSRF, "apollo-require-preflight"];
+/// The most files of one request.
+const MOST_FILES: usize = 10;
+
+/// Reads a request with files (GraphQL multipart request specification). The body is bounded like every other.
+async fn with_files(request: axum::extract::Request) -> Result<Request, Box<Reply>> {
+    let refuse = |status, message: &str| Box::new(Reply::refused(status, &Error::bad_request(message)));
+    let read = GraphQLRequest::<GraphQLRejection>::from_request(request, &()).await.map_err(|rejected| match rejected.0 {
+        ParseRequestError::PayloadTooLarge | ParseRequestError::Io(_) => Box::new(too_large()),
+        _ => refuse(StatusCode::BAD_REQUEST, "The form is not a GraphQL request with files: `operations`, then `map`, then the files."),
+    })?;
+    let request = read.into_inner();
+    if request.uploads.len() > MOST_FILES {
+        return Err(refuse(StatusCode::PAYLOAD_TOO_LARGE, &format!("At most {MOST_FILES} files come with one request.")));
+    }
+    Ok(request)
+}
 
 async fn answer(server: &Server, headers: &HeaderMap, peer: Peer, media: Media, request: Request, reads_only: bool) -> Response {
     let over = match media {
@@ -77,7 +108,7 @@ async fn answer(server: &Server, headers: &HeaderMap, peer: Peer, media: Media, 
     }
     match asking.run(request).await {
         Outcome::Reply(reply) => {
-            let mut response = respond(&reply, media);
+            let mut response = if reads_only { respond_to_get(&reply, media, headers) } else { respond(&reply, media) };
             if response.status() == StatusCode::METHOD_NOT_ALLOWED {
                 response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST"));
             }

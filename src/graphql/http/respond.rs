@@ -1,13 +1,17 @@
 //! From a reply to HTTP: status, headers, body (GraphQL over HTTP, section "Response").
 
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use sha2::{Digest as _, Sha256};
 
 use super::body;
 use super::negotiate::{GRAPHQL_RESPONSE, Media};
 use super::reply::{Fate, Reply};
 use crate::error::Error;
 use crate::graphql::repeat;
+
+/// What an answer depends on.
+const VARY: &str = "accept, authorization, cookie, origin";
 
 /// A refusal, in the form that everybody reads.
 pub fn refusal(status: StatusCode, error: &Error) -> Response {
@@ -24,7 +28,7 @@ pub fn respond(reply: &Reply, media: Media) -> Response {
     let mut response = (status(reply, media), [(header::CONTENT_TYPE, kind)], text).into_response();
     let headers = response.headers_mut();
     headers.extend(reply.answer.http_headers.clone());
-    headers.insert(header::VARY, HeaderValue::from_static("accept, authorization, cookie, origin"));
+    headers.insert(header::VARY, HeaderValue::from_static(VARY));
     if let Some(hash) = reply.schema.as_ref().and_then(|schema| HeaderValue::from_str(&schema.sdl().1).ok()) {
         headers.insert("kith-schema", hash);
     }
@@ -37,6 +41,28 @@ pub fn respond(reply: &Reply, media: Media) -> Response {
     if response.status() == StatusCode::UNAUTHORIZED {
         response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
+    response
+}
+
+/// The same of a query over GET, which a cache may keep for its caller as long as it asks whether it is still so.
+pub fn respond_to_get(reply: &Reply, media: Media, headers: &HeaderMap) -> Response {
+    let mut response = respond(reply, media);
+    if !reply.is_executed() || !reply.answer.errors.is_empty() {
+        return response;
+    }
+    // What the answer cost is another each time; what it says is what counts.
+    let mut data = String::new();
+    body::write_data(reply, &mut data);
+    let tag = format!("\"{}\"", hex::encode(&Sha256::digest(data)[..16]));
+    let known = headers.get(header::IF_NONE_MATCH).and_then(|known| known.to_str().ok()).unwrap_or_default();
+    if known.split(',').any(|known| known.trim().trim_start_matches("W/") == tag || known.trim() == "*") {
+        response = StatusCode::NOT_MODIFIED.into_response();
+    }
+    if let Ok(tag) = HeaderValue::from_str(&tag) {
+        response.headers_mut().insert(header::ETAG, tag);
+    }
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+    response.headers_mut().insert(header::VARY, HeaderValue::from_static(VARY));
     response
 }
 

@@ -3,38 +3,54 @@
 use axum::http::StatusCode;
 use serde_json::json;
 
-use crate::harness::{Server, on_both};
+use crate::harness::Server;
 
 const PAGE: &str = "{ companies(first: 10) { nodes { name deals(first: 5) { totalCount nodes { name } } } } }";
 
-on_both! {
-    async fn an_answer_says_what_it_cost(server: &Server) {
-        let admin = server.admin().await;
-        admin.create("company", json!({ "name": "Alder" })).await;
-        let cost = admin.send(PAGE, json!({})).await["extensions"]["cost"].take();
-        // A list, ten records, and for each a list, a count and five records.
-        assert_eq!(cost["requested"], 2 + 10 * (1 + 2 + 5 + 5), "{cost}");
-        // A list and one record, with nothing in it.
-        assert_eq!(cost["actual"], 3, "{cost}");
-        assert_eq!((&cost["bucket"]["maximum"], &cost["bucket"]["restoreRate"]), (&json!(10_000), &json!(500)));
-        let estimate = admin.ask_with("query($d: String!) { costOf(document: $d) { requested maximum costliest } }", json!({ "d": PAGE })).await;
-        assert_eq!(estimate["costOf"], json!({ "requested": 132, "maximum": 5_000, "costliest": "companies.nodes.deals.totalCount" }));
-        let by_variable = "query($n: Int!) { companies(first: $n) { nodes { name } } }";
-        for (first, requested) in [(3, 5), (150, 152)] {
-            let answer = admin.send(by_variable, json!({ "n": first })).await;
-            assert_eq!(answer["extensions"]["cost"]["requested"], requested, "{answer}");
-        }
-    }
-
-    async fn an_operation_that_may_cost_too_much_is_refused_with_where(server: &Server) {
-        let admin = server.admin().await;
-        let (code, message) = admin.refused("{ dear: companies(first: 200) { nodes { many: deals(first: 200) { nodes { people(first: 10) { nodes { id } } } } } } deals { totalCount } }").await;
-        assert_eq!(code, "BAD_REQUEST");
-        assert!(message.contains("`dear.nodes.many.nodes.people`") && message.contains("5000 are allowed"), "{message}");
+async fn says_what_it_cost(server: &Server) {
+    let admin = server.admin().await;
+    admin.create("company", json!({ "name": "Alder" })).await;
+    let cost = admin.send(PAGE, json!({})).await["extensions"]["cost"].take();
+    // A list, ten records, and for each a list, a count and five records.
+    assert_eq!(cost["requested"], 2 + 10 * (1 + 2 + 5 + 5), "{cost}");
+    // A list and one record, with nothing in it.
+    assert_eq!(cost["actual"], 3, "{cost}");
+    assert_eq!((&cost["bucket"]["maximum"], &cost["bucket"]["restoreRate"]), (&json!(10_000), &json!(500)));
+    let estimate =
+        admin.ask_with("query($d: String!) { costOf(document: $d) { requested maximum costliest } }", json!({ "d": PAGE })).await;
+    assert_eq!(estimate["costOf"], json!({ "requested": 132, "maximum": 5_000, "costliest": "companies.nodes.deals.totalCount" }));
+    let by_variable = "query($n: Int!) { companies(first: $n) { nodes { name } } }";
+    for (first, requested) in [(3, 5), (150, 152)] {
+        let answer = admin.send(by_variable, json!({ "n": first })).await;
+        assert_eq!(answer["extensions"]["cost"]["requested"], requested, "{answer}");
     }
 }
 
+async fn refuses_what_costs_too_much(server: &Server) {
+    let admin = server.admin().await;
+    let (code, message) = admin.refused("{ dear: companies(first: 200) { nodes { many: deals(first: 200) { nodes { people(first: 10) { nodes { id } } } } } } deals { totalCount } }").await;
+    assert_eq!(code, "BAD_REQUEST");
+    assert!(message.contains("`dear.nodes.many.nodes.people`") && message.contains("5000 are allowed"), "{message}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_says_what_it_cost() {
+    says_what_it_cost(&Server::on_sqlite_with(usual).await).await;
+    says_what_it_cost(&Server::on_postgres_with(usual).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operation_that_may_cost_too_much_is_refused_with_where() {
+    refuses_what_costs_too_much(&Server::on_sqlite_with(usual).await).await;
+}
+
+/// As servers are by default; tests are let do more.
+fn usual(config: &mut kith::config::Config) {
+    config.limits = kith::config::Config::load(None, |_| None).unwrap().limits;
+}
+
 fn poor(config: &mut kith::config::Config) {
+    usual(config);
     (config.limits.credential_budget, config.limits.credential_restore) = (300, 10);
 }
 
