@@ -179,8 +179,10 @@ impl<'a> Pricing<'a> {
         if let Some(count) = items("ids") {
             return below.and(Cost::of(RECORD)).up_to(count);
         }
-        if let Some(count) = items("inputs") {
-            return Cost::of(count).and(below);
+        // What is written is written, whatever is asked for of it.
+        if let Some(count) = items("inputs").or_else(|| number("limit").filter(|_| of.ends_with("Payload"))) {
+            let written = Cost { requested: count, least: if items("inputs").is_some() { count } else { 0 } };
+            return below.up_to(count.max(1)).and(written);
         }
         if self.is_page_part(&known.ty, of) {
             return if self.is_record(of) { below.and(Cost::of(RECORD)) } else { below };

@@ -26,7 +26,7 @@ use crate::error::{Error, Result};
 use crate::features::live::follow::{MOST_MISSED, after};
 use crate::features::live::{Follow, Next, Renew, Viewer, Wanted};
 use crate::infra::db::{Mode, Tx};
-use crate::platform::{Access, Cause, Ctx};
+use crate::platform::{Cause, Ctx};
 use crate::records::feed::{self, Cursor, Kind, Place, Scope};
 use crate::records::selection::{Merged, Selection, collect};
 
@@ -206,7 +206,8 @@ pub async fn cursor(ctx: &Context<'_>) -> Result<Value> {
     let signed = request.signed()?;
     let tx = request.snapshot().await?;
     let seq = head(&tx, &signed.ctx).await?;
-    Ok(Value::String(Cursor::at(seq).write(access(&signed.ctx.access).as_deref())))
+    let sight = feed::sight(&signed.ctx, &tx).await?;
+    Ok(Value::String(Cursor::at(seq, signed.ctx.now()).write(sight.as_deref())))
 }
 
 async fn head(tx: &Tx, ctx: &Ctx) -> Result<i64> {
@@ -216,12 +217,11 @@ async fn head(tx: &Tx, ctx: &Ctx) -> Result<i64> {
     Ok(seq)
 }
 
-fn access(access: &Access) -> Option<String> {
-    access.policy().map(|policy| policy.fingerprint())
-}
-
 /// The longest page of changes.
 const MOST: usize = 1_000;
+/// Entries of the log that are looked at together at least, and how often for one page.
+const LEAST_READ: usize = 500;
+const MOST_READ: usize = 10;
 
 /// `changes`.
 pub async fn changes(ctx: &Context<'_>, arguments: &Map<String, Json>, selection: &Selection) -> Result<Value> {
@@ -249,6 +249,8 @@ struct Reading<'a> {
 struct Changes {
     gap: Option<i64>,
     page: feed::Page,
+    /// What the lists depend on besides the log.
+    sight: Option<String>,
     tx: Tx,
 }
 
@@ -257,43 +259,44 @@ impl Reading<'_> {
         let (ctx, catalog) = (&self.signed.ctx, &self.signed.known.catalog);
         let tx = self.request.app.db.begin(&ctx.scope(), Mode::Read).await?;
         let last = head(&tx, ctx).await?;
-        let mine = access(&ctx.access);
+        let mine = feed::sight(ctx, &tx).await?;
         let (gap, cursor) = match left_off {
             None => (None, None),
             Some((_, access)) if access != mine => (Some(last), None),
             Some((cursor, _)) => {
                 tx.see_all(true).await?;
-                let unbroken = feed::is_unbroken(&tx, ctx.workspace, cursor.seq, MOST_MISSED).await?;
+                let mut unbroken = feed::is_unbroken(&tx, ctx.workspace, cursor.seq, MOST_MISSED).await?;
                 tx.see_all(false).await?;
+                unbroken = unbroken && feed::keeps_sight(ctx, &tx, &self.scopes, cursor.seq).await?;
                 if unbroken { (None, Some(cursor)) } else { (Some(last), None) }
             }
         };
-        let page = match cursor {
-            None => feed::first_load(ctx, catalog, &tx, &self.scopes, (last, 0, None), self.first).await?,
-            Some(Cursor { seq, place: Place::Loading { scope, last } }) => {
-                feed::first_load(ctx, catalog, &tx, &self.scopes, (seq, scope, last), self.first).await?
-            }
-            Some(Cursor { mut seq, place: Place::Changes }) => loop {
-                let page = feed::since(ctx, catalog, &tx, &self.scopes, seq, self.first).await?;
-                if !page.events.is_empty() || !page.more {
-                    break page;
-                }
-                // Much may have happened elsewhere.
-                seq = page.next.seq;
-            },
+        let anew = Cursor { seq: last, place: Place::Loading { scope: 0, last: None }, at: ctx.now() };
+        let begun = cursor.unwrap_or_else(|| Cursor { seq: last, place: Place::Loading { scope: 0, last: None }, at: ctx.now() });
+        let mut page = match begun.place {
+            Place::Loading { .. } => feed::first_load(ctx, catalog, &tx, &self.scopes, &begun, self.first).await?,
+            Place::Changes => feed::since(ctx, catalog, &tx, &self.scopes, &begun, self.first.max(LEAST_READ)).await?,
         };
-        Ok(Changes { gap, page, tx })
+        // Much may have happened elsewhere; whoever asks goes on from an empty page as well.
+        for _ in 1..MOST_READ {
+            if !page.events.is_empty() || !page.more || page.next.place != Place::Changes {
+                break;
+            }
+            page = feed::since(ctx, catalog, &tx, &self.scopes, &page.next, LEAST_READ).await?;
+        }
+        Ok(Changes { gap, page, sight: mine, tx })
     }
 
     async fn write(&self, changes: Changes, selection: &Selection) -> Result<String> {
-        let Changes { gap, page, tx } = changes;
+        let Changes { gap, page, sight, tx } = changes;
+        let sight = sight.as_deref();
         let mut out = String::from("{");
         for (index, part) in collect(&[selection], |_| true).iter().enumerate() {
             let _ = write!(out, "{}\"{}\":", if index > 0 { "," } else { "" }, part.key);
             match part.name {
-                "nodes" => list(self.nodes(&tx, gap, &page, &part.children).await?.into_iter().map(|(_, json)| json), &mut out),
-                "edges" => self.edges(&tx, gap, &page, part, &mut out).await?,
-                "pageInfo" => self.page_info(&page, part, &mut out),
+                "nodes" => list(self.nodes(&tx, (gap, sight), &page, &part.children).await?.into_iter().map(|(_, json)| json), &mut out),
+                "edges" => self.edges(&tx, (gap, sight), &page, part, &mut out).await?,
+                "pageInfo" => page_info(&page, sight, part, &mut out),
                 _ => out.push_str("\"RecordChangeConnection\""),
             }
         }
@@ -303,32 +306,45 @@ impl Reading<'_> {
     }
 
     /// The changes with their cursors.
-    async fn nodes(&self, tx: &Tx, gap: Option<i64>, page: &feed::Page, selections: &[&Selection]) -> Result<Vec<(String, String)>> {
+    async fn nodes(
+        &self,
+        tx: &Tx,
+        (gap, sight): (Option<i64>, Option<&str>),
+        page: &feed::Page,
+        selections: &[&Selection],
+    ) -> Result<Vec<(String, String)>> {
         let (ctx, catalog) = (&self.signed.ctx, &self.signed.known.catalog);
-        let access = access(&ctx.access);
         let selection = Selection { items: selections.iter().flat_map(|selection| selection.items.iter().cloned()).collect() };
         let shown = feed::Shown {
             scopes: &self.scopes,
             selection: &selection,
             type_name: "RecordChange",
             record: "record",
-            access: access.as_deref(),
+            access: sight,
+            now: ctx.now(),
         };
         let mut nodes = Vec::with_capacity(page.events.len() + 1);
         if let Some(seq) = gap {
-            let cursor = Cursor { seq, place: Place::Loading { scope: 0, last: None } };
-            nodes.push((cursor.write(access.as_deref()), feed::gap(ctx, &shown, Kind::Gap, seq)?.json));
+            let cursor = Cursor { seq, place: Place::Loading { scope: 0, last: None }, at: ctx.now() };
+            nodes.push((cursor.write(sight), feed::gap(ctx, &shown, Kind::Gap, seq)?.json));
         }
         let lines = feed::show(ctx, catalog, tx, &shown, &page.events).await?;
         nodes.extend(lines.into_iter().map(|line| (line.cursor, line.json)));
         Ok(nodes)
     }
 
-    async fn edges(&self, tx: &Tx, gap: Option<i64>, page: &feed::Page, part: &Merged<'_>, out: &mut String) -> Result<()> {
+    async fn edges(
+        &self,
+        tx: &Tx,
+        place: (Option<i64>, Option<&str>),
+        page: &feed::Page,
+        part: &Merged<'_>,
+        out: &mut String,
+    ) -> Result<()> {
         let fields = collect(&part.children, |_| true);
         let children: Vec<&Selection> =
             fields.iter().filter(|field| field.name == "node").flat_map(|field| field.children.clone()).collect();
-        let nodes = self.nodes(tx, gap, page, &children).await?;
+        let nodes = self.nodes(tx, place, page, &children).await?;
         let edges = nodes.into_iter().map(|(cursor, json)| {
             let members: Vec<String> = fields
                 .iter()
@@ -343,23 +359,23 @@ impl Reading<'_> {
         list(edges, out);
         Ok(())
     }
+}
 
-    fn page_info(&self, page: &feed::Page, part: &Merged<'_>, out: &mut String) {
-        let end = page.next.write(access(&self.signed.ctx.access).as_deref());
-        let members: Vec<String> = collect(&part.children, |_| true)
-            .iter()
-            .map(|field| {
-                let value = match field.name {
-                    "hasNextPage" => page.more.to_string(),
-                    "hasPreviousPage" => "false".to_owned(),
-                    "startCursor" | "endCursor" => format!("\"{end}\""),
-                    _ => "\"PageInfo\"".to_owned(),
-                };
-                format!("\"{}\":{value}", field.key)
-            })
-            .collect();
-        let _ = write!(out, "{{{}}}", members.join(","));
-    }
+fn page_info(page: &feed::Page, sight: Option<&str>, part: &Merged<'_>, out: &mut String) {
+    let end = page.next.write(sight);
+    let members: Vec<String> = collect(&part.children, |_| true)
+        .iter()
+        .map(|field| {
+            let value = match field.name {
+                "hasNextPage" => page.more.to_string(),
+                "hasPreviousPage" => "false".to_owned(),
+                "startCursor" | "endCursor" => format!("\"{end}\""),
+                _ => "\"PageInfo\"".to_owned(),
+            };
+            format!("\"{}\":{value}", field.key)
+        })
+        .collect();
+    let _ = write!(out, "{{{}}}", members.join(","));
 }
 
 fn list(items: impl Iterator<Item = String>, out: &mut String) {

@@ -1,6 +1,9 @@
 //! From GraphQL's syntax to the door's [`Selection`]: fragments resolved, `@skip` and `@include`
 //! decided, arguments turned into values.
 
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
 use async_graphql::parser::types::{Directive, Field, Selection as Node, SelectionSet};
 use async_graphql::{Context, Positioned, Value};
 use async_graphql_value::Value as Literal;
@@ -19,7 +22,7 @@ pub fn below(ctx: &Context<'_>) -> Result<Selection> {
 
 pub fn of_set<T>(ctx: &async_graphql::ContextBase<'_, T>, set: &SelectionSet) -> Result<Selection> {
     let mut items = Vec::with_capacity(set.items.len());
-    collect(ctx, set, &[], &mut items, 0)?;
+    Collecting { ctx, arguments: HashMap::new() }.collect(set, &[], &mut items, 0)?;
     let selection = Selection { items };
     check_keys(&[&selection])?;
     Ok(selection)
@@ -34,51 +37,57 @@ fn arguments_of<T>(ctx: &async_graphql::ContextBase<'_, T>, field: &Field) -> Ma
     field.arguments.iter().filter_map(|(name, value)| Some((name.node.to_string(), to_json(ctx, &value.node)?))).collect()
 }
 
-fn collect<T>(
-    ctx: &async_graphql::ContextBase<'_, T>,
-    set: &SelectionSet,
-    on: &[String],
-    items: &mut Vec<Item>,
-    depth: usize,
-) -> Result<()> {
-    if depth > DEEPEST {
-        return Err(Error::bad_request("The document is nested too deeply."));
-    }
-    for node in &set.items {
-        let directives = match &node.node {
-            Node::Field(field) => &field.node.directives,
-            Node::FragmentSpread(spread) => &spread.node.directives,
-            Node::InlineFragment(fragment) => &fragment.node.directives,
-        };
-        if is_skipped(ctx, directives) {
-            continue;
+/// On the way through a document.
+struct Collecting<'a, 'c, T> {
+    ctx: &'a async_graphql::ContextBase<'c, T>,
+    /// Arguments of fields that were met, which fragments bring into many places.
+    arguments: HashMap<*const Field, Arc<Map<String, Json>>>,
+}
+
+impl<T> Collecting<'_, '_, T> {
+    fn collect(&mut self, set: &SelectionSet, on: &[String], items: &mut Vec<Item>, depth: usize) -> Result<()> {
+        if depth > DEEPEST {
+            return Err(Error::bad_request("The document is nested too deeply."));
         }
-        match &node.node {
-            Node::Field(field) => {
-                let field = &field.node;
-                let mut children = Vec::new();
-                collect(ctx, &field.selection_set.node, &[], &mut children, depth + 1)?;
-                items.push(Item {
-                    key: field.response_key().node.to_string(),
-                    name: field.name.node.to_string(),
-                    arguments: arguments_of(ctx, field),
-                    on: on.to_vec(),
-                    children: Selection { items: children },
-                });
+        // Spread twice in one place, a fragment says nothing new.
+        let mut spread = HashSet::new();
+        for node in &set.items {
+            if is_skipped(self.ctx, node.node.directives()) {
+                continue;
             }
-            Node::FragmentSpread(spread) => {
-                if let Some(fragment) = ctx.query_env.fragments.get(&spread.node.fragment_name.node) {
-                    let on = with(on, Some(fragment.node.type_condition.node.on.node.as_str()));
-                    collect(ctx, &fragment.node.selection_set.node, &on, items, depth + 1)?;
+            match &node.node {
+                Node::Field(field) => {
+                    let field = &field.node;
+                    let mut children = Vec::new();
+                    self.collect(&field.selection_set.node, &[], &mut children, depth + 1)?;
+                    items.push(Item {
+                        key: field.response_key().node.to_string(),
+                        name: field.name.node.to_string(),
+                        arguments: self.arguments(field),
+                        on: on.to_vec(),
+                        children: Selection { items: children },
+                    });
+                }
+                Node::FragmentSpread(found) => {
+                    let name = &found.node.fragment_name.node;
+                    if let Some(fragment) = self.ctx.query_env.fragments.get(name).filter(|_| spread.insert(name)) {
+                        let on = with(on, Some(fragment.node.type_condition.node.on.node.as_str()));
+                        self.collect(&fragment.node.selection_set.node, &on, items, depth + 1)?;
+                    }
+                }
+                Node::InlineFragment(fragment) => {
+                    let condition = fragment.node.type_condition.as_ref().map(|condition| condition.node.on.node.as_str());
+                    self.collect(&fragment.node.selection_set.node, &with(on, condition), items, depth + 1)?;
                 }
             }
-            Node::InlineFragment(fragment) => {
-                let condition = fragment.node.type_condition.as_ref().map(|condition| condition.node.on.node.as_str());
-                collect(ctx, &fragment.node.selection_set.node, &with(on, condition), items, depth + 1)?;
-            }
         }
+        Ok(())
     }
-    Ok(())
+
+    fn arguments(&mut self, field: &Field) -> Arc<Map<String, Json>> {
+        let key: *const Field = field;
+        self.arguments.entry(key).or_insert_with(|| Arc::new(arguments_of(self.ctx, field))).clone()
+    }
 }
 
 fn with(on: &[String], condition: Option<&str>) -> Vec<String> {

@@ -302,7 +302,13 @@ impl Policy {
             let mut hash = sha2::Sha256::new();
             hash.update(format!("{:?} {:?} {:?} {:?}", self.objects, self.others, self.row_filters, self.key_filters));
             if !self.reaches_all() || self.has_row_filters() {
-                let whose = (self.member, self.person, &self.grantees, &self.team, &self.tree, &self.territories);
+                // The database gives them in any order.
+                let [grantees, team, tree, territories] = [&self.grantees, &self.team, &self.tree, &self.territories].map(|ids| {
+                    let mut ids = ids.clone();
+                    ids.sort_unstable();
+                    ids
+                });
+                let whose = (self.member, self.person, grantees, team, tree, territories);
                 hash.update(format!("{whose:?} {:?} {}", self.shared, self.left_to_database));
             }
             hex::encode(&hash.finalize()[..12])

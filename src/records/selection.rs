@@ -1,5 +1,7 @@
 //! What a caller asked for, free of GraphQL's syntax: fragments are resolved, arguments are values.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
@@ -15,7 +17,8 @@ pub struct Item {
     /// The name in the answer.
     pub key: String,
     pub name: String,
-    pub arguments: Map<String, Value>,
+    /// Shared by all places into which the field's fragment was spread.
+    pub arguments: Arc<Map<String, Value>>,
     /// The types that all must fit for the field to apply.
     pub on: Vec<String>,
     pub children: Selection,
@@ -49,7 +52,8 @@ pub fn check_keys(selections: &[&Selection]) -> Result<()> {
     let items: Vec<&Item> = selections.iter().flat_map(|selection| &selection.items).collect();
     for (index, item) in items.iter().enumerate() {
         for other in items[index + 1..].iter().filter(|other| other.key == item.key && may_meet(item, other)) {
-            if other.name != item.name || other.arguments != item.arguments {
+            let same = Arc::ptr_eq(&other.arguments, &item.arguments) || other.arguments == item.arguments;
+            if other.name != item.name || !same {
                 let message =
                     format!("`{}` names two different fields, `{}` and `{}`; give one of them an alias.", item.key, item.name, other.name);
                 return Err(Error::bad_request(message));
@@ -70,7 +74,7 @@ fn may_meet(a: &Item, b: &Item) -> bool {
 impl Selection {
     /// A field without arguments, for selections made in code.
     pub fn with(mut self, name: &str, children: Self) -> Self {
-        self.items.push(Item { key: name.to_owned(), name: name.to_owned(), arguments: Map::new(), on: Vec::new(), children });
+        self.items.push(Item { key: name.to_owned(), name: name.to_owned(), arguments: Arc::default(), on: Vec::new(), children });
         self
     }
 }

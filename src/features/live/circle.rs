@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use entity::Micros;
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
@@ -11,7 +12,7 @@ use super::{Renew, Told, Viewer, Wanted};
 use crate::error::{Error, Result};
 use crate::infra::db::{Db, Mode, Tx};
 use crate::platform::audit;
-use crate::records::feed::{Entry, Event, Kind, Line, Members, Scope, Shown, gap, moved, show};
+use crate::records::feed::{self, Entry, Event, Kind, Line, Members, Remember, Scope, Shown, gap, moved, show};
 
 /// Which circle somebody sits in: everything that what they see depends on.
 pub fn circle_of(viewer: &Viewer) -> String {
@@ -19,7 +20,8 @@ pub fn circle_of(viewer: &Viewer) -> String {
     let access = ctx.access.policy().map_or_else(String::new, |policy| policy.fingerprint());
     // Who reads an encrypted field stands in the audit, so nobody reads it for another.
     let reader = ctx.secrets.as_ref().and(ctx.actor.id).map(|id| id.to_string()).unwrap_or_default();
-    format!("{access} {} {reader}", catalog.version)
+    let (zone, currency) = (ctx.time_zone.name(), &ctx.home_currency);
+    format!("{access} {} {zone} {currency} {reader}", catalog.version)
 }
 
 pub struct Circle {
@@ -122,36 +124,85 @@ impl Circle {
     pub fn seat(&mut self, listener: Listener) {
         let wanted = listener.wanted.clone();
         let lists: Vec<String> = wanted.scopes.iter().map(Scope::key).collect();
-        let key = format!("{} {}", lists.join(" "), wanted.key);
-        self.audiences.entry(key).or_insert_with(|| Audience { wanted, lists, listeners: Vec::new() }).listeners.push(listener);
+        let audience = Audience { wanted, lists, listeners: Vec::new() };
+        self.audiences.entry(audience.key()).or_insert(audience).listeners.push(listener);
     }
 
-    /// What entries of the log, and whatever else happened, did to the lists here; everybody is told.
+    /// What entries of the log, and whatever else happened, did to the lists here; everybody is told. As long as something
+    /// fails nothing is told and nothing is remembered: it is tried again, without whom it failed for.
     pub async fn advance(&mut self, db: &Db, tx: &Tx, entries: &[Arc<Entry>], until: i64, look: Look) -> Result<()> {
-        let viewer = &self.viewer;
-        let mut happened: HashMap<&str, Vec<Event>> = HashMap::new();
-        for (key, list) in &mut self.lists {
+        let viewer = self.viewer.clone();
+        let mut happened: HashMap<String, (Vec<Event>, Remember)> = HashMap::new();
+        let keys: Vec<String> = self.lists.keys().cloned().collect();
+        for key in keys {
+            let Some(list) = self.lists.get(&key) else { continue };
             let anew = look.time && list.depends_on_time(&viewer.ctx) || look.access && list.depends_on_access(&viewer.ctx);
-            if anew || list.concerns(entries) {
-                let events = list.follow((&viewer.ctx, &viewer.catalog, tx), entries, (anew, until)).await?;
-                if !events.is_empty() {
-                    happened.insert(key, events);
+            if !anew && !list.concerns(entries) {
+                continue;
+            }
+            let followed = list.follow((&viewer.ctx, &viewer.catalog, tx), entries, anew, (self.position, until)).await;
+            match followed {
+                Ok(followed) => drop(happened.insert(key, followed)),
+                Err(error) => {
+                    self.fail(|audience| audience.lists.contains(&key), &error);
+                    return Err(error);
                 }
             }
         }
-        for audience in self.audiences.values_mut() {
+        let mut told: Vec<(String, Vec<Line<Arc<str>>>)> = Vec::new();
+        for (key, audience) in &self.audiences {
             let mut events: Vec<Event> = Vec::new();
-            for (index, key) in audience.lists.iter().enumerate() {
-                let of_list = happened.get(key.as_str()).into_iter().flatten();
-                events.extend(of_list.map(|event| Event { scope: index, ..event.clone() }));
+            for (index, list) in audience.lists.iter().enumerate() {
+                let of_list = happened.get(list).map_or(&[][..], |(events, _)| events);
+                events.extend(of_list.iter().map(|event| Event { scope: index, ..event.clone() }));
             }
-            if !events.is_empty() {
-                events.sort_by_key(|event| event.seq);
-                audience.tell(viewer, tx, &events).await;
+            events.sort_by_key(|event| event.seq);
+            match self.show(tx, &audience.wanted, &events).await {
+                Ok(lines) => told.push((key.clone(), lines)),
+                Err(error) => {
+                    let key = key.clone();
+                    self.fail(|audience| audience.key() == key, &error);
+                    return Err(error);
+                }
+            }
+        }
+        account(db, &viewer).await?;
+        for (key, lines) in told {
+            if let Some(audience) = self.audiences.get_mut(&key) {
+                audience.listeners.retain(|listener| lines.iter().all(|line| listener.tell(line)));
+            }
+        }
+        for (key, (_, remember)) in happened {
+            if let Some(list) = self.lists.get_mut(&key) {
+                list.remember(remember);
             }
         }
         self.position = until;
-        account(db, &self.viewer).await
+        Ok(())
+    }
+
+    /// Events as somebody wants them, a part at a time.
+    async fn show(&self, tx: &Tx, wanted: &Wanted, events: &[Event]) -> Result<Vec<Line<Arc<str>>>> {
+        if events.is_empty() {
+            return Ok(Vec::new());
+        }
+        let Viewer { ctx, catalog } = &self.viewer;
+        let access = feed::sight(ctx, tx).await?;
+        let lines = show(ctx, catalog, tx, &wanted.shown(access.as_deref(), ctx.now()), events).await?;
+        Ok(lines.into_iter().map(Into::into).collect())
+    }
+
+    /// Lets those go for whom it does not work.
+    fn fail(&mut self, whom: impl Fn(&Audience) -> bool, error: &Error) {
+        let why = super::room::why(error);
+        self.audiences.retain(|_, audience| {
+            let fails = whom(audience);
+            if fails {
+                audience.listeners.iter().for_each(|listener| listener.fail(&why));
+            }
+            !fails
+        });
+        self.tidy();
     }
 
     /// Lets those go who are not there any more, and forgets the lists that nobody follows.
@@ -193,55 +244,48 @@ impl Circle {
         Ok(had)
     }
 
-    /// Tells somebody who comes from another circle what is different here.
-    pub async fn welcome(&self, tx: &Tx, listener: &Listener, had: &[HashSet<Uuid>], schema_changed: bool) -> Result<()> {
+    /// Tells somebody who comes from another circle, where they were told all up to a place, what is different here.
+    pub async fn welcome(&self, tx: &Tx, listener: &Listener, (had, at): (&[HashSet<Uuid>], i64), schema_changed: bool) -> Result<()> {
         let Viewer { ctx, catalog } = &self.viewer;
         let wanted = &listener.wanted;
-        let access = ctx.access.policy().map(|policy| policy.fingerprint());
-        let shown = wanted.shown(access.as_deref());
+        let access = feed::sight(ctx, tx).await?;
+        let shown = wanted.shown(access.as_deref(), ctx.now());
         let seq = self.position.max(listener.from);
         if schema_changed {
             listener.tell(&gap(ctx, &shown, Kind::SchemaChanged, seq)?.into());
+        }
+        if at != self.position {
+            // What happened in between they were not told, and are not told here.
+            listener.tell(&gap(ctx, &shown, Kind::Gap, seq)?.into());
+            return Ok(());
         }
         let mut events = Vec::new();
         for (index, (scope, had)) in wanted.scopes.iter().zip(had).enumerate() {
             let Some(list) = self.lists.get(&scope.key()) else { continue };
             let has = list.materialised(ctx, catalog, tx).await?;
-            events.extend(moved(had, &has, seq, |_| true).into_iter().map(|event| Event { scope: index, ..event }));
+            events.extend(moved(had, &has, (seq, seq), |_| true).into_iter().map(|event| Event { scope: index, ..event }));
         }
-        for line in show(ctx, catalog, tx, &shown, &events).await? {
-            listener.tell(&line.into());
+        for line in self.show(tx, wanted, &events).await? {
+            listener.tell(&line);
         }
         Ok(())
     }
 }
 
 impl Wanted {
-    pub fn shown<'a>(&'a self, access: Option<&'a str>) -> Shown<'a> {
-        Shown { scopes: &self.scopes, selection: &self.selection, type_name: &self.type_name, record: &self.record, access }
+    pub fn shown<'a>(&'a self, access: Option<&'a str>, now: Micros) -> Shown<'a> {
+        Shown { scopes: &self.scopes, selection: &self.selection, type_name: &self.type_name, record: &self.record, access, now }
     }
 }
 
 impl Audience {
-    async fn tell(&mut self, viewer: &Viewer, tx: &Tx, events: &[Event]) {
-        let access = viewer.ctx.access.policy().map(|policy| policy.fingerprint());
-        let shown = self.wanted.shown(access.as_deref());
-        let told = show(&viewer.ctx, &viewer.catalog, tx, &shown, events).await;
-        match told {
-            Ok(told) => {
-                let told: Vec<Line<Arc<str>>> = told.into_iter().map(Into::into).collect();
-                self.listeners.retain(|listener| told.iter().all(|line| listener.tell(line)));
-            }
-            Err(error) => {
-                let why = super::room::why(&error);
-                self.listeners.drain(..).for_each(|listener| listener.fail(&why));
-            }
-        }
+    fn key(&self) -> String {
+        format!("{} {}", self.lists.join(" "), self.wanted.key)
     }
 }
 
 /// Who read encrypted fields stands in the audit.
-async fn account(db: &Db, viewer: &Viewer) -> Result<()> {
+pub async fn account(db: &Db, viewer: &Viewer) -> Result<()> {
     let opened = viewer.ctx.opened.take();
     if opened.is_empty() {
         return Ok(());

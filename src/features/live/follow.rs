@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use super::circle::{account, circle_of};
 use super::{Live, Renew, Seat, Told, Viewer, Wanted};
 use crate::error::{Error, Result};
 use crate::infra::db::{Db, Mode};
@@ -24,11 +25,11 @@ pub struct Follow {
 }
 
 enum Phase {
-    Start(Option<(i64, Option<String>)>),
+    Start(Option<(Cursor, Option<String>)>),
     /// What was missed is read, while what happens waits in the room.
     CatchUp {
         seat: Seat,
-        after: i64,
+        after: Cursor,
         more: bool,
         lines: VecDeque<Line>,
     },
@@ -51,7 +52,6 @@ pub enum Next {
 impl Follow {
     /// `after`: where they left off, and under which access.
     pub fn new(db: Db, live: Live, viewer: Viewer, (wanted, renew): (Arc<Wanted>, Renew), after: Option<(Cursor, Option<String>)>) -> Self {
-        let after = after.map(|(cursor, access)| (cursor.seq, access));
         Self { db, live, viewer, wanted, renew, phase: Phase::Start(after) }
     }
 
@@ -70,15 +70,17 @@ impl Follow {
                         return Some(Next::Event(line.into()));
                     }
                     self.phase = if more {
-                        match self.page(after).await {
-                            Ok((after, more, lines)) => Phase::CatchUp { seat, after, more, lines },
+                        match self.page(&after).await {
+                            Ok(Some((after, more, lines))) => Phase::CatchUp { seat, after, more, lines },
+                            // What they may see became another: the place is one of the past.
+                            Ok(None) => Phase::Start(Some((after, Some(String::new())))),
                             Err(error) => return Some(Next::Failed(super::room::why(&error).into())),
                         }
                     } else if seat.was_too_slow() {
                         // More happened meanwhile than could wait.
                         Phase::Start(Some((after, None)))
                     } else {
-                        Phase::Live { seat, told: after }
+                        Phase::Live { seat, told: after.seq }
                     };
                 }
                 Phase::Live { mut seat, told } => match seat.next().await {
@@ -99,47 +101,61 @@ impl Follow {
     }
 
     /// Takes a seat; gives the event that says that something is missing, if something is.
-    async fn start(&mut self, after: Option<(i64, Option<String>)>) -> Result<Option<Line<Arc<str>>>> {
+    async fn start(&mut self, after: Option<(Cursor, Option<String>)>) -> Result<Option<Line<Arc<str>>>> {
+        if after.is_some() {
+            self.viewer = (self.renew)().await?;
+        }
         let seat = self.live.join(self.viewer.clone(), self.wanted.clone(), self.renew.clone()).await?;
         let Some((after, access)) = after else {
             let told = seat.from;
             self.phase = Phase::Live { seat, told };
             return Ok(None);
         };
-        if self.is_unbroken(after, access.as_deref()).await? {
+        if self.is_unbroken(&after, access.as_deref()).await? {
             self.phase = Phase::CatchUp { seat, after, more: true, lines: VecDeque::new() };
             return Ok(None);
         }
-        let (seq, access) = (seat.from, self.access());
-        let gap = feed::gap(&self.viewer.ctx, &self.wanted.shown(access.as_deref()), Kind::Gap, seq)?;
+        let (seq, access) = (seat.from, self.sight().await?);
+        let gap = feed::gap(&self.viewer.ctx, &self.wanted.shown(access.as_deref(), self.viewer.ctx.now()), Kind::Gap, seq)?;
         self.phase = Phase::Live { seat, told: seq };
         Ok(Some(gap.into()))
     }
 
-    fn access(&self) -> Option<String> {
-        self.viewer.ctx.access.policy().map(|policy| policy.fingerprint())
+    async fn sight(&self) -> Result<Option<String>> {
+        let ctx = &self.viewer.ctx;
+        let tx = self.db.begin(&ctx.system_scope(), Mode::Read).await?;
+        let sight = feed::sight(ctx, &tx).await?;
+        tx.commit().await?;
+        Ok(sight)
     }
 
     /// Whether what happened since can be told.
-    async fn is_unbroken(&self, after: i64, access: Option<&str>) -> Result<bool> {
+    async fn is_unbroken(&self, after: &Cursor, access: Option<&str>) -> Result<bool> {
         let ctx = &self.viewer.ctx;
-        if access.is_some_and(|access| Some(access) != self.access().as_deref()) {
+        let tx = self.db.begin(&ctx.system_scope(), Mode::Read).await?;
+        if access.is_some() && access != feed::sight(ctx, &tx).await?.as_deref() {
             return Ok(false);
         }
-        let tx = self.db.begin(&ctx.system_scope(), Mode::Read).await?;
-        let unbroken = feed::is_unbroken(&tx, ctx.workspace, after, MOST_MISSED).await?;
+        let unbroken = feed::is_unbroken(&tx, ctx.workspace, after.seq, MOST_MISSED).await?
+            && feed::keeps_sight(ctx, &tx, &self.wanted.scopes, after.seq).await?;
         tx.commit().await?;
         Ok(unbroken)
     }
 
-    async fn page(&self, after: i64) -> Result<(i64, bool, VecDeque<Line>)> {
+    /// What comes after a place; none if who follows sees something else by now.
+    async fn page(&mut self, after: &Cursor) -> Result<Option<(Cursor, bool, VecDeque<Line>)>> {
+        let renewed = (self.renew)().await?;
+        if circle_of(&renewed) != circle_of(&self.viewer) {
+            return Ok(None);
+        }
         let Viewer { ctx, catalog } = &self.viewer;
-        let access = self.access();
         let tx = self.db.begin(&ctx.scope(), Mode::Read).await?;
+        let access = feed::sight(ctx, &tx).await?;
         let page = feed::since(ctx, catalog, &tx, &self.wanted.scopes, after, BATCH).await?;
-        let lines = feed::show(ctx, catalog, &tx, &self.wanted.shown(access.as_deref()), &page.events).await?;
+        let lines = feed::show(ctx, catalog, &tx, &self.wanted.shown(access.as_deref(), ctx.now()), &page.events).await?;
         tx.commit().await?;
-        Ok((page.next.seq, page.more, lines.into()))
+        account(&self.db, &self.viewer).await?;
+        Ok(Some((page.next, page.more, lines.into())))
     }
 }
 

@@ -39,6 +39,10 @@ const PULSE: Duration = Duration::from_secs(2);
 const REVIEW: u32 = 15;
 /// Entries of the log read in one go.
 const BATCH: usize = 1_000;
+/// Words and newcomers that are taken before it is looked again.
+const PATIENCE: u32 = 100;
+/// How often a newcomer is let wait for a quiet moment.
+const TRIES: u32 = 5;
 /// Circles that are looked at side by side.
 const SIDE_BY_SIDE: usize = 4;
 /// Records that one room remembers at most.
@@ -59,12 +63,14 @@ impl Room {
     pub async fn run(mut self, mut commands: mpsc::UnboundedReceiver<Command>) {
         let mut pulse = interval_at(Instant::now() + PULSE, PULSE);
         pulse.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let (mut beats, mut due) = (0_u32, Due::default());
+        let (mut beats, mut due, mut closing, mut waiting) = (0_u32, Due::default(), false, 0_u32);
         loop {
             tokio::select! {
                 biased;
                 command = commands.recv() => match command {
-                    Some(Command::Join(joining)) => self.join(*joining).await,
+                    // A room that closes lets nobody in: they open another one.
+                    Some(Command::Join(joining)) if !closing => self.join(*joining).await,
+                    Some(Command::Join(_)) => {}
                     Some(Command::Look(topic)) => due.add(topic),
                     None => return,
                 },
@@ -74,17 +80,23 @@ impl Room {
                     self.circles.retain(|_, circle| !circle.is_empty());
                     if self.circles.is_empty() && commands.is_empty() {
                         commands.close();
+                        closing = true;
                     }
                     due.time = true;
-                    due.review |= beats % REVIEW == 0;
+                    // What is remembered of rights for a moment may have been older than the word of their change.
+                    due.again = due.again.saturating_sub(1);
+                    due.review |= due.again > 0 || beats % REVIEW == 0;
                 }
             }
-            // What came meanwhile is looked at together.
-            if commands.is_empty()
-                && let Err(error) = self.look(std::mem::take(&mut due)).await
-            {
-                tracing::warn!("the live lists of workspace {} wait: {error}", self.workspace);
-                due = Due { access: true, time: true, review: true };
+            // What came meanwhile is looked at together, unless too much comes.
+            waiting += 1;
+            if commands.is_empty() || waiting > PATIENCE {
+                waiting = 0;
+                let now = Due { again: due.again, ..Due::default() };
+                if let Err(error) = self.look(std::mem::replace(&mut due, now)).await {
+                    tracing::warn!("the live lists of workspace {} wait: {error}", self.workspace);
+                    (due.access, due.time, due.review) = (true, true, true);
+                }
             }
         }
     }
@@ -107,28 +119,38 @@ impl Room {
     /// Loads what somebody follows: which circle they sit in, and from where they are told.
     async fn prepare(&mut self, viewer: Viewer, wanted: &Wanted) -> Result<(String, i64)> {
         let key = circle_of(&viewer);
-        let remembered: usize = self.circles.values().map(Circle::remembered).sum();
-        if remembered > MOST_REMEMBERED {
-            return Err(Error::bad_request("Too many records are followed in this workspace at the moment: narrow the filter."));
+        for attempt in 1.. {
+            // What is told from now on follows on what a newcomer can have read.
+            self.advance(Look::default()).await?;
+            let tx = self.db.begin(&viewer.ctx.scope(), Mode::Read).await?;
+            let head = feed::head(&tx, self.workspace).await?;
+            let stands = self.circles.get(&key).map_or(head, |circle| circle.position);
+            if stands < head && attempt < TRIES {
+                continue;
+            }
+            self.position.get_or_insert(head);
+            let circle = self.circles.entry(key.clone()).or_insert_with(|| Circle::new(viewer, head));
+            circle.load(&tx, wanted).await?;
+            tx.commit().await?;
+            let remembered: usize = self.circles.values().map(Circle::remembered).sum();
+            if remembered > MOST_REMEMBERED {
+                self.circles.values_mut().for_each(Circle::tidy);
+                return Err(Error::bad_request("Too many records are followed in this workspace at the moment: narrow the filter."));
+            }
+            return Ok((key, stands.max(head)));
         }
-        let tx = self.db.begin(&viewer.ctx.scope(), Mode::Read).await?;
-        tx.see_all(true).await?;
-        let head = feed::head(&tx, self.workspace).await?;
-        tx.see_all(false).await?;
-        let position = *self.position.get_or_insert(head);
-        let circle = self.circles.entry(key.clone()).or_insert_with(|| Circle::new(viewer, position));
-        circle.load(&tx, wanted).await?;
-        tx.commit().await?;
-        Ok((key, head.max(position)))
+        Err(Error::fault("nobody tries for ever"))
     }
 
     /// Looks at everything that there is a word of.
     async fn look(&mut self, due: Due) -> Result<()> {
+        self.advance(Look { access: due.access, time: due.time }).await?;
+        if due.review { self.review().await } else { Ok(()) }
+    }
+
+    /// Brings all circles up to the end of the log.
+    async fn advance(&mut self, look: Look) -> Result<()> {
         let Some(position) = self.position.filter(|_| !self.circles.is_empty()) else { return Ok(()) };
-        if due.review {
-            self.review().await?;
-        }
-        let look = Look { access: due.access, time: due.time };
         let mut from = self.circles.values().map(|circle| circle.position).min().unwrap_or(position);
         loop {
             let entries = read(&self.db, self.workspace, from).await?;
@@ -154,38 +176,36 @@ impl Room {
         let mut leaving = Vec::new();
         for (key, circle) in &mut self.circles {
             for (listener, viewer) in circle.leave(key).await {
-                let tx = circle.begin(&self.db).await?;
-                let had = circle.had(&tx, &listener.wanted).await?;
-                tx.commit().await?;
-                let schema_changed = circle.viewer.catalog.version != viewer.catalog.version;
-                leaving.push((listener, viewer, had, schema_changed));
+                leaving.push((listener, viewer, key.clone()));
             }
         }
-        for (listener, viewer, had, schema_changed) in leaving {
-            let wanted = in_catalog(&listener.wanted, &viewer);
-            let Some(wanted) = wanted else {
-                // The sender goes with it, which ends the stream.
-                let _ = listener.sender.try_send(Told::Failed("What was followed is not there any more.".into()));
-                continue;
-            };
-            let listener = Listener { wanted: wanted.clone(), ..listener };
-            match self.prepare(viewer, &wanted).await {
-                Ok((key, _)) => {
-                    if let Some(circle) = self.circles.get_mut(&key) {
-                        let tx = circle.begin(&self.db).await?;
-                        let welcomed = circle.welcome(&tx, &listener, &had, schema_changed).await;
-                        tx.commit().await?;
-                        match welcomed {
-                            Ok(()) => circle.seat(listener),
-                            Err(error) => drop(listener.sender.try_send(Told::Failed(why(&error).into()))),
-                        }
-                    }
-                }
-                Err(error) => drop(listener.sender.try_send(Told::Failed(why(&error).into()))),
+        for (listener, viewer, old) in leaving {
+            let sender = listener.sender.clone();
+            if let Err(error) = self.move_over(listener, viewer, &old).await {
+                let _ = sender.try_send(Told::Failed(why(&error).into()));
             }
         }
         self.circles.values_mut().for_each(Circle::tidy);
         self.circles.retain(|_, circle| !circle.is_empty());
+        Ok(())
+    }
+
+    async fn move_over(&mut self, listener: Listener, viewer: Viewer, old: &str) -> Result<()> {
+        let gone = || Error::bad_request("What was followed is not there any more.");
+        let circle = self.circles.get(old).ok_or_else(gone)?;
+        let (at, version) = (circle.position, circle.viewer.catalog.version);
+        let tx = circle.begin(&self.db).await?;
+        let had = circle.had(&tx, &listener.wanted).await?;
+        tx.commit().await?;
+        let schema_changed = version != viewer.catalog.version;
+        let wanted = in_catalog(&listener.wanted, &viewer).ok_or_else(gone)?;
+        let listener = Listener { wanted: wanted.clone(), ..listener };
+        let (key, _) = self.prepare(viewer, &wanted).await?;
+        let circle = self.circles.get_mut(&key).ok_or_else(gone)?;
+        let tx = circle.begin(&self.db).await?;
+        circle.welcome(&tx, &listener, (&had, at), schema_changed).await?;
+        tx.commit().await?;
+        circle.seat(listener);
         Ok(())
     }
 }
@@ -247,13 +267,15 @@ struct Due {
     access: bool,
     time: bool,
     review: bool,
+    /// So many pulses more everybody is looked at again.
+    again: u32,
 }
 
 impl Due {
     fn add(&mut self, topic: Topic) {
         match topic {
             Topic::Records => {}
-            Topic::Access | Topic::Catalog | Topic::Everything => (self.access, self.review) = (true, true),
+            Topic::Access | Topic::Catalog | Topic::Everything => (self.access, self.review, self.again) = (true, true, 3),
         }
     }
 }

@@ -14,6 +14,9 @@ use crate::graphql::request::Signed;
 use crate::graphql::schema::WorkspaceSchema;
 use crate::platform::budget::{Account, Charged, Size};
 
+/// One in so many of what an operation may cost is its least.
+const LEAST: u64 = 10;
+
 /// A request that was charged.
 pub struct Charge {
     cost: Cost,
@@ -58,7 +61,9 @@ pub async fn charge(
 impl Charge {
     /// Gives back what the request did not need; tells what it cost.
     pub async fn settle(self, server: &Server, signed: &Signed, reply: &mut Reply) {
-        let actual = self.cost.least.saturating_add(signed.ctx.tally.count()).min(self.cost.requested);
+        // Looking for nothing costs something too.
+        let floor = self.cost.requested.div_ceil(LEAST);
+        let actual = self.cost.least.saturating_add(signed.ctx.tally.count()).max(floor).min(self.cost.requested);
         let unused = self.cost.requested - actual;
         let available = server.app.budgets.refund(&self.accounts, unused, server.app.clock.now()).await;
         let Size { maximum, per_second } = self.accounts[0].size;

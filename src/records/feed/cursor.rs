@@ -2,6 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use entity::Micros;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -13,6 +14,8 @@ pub struct Cursor {
     /// The last entry of the log that is known. While the first load is under way: the last one before it began.
     pub seq: i64,
     pub place: Place,
+    /// When that was: which day was "today".
+    pub at: Micros,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -32,13 +35,15 @@ struct Written {
     /// What the caller may see and what is followed: under another one the lists are others.
     #[serde(rename = "a", default, skip_serializing_if = "Option::is_none")]
     access: Option<String>,
+    #[serde(rename = "t", default)]
+    at: i64,
     #[serde(rename = "l", default, skip_serializing_if = "Option::is_none")]
     loading: Option<(usize, Option<Uuid>)>,
 }
 
 impl Cursor {
-    pub const fn at(seq: i64) -> Self {
-        Self { seq, place: Place::Changes }
+    pub const fn at(seq: i64, at: Micros) -> Self {
+        Self { seq, place: Place::Changes, at }
     }
 
     /// As it is given to callers; `access` is what the lists depend on besides the records.
@@ -47,7 +52,7 @@ impl Cursor {
             Place::Changes => None,
             Place::Loading { scope, last } => Some((scope, last)),
         };
-        let written = Written { seq: self.seq, access: access.map(str::to_owned), loading };
+        let written = Written { seq: self.seq, access: access.map(str::to_owned), at: self.at.0, loading };
         URL_SAFE_NO_PAD.encode(serde_json::to_string(&written).unwrap_or_default())
     }
 
@@ -60,7 +65,7 @@ impl Cursor {
             return Err(refuse());
         }
         let place = written.loading.map_or(Place::Changes, |(scope, last)| Place::Loading { scope, last });
-        Ok((Self { seq: written.seq, place }, written.access))
+        Ok((Self { seq: written.seq, place, at: Micros(written.at) }, written.access))
     }
 }
 
@@ -70,9 +75,11 @@ mod tests {
 
     #[test]
     fn a_place_survives_being_kept() {
-        for cursor in
-            [Cursor::at(0), Cursor::at(i64::MAX), Cursor { seq: 7, place: Place::Loading { scope: 2, last: Some(Uuid::from_u128(9)) } }]
-        {
+        for cursor in [
+            Cursor::at(0, Micros(1)),
+            Cursor::at(i64::MAX, Micros(2)),
+            Cursor { seq: 7, place: Place::Loading { scope: 2, last: Some(Uuid::from_u128(9)) }, at: Micros(3) },
+        ] {
             assert_eq!(Cursor::read(&cursor.write(Some("x"))).unwrap(), (cursor, Some("x".to_owned())));
         }
         for wrong in ["", "x", "e30", "eyJzIjotMX0"] {

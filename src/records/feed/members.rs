@@ -95,6 +95,13 @@ impl Causes {
         if own_table_twice {
             objects.insert(scope.object.name.clone());
         }
+        // What follows the records that it is linked to, asks about records of any object, or is left to the database to
+        // decide: the statement does not say what moves it.
+        let follows = scope.object.follows.is_some() && !ctx.access.sees_all(&scope.object.name);
+        if follows || word("record") || ctx.access.policy().is_some_and(|policy| policy.left_to_database) {
+            objects.extend(catalog.objects().map(|object| object.name.clone()));
+            return Ok(Self { objects, links: true, time: then != values || follows });
+        }
         Ok(Self { objects, links: word("record_link"), time: then != values })
     }
 
@@ -159,46 +166,69 @@ impl Members {
         }
     }
 
-    /// What entries of the log did to the list; `anew`: it is loaded anew, because something else may have moved records.
-    /// The snapshot must see the entries.
+    /// What entries of the log did to the list, and what is to be remembered of it once that is told; `anew`: it is loaded
+    /// anew, because something else may have moved records. The snapshot must see the entries, and none after them;
+    /// `(from, until)` are the places before and after.
     pub async fn follow(
-        &mut self,
+        &self,
         (ctx, catalog, tx): (&Ctx, &Catalog, &Tx),
         entries: &[Arc<Entry>],
-        (anew, seq): (bool, i64),
-    ) -> Result<Vec<Event>> {
+        anew: bool,
+        (from, until): (i64, i64),
+    ) -> Result<(Vec<Event>, Remember)> {
         let touched = Touched::of(&self.scope, entries);
-        let Some(known) = &mut self.known else { return Ok(touched.of_everything()) };
-        let anew = anew || entries.iter().any(|entry| self.causes.includes(entry));
+        let Some(known) = &self.known else { return Ok((touched.of_everything(), Remember::Nothing)) };
         let mut events = Vec::new();
-        if anew {
+        if anew || entries.iter().any(|entry| self.causes.includes(entry)) {
             let now = matching(ctx, catalog, tx, &self.scope, None, None).await?;
-            events.extend(moved(known, &now, seq, |id| !touched.last.contains_key(id)));
+            events.extend(moved(known, &now, (from, until), |id| !touched.last.contains_key(id)));
             touched.judge(|id| known.contains(id), |id| now.contains(id), &mut events);
-            *known = now;
-        } else if !touched.ids.is_empty() {
-            let now = matching(ctx, catalog, tx, &self.scope, None, Some(&touched.ids)).await?;
-            touched.judge(|id| known.contains(id), |id| now.contains(id), &mut events);
-            for id in &touched.ids {
-                if now.contains(id) {
-                    known.insert(*id)
-                } else {
-                    known.remove(id)
-                };
+            return Ok((events, Remember::All(now)));
+        }
+        if touched.ids.is_empty() {
+            return Ok((events, Remember::Nothing));
+        }
+        let now = matching(ctx, catalog, tx, &self.scope, None, Some(&touched.ids)).await?;
+        touched.judge(|id| known.contains(id), |id| now.contains(id), &mut events);
+        Ok((events, Remember::Of(touched.ids, now)))
+    }
+
+    /// Remembers what was told.
+    pub fn remember(&mut self, what: Remember) {
+        let Some(known) = &mut self.known else { return };
+        match what {
+            Remember::Nothing => {}
+            Remember::All(now) => *known = now,
+            Remember::Of(touched, now) => {
+                for id in touched {
+                    if now.contains(&id) {
+                        known.insert(id);
+                    } else {
+                        known.remove(&id);
+                    }
+                }
             }
         }
-        Ok(events)
     }
 }
 
-/// Records that something else than a change of theirs moved into a list or out of it.
-pub fn moved(was: &HashSet<Uuid>, is: &HashSet<Uuid>, seq: i64, counts: impl Fn(&Uuid) -> bool) -> Vec<Event> {
+/// What is to be remembered of a list when its events are told.
+pub enum Remember {
+    Nothing,
+    /// Of these records, those that are in it.
+    Of(Vec<Uuid>, HashSet<Uuid>),
+    All(HashSet<Uuid>),
+}
+
+/// Records that something else than a change of theirs moved into a list or out of it, between two places in the log.
+pub fn moved(was: &HashSet<Uuid>, is: &HashSet<Uuid>, (from, until): (i64, i64), counts: impl Fn(&Uuid) -> bool) -> Vec<Event> {
     let moved = was.symmetric_difference(is).filter(|id| counts(id));
     let event = |id: &Uuid| Event {
         kind: if is.contains(id) { Kind::Entered } else { Kind::Left },
         scope: 0,
         record: *id,
-        seq,
+        seq: until,
+        first: from.saturating_add(1).min(until),
         entry: None,
         fields: Vec::new(),
         place: None,
@@ -235,7 +265,8 @@ impl Touched {
     fn event(&self, id: Uuid, kind: Kind) -> Event {
         let entry = self.last.get(&id).cloned();
         let fields = self.fields.get(&id).cloned().unwrap_or_default();
-        Event { kind, scope: 0, record: id, seq: entry.as_ref().map_or(0, |entry| entry.seq), entry, fields, place: None }
+        let seq = |entry: Option<&Arc<Entry>>| entry.map_or(0, |entry| entry.seq);
+        Event { kind, scope: 0, record: id, seq: seq(entry.as_ref()), first: seq(self.first.get(&id)), entry, fields, place: None }
     }
 
     /// What happened to each, by whether it was in the list and whether it is.

@@ -21,9 +21,9 @@ use uuid::Uuid;
 
 pub use cursor::{Cursor, Place};
 pub use log::{Entry, head, is_unbroken, read};
-pub use members::{Members, moved};
+pub use members::{Members, Remember, moved};
 pub use show::{Line, Shown, gap, show};
-pub use since::{Page, first_load, since};
+pub use since::{Page, first_load, keeps_sight, sight, since};
 
 use crate::catalog::{Object, Variant};
 
@@ -76,6 +76,8 @@ pub struct Event {
     /// The last entry of the log about it; where there is none, because something else moved the record, the last that
     /// was read, and who did it is not known.
     pub seq: i64,
+    /// The first entry that may have caused it: whoever goes on before that is told of it again.
+    pub first: i64,
     pub entry: Option<Arc<Entry>>,
     /// Fields that were changed, by API name.
     pub fields: Vec<String>,

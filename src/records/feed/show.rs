@@ -29,6 +29,8 @@ pub struct Shown<'a> {
     pub record: &'a str,
     /// What cursors depend on besides the log.
     pub access: Option<&'a str>,
+    /// When it is shown: what "today" means to whoever goes on from there.
+    pub now: Micros,
 }
 
 /// An event on its way.
@@ -50,16 +52,20 @@ impl From<Line> for Line<Arc<str>> {
 }
 
 impl Shown<'_> {
-    /// Where whoever was told of an event goes on. One that shares its entry with the next is told again, rather than that
-    /// the next is not told.
-    fn cursor(&self, event: &Event, next: Option<&Event>) -> String {
-        let together = next.is_some_and(|next| next.seq == event.seq);
-        let place = match event.place {
-            Some(last) => Place::Loading { scope: event.scope, last: Some(last) },
-            None => Place::Changes,
-        };
-        let seq = if together && event.place.is_none() { event.seq - 1 } else { event.seq };
-        Cursor { seq, place }.write(self.access)
+    /// Where whoever was told of an event goes on: before everything that they were not told yet. What lies in between they are
+    /// told again.
+    fn cursor(&self, event: &Event, untold: Option<i64>) -> String {
+        match event.place {
+            Some(last) => {
+                Cursor { place: Place::Loading { scope: event.scope, last: Some(last) }, ..self.at(event.seq) }.write(self.access)
+            }
+            None => self.at(untold.map_or(event.seq, |first| event.seq.min(first - 1))).write(self.access),
+        }
+    }
+
+    /// A place in the log, as of now.
+    fn at(&self, seq: i64) -> Cursor {
+        Cursor { seq, place: Place::Changes, at: self.now }
     }
 }
 
@@ -81,7 +87,7 @@ pub async fn show(ctx: &Ctx, catalog: &Catalog, tx: &Tx, shown: &Shown<'_>, even
             continue;
         }
         let mut json = String::with_capacity(256);
-        let cursor = shown.cursor(event, events.get(index + 1));
+        let cursor = shown.cursor(event, events.get(index + 1..).unwrap_or_default().iter().map(|later| later.first).min());
         Told { ctx, shown, event, cursor: &cursor, records: &records, actors: &actors }.write(&fields, &mut json)?;
         out.push(Line { seq: event.seq, logged: event.entry.is_some(), cursor, json });
     }
@@ -90,7 +96,7 @@ pub async fn show(ctx: &Ctx, catalog: &Catalog, tx: &Tx, shown: &Shown<'_>, even
 
 /// An event that is about no record.
 pub fn gap(ctx: &Ctx, shown: &Shown<'_>, kind: Kind, seq: i64) -> Result<Line> {
-    let event = Event { kind, scope: 0, record: Uuid::nil(), seq, entry: None, fields: Vec::new(), place: None };
+    let event = Event { kind, scope: 0, record: Uuid::nil(), seq, first: seq, entry: None, fields: Vec::new(), place: None };
     let fields = collect(&[shown.selection], |_| true);
     let mut json = String::new();
     let cursor = shown.cursor(&event, None);

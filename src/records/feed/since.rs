@@ -28,7 +28,8 @@ pub struct Page {
 }
 
 /// What happened to lists after a place, by at most so many entries of the log. The transaction is the caller's.
-pub async fn since(ctx: &Ctx, catalog: &Catalog, tx: &Tx, scopes: &[Scope], after: i64, most: usize) -> Result<Page> {
+pub async fn since(ctx: &Ctx, catalog: &Catalog, tx: &Tx, scopes: &[Scope], left_off: &Cursor, most: usize) -> Result<Page> {
+    let after = left_off.seq;
     tx.see_all(true).await?;
     let read = log::read(tx, ctx.workspace, after, most).await?;
     let (last, began) = (head(tx, ctx.workspace).await?, at(tx, ctx.workspace, after).await?);
@@ -37,21 +38,22 @@ pub async fn since(ctx: &Ctx, catalog: &Catalog, tx: &Tx, scopes: &[Scope], afte
     let until = entries.last().filter(|_| entries.len() == most).map_or(last, |entry| entry.seq);
     let ended = entries.last().map_or(began, |entry| entry.at);
     // Until the end the list is as it is; before, as it was.
-    let then = (until < last).then(|| Moment::after(until, ended));
+    let then = (until < last).then(|| Moment::after(until, began.max(ended), ctx.now()));
+    let today = if left_off.at.0 > 0 { left_off.at } else { began };
     let mut events = Vec::new();
     for (index, scope) in scopes.iter().enumerate() {
-        let span = Span { before: Moment::after(after, began), then, until };
+        let span = Span { before: Moment::after(after, began, today), then, from: after, until };
         let mut of_scope = span.events(ctx, catalog, tx, scope, &entries).await?;
         of_scope.iter_mut().for_each(|event| event.scope = index);
         events.extend(of_scope);
     }
     events.sort_by_key(|event| event.seq);
-    Ok(Page { events, next: Cursor::at(until), more: until < last })
+    Ok(Page { events, next: Cursor::at(until, ctx.now()), more: until < last })
 }
 
-/// When an entry was written, or about when where it is not kept any more.
+/// An instant by which an entry and all before it were written: whoever comes first in the log may have begun last.
 async fn at(tx: &Tx, workspace: Uuid, seq: i64) -> Result<Micros> {
-    let sql = "SELECT at FROM change_log WHERE workspace_id = $1 AND seq <= $2 ORDER BY seq DESC LIMIT 1";
+    let sql = "SELECT max(c.at) FROM (SELECT at FROM change_log WHERE workspace_id = $1 AND seq <= $2 ORDER BY seq DESC LIMIT 200) c";
     let row = tx.fetch_optional(sql, vec![workspace.into(), seq.into()]).await?;
     Ok(Micros(row.map(|row| row.int(0)).transpose()?.flatten().unwrap_or(0)))
 }
@@ -61,6 +63,7 @@ struct Span {
     before: Moment,
     /// None: to where records are now.
     then: Option<Moment>,
+    from: i64,
     until: i64,
 }
 
@@ -81,7 +84,7 @@ impl Span {
         // What was purged has no past that could be asked for: whoever saw every record saw it.
         let saw_all = ctx.access.sees_all(&scope.object.name);
         touched.judge(|id| was.contains(id) || gone(id) && saw_all && !touched.first[id].begins(), |id| is.contains(id), &mut events);
-        events.extend(moved(&was, &is, self.until, |id| all && !touched.last.contains_key(id)));
+        events.extend(moved(&was, &is, (self.from, self.until), |id| all && !touched.last.contains_key(id)));
         Ok(events)
     }
 
@@ -106,37 +109,56 @@ impl Span {
     }
 }
 
-/// What is in lists to begin with, by id, from a place on.
-pub async fn first_load(
-    ctx: &Ctx,
-    catalog: &Catalog,
-    tx: &Tx,
-    scopes: &[Scope],
-    (seq, mut index, mut last): (i64, usize, Option<Uuid>),
-    most: usize,
-) -> Result<Page> {
+/// What is in lists to begin with, by id, from a place on: as they were when the loading began, so that what happened since
+/// is told relative to that.
+pub async fn first_load(ctx: &Ctx, catalog: &Catalog, tx: &Tx, scopes: &[Scope], begun: &Cursor, most: usize) -> Result<Page> {
+    let (seq, Place::Loading { scope: mut index, mut last }) = (begun.seq, begun.place.clone()) else {
+        return Ok(Page { events: Vec::new(), next: begun.clone(), more: true });
+    };
+    tx.see_all(true).await?;
+    let (head, written) = (head(tx, ctx.workspace).await?, at(tx, ctx.workspace, seq).await?);
+    tx.see_all(false).await?;
+    let moment = (head > seq).then(|| Moment::after(seq, written, begun.at));
     let mut events = Vec::new();
     while let Some(scope) = scopes.get(index) {
         let wanted = most - events.len();
         if wanted == 0 {
-            return Ok(Page { events, next: Cursor { seq, place: Place::Loading { scope: index, last } }, more: true });
+            return Ok(Page { events, next: Cursor { place: Place::Loading { scope: index, last }, ..begun.clone() }, more: true });
         }
-        let ids = page(ctx, catalog, tx, scope, last, wanted).await?;
+        let ids = page(ctx, catalog, tx, scope, moment, last, (seq, wanted)).await?;
         last = ids.last().copied().or(last);
         let full = ids.len() == wanted;
-        let entered =
-            |record| Event { kind: Kind::Entered, scope: index, record, seq, entry: None, fields: Vec::new(), place: Some(record) };
+        let entered = |record| Event {
+            kind: Kind::Entered,
+            scope: index,
+            record,
+            seq,
+            first: seq,
+            entry: None,
+            fields: Vec::new(),
+            place: Some(record),
+        };
         events.extend(ids.into_iter().map(entered));
         if !full {
             (index, last) = (index + 1, None);
         }
     }
-    let more = head(tx, ctx.workspace).await? > seq;
-    Ok(Page { events, next: Cursor::at(seq), more })
+    Ok(Page { events, next: Cursor::at(seq, begun.at), more: head > seq })
 }
 
-async fn page(ctx: &Ctx, catalog: &Catalog, tx: &Tx, scope: &Scope, after: Option<Uuid>, most: usize) -> Result<Vec<Uuid>> {
+async fn page(
+    ctx: &Ctx,
+    catalog: &Catalog,
+    tx: &Tx,
+    scope: &Scope,
+    moment: Option<Moment>,
+    after: Option<Uuid>,
+    (seq, most): (i64, usize),
+) -> Result<Vec<Uuid>> {
     let mut planner = Planner::new(ctx, catalog, tx.backend());
+    if let Some(moment) = moment {
+        planner.speak_of(moment);
+    }
     let alias = planner.sql.alias();
     let mut conditions = vec![format!("{alias}.workspace_id = $1"), format!("{alias}.deleted_at IS NULL")];
     if let (Some(variant), Some(variants)) = (scope.variant, &scope.object.variants) {
@@ -145,13 +167,81 @@ async fn page(ctx: &Ctx, catalog: &Catalog, tx: &Tx, scope: &Scope, after: Optio
     if let Some(after) = after {
         conditions.push(format!("{alias}.id > {}", planner.sql.bind(after)));
     }
+    if moment.is_some() {
+        let seq = planner.sql.bind(seq);
+        conditions.push(format!(
+            "NOT EXISTS (SELECT 1 FROM change_log n WHERE n.workspace_id = $1 AND n.record_id = {alias}.id AND n.kind = 'CREATED' AND n.seq > {seq})"
+        ));
+    }
     conditions.extend(planner.reached(&scope.object, &alias));
     let filter = planner.filter(&scope.object, &alias, &scope.filter, false)?;
     if filter != "TRUE" {
         conditions.push(filter);
     }
-    let sql =
-        format!("SELECT {alias}.id FROM {} {alias} WHERE {} ORDER BY {alias}.id LIMIT {most}", scope.object.rows(), all_of(&conditions));
+    let table = planner.table(&scope.object, &alias);
+    let sql = format!("SELECT {alias}.id FROM {table} WHERE {} ORDER BY {alias}.id LIMIT {most}", all_of(&conditions));
     let rows = tx.fetch_all(&sql, planner.sql.values).await?;
     Ok(rows.iter().map(|row| row.uuid(0)).collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
+}
+
+/// Whether a caller who does not see every record can be told what happened after a place: whatever they saw then, they
+/// see now or it is told why not. Where records were given to others, or a credential's filter decides, that is not known any more.
+pub async fn keeps_sight(ctx: &Ctx, tx: &Tx, scopes: &[Scope], after: i64) -> Result<bool> {
+    let bounded: Vec<&Scope> = scopes.iter().filter(|scope| !ctx.access.sees_all(&scope.object.name)).collect();
+    if bounded.is_empty() {
+        return Ok(true);
+    }
+    let mut from = after;
+    tx.see_all(true).await?;
+    let kept = loop {
+        let read = log::read(tx, ctx.workspace, from, BATCH).await?;
+        let lost = read.iter().any(|entry| bounded.iter().any(|scope| loses_sight(ctx, scope, entry)));
+        match read.last() {
+            _ if lost => break false,
+            Some(last) if read.len() == BATCH => from = last.seq,
+            _ => break true,
+        }
+    };
+    tx.see_all(false).await?;
+    Ok(kept)
+}
+
+const BATCH: usize = 2_000;
+
+/// Whether an entry may have taken a record out of sight.
+fn loses_sight(ctx: &Ctx, scope: &Scope, entry: &Entry) -> bool {
+    // Notes and activities are seen with what they are linked to.
+    if scope.object.follows.is_some() {
+        return entry.is_link() || entry.ends() || given_away(entry);
+    }
+    let filtered = ctx.access.policy().is_some_and(|policy| policy.is_filtered(&scope.object.name));
+    entry.object == scope.object.name && entry.kind != "CREATED" && (filtered || entry.is_link() || given_away(entry))
+}
+
+fn given_away(entry: &Entry) -> bool {
+    entry.kind != "CREATED" && entry.fields.iter().any(|field| matches!(field.as_str(), "owner" | "territory"))
+}
+
+/// What a caller's lists depend on besides the log: their rights, and what is shared with them.
+pub async fn sight(ctx: &Ctx, tx: &Tx) -> Result<Option<String>> {
+    let Some(policy) = ctx.access.policy() else { return Ok(None) };
+    let fingerprint = policy.fingerprint();
+    if policy.shared.is_empty() || policy.grantees.is_empty() {
+        return Ok(Some(fingerprint));
+    }
+    let marks: Vec<String> = (3..3 + policy.grantees.len()).map(|n| format!("${n}")).collect();
+    let sql = format!(
+        "SELECT count(*), coalesce(max(created_at), 0) FROM record_grant WHERE workspace_id = $1 AND coalesce(expires_at > $2, TRUE) AND grantee_id IN ({})",
+        marks.join(", ")
+    );
+    let mut values: Vec<sea_orm::Value> = vec![ctx.workspace.into(), ctx.now().0.into()];
+    values.extend(policy.grantees.iter().map(|id| sea_orm::Value::from(*id)));
+    tx.see_all(true).await?;
+    let row = tx.fetch_optional(&sql, values).await?;
+    tx.see_all(false).await?;
+    let (count, last) = match row {
+        Some(row) => (row.int(0)?.unwrap_or(0), row.int(1)?.unwrap_or(0)),
+        None => (0, 0),
+    };
+    Ok(Some(format!("{fingerprint}-{count}-{last:x}")))
 }

@@ -87,9 +87,9 @@ impl Planner<'_> {
         field.indexed && self.as_of.is_none()
     }
 
-    /// The instant that formulas take for now.
+    /// The instant that formulas and relative dates take for now.
     pub(super) fn now(&self) -> Micros {
-        self.as_of.as_ref().map_or_else(|| self.ctx.now(), |as_of| as_of.moment.at)
+        self.as_of.as_ref().map_or_else(|| self.ctx.now(), |as_of| as_of.moment.clock.unwrap_or(as_of.moment.at))
     }
 
     /// The records of an object as the table `alias`, of whichever is looked for by the statement around.

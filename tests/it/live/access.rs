@@ -64,4 +64,44 @@ on_both! {
         rep.ask("mutation { signOut { signedOut } }").await;
         assert!(feed.answer().await.is_null());
     }
+
+    async fn whoever_lost_a_record_while_away_begins_anew(server: &Server) {
+        let admin = server.admin().await;
+        let rep = server.member_with(&admin, "Rita", "REP", json!({})).await;
+        let own = rep.create("deal", json!({ "name": "hers" })).await;
+        let shared = admin.create("deal", json!({ "name": "shared" })).await;
+        let share = "mutation($r: ID!, $m: ID!) { shareRecord(input: { record: $r, grantee: $m }) { share { id } userErrors { message } } }";
+        // Given to somebody else: the log alone does not tell who saw it.
+        let before = cursor(&rep).await;
+        let me = admin.id().await;
+        admin.update("deal", &own, json!({ "owner": { "id": me } })).await;
+        let mut feed = Feed::open(&rep, DEALS, json!({ "after": before })).await;
+        assert_eq!(feed.next().await["kind"], "GAP");
+        // Shared meanwhile.
+        let before = cursor(&rep).await;
+        admin.ask_with(share, json!({ "r": shared, "m": rep.id().await })).await;
+        let mut feed = Feed::open(&rep, DEALS, json!({ "after": before })).await;
+        assert_eq!(feed.next().await["kind"], "GAP");
+        // Nothing of that kind: what happened is told.
+        let before = cursor(&rep).await;
+        admin.update("deal", &shared, json!({ "name": "shared and changed" })).await;
+        admin.create("deal", json!({ "name": "not hers" })).await;
+        let mut feed = Feed::open(&rep, DEALS, json!({ "after": before })).await;
+        assert_eq!(told(&feed.next().await), ("UPDATED".into(), "shared and changed".into()));
+        feed.expect_only(&rep, "deal", json!({ "name": "hers again" })).await;
+    }
+
+    async fn what_is_seen_with_another_record_moves_with_it(server: &Server) {
+        let admin = server.admin().await;
+        let rep = server.member_with(&admin, "Rita", "REP", json!({})).await;
+        let deal = admin.create("deal", json!({ "name": "the admin's" })).await;
+        admin.create("note", json!({ "title": "about it", "links": { "connect": [{ "id": deal }] } })).await;
+        let mut feed = Feed::open(&rep, "subscription { noteChanges { kind id } }", json!({})).await;
+        let her = rep.id().await;
+        admin.update("deal", &deal, json!({ "owner": { "id": her } })).await;
+        assert_eq!(feed.next().await["kind"], "ENTERED");
+        let me = admin.id().await;
+        admin.update("deal", &deal, json!({ "owner": { "id": me } })).await;
+        assert_eq!(feed.next().await["kind"], "LEFT");
+    }
 }

@@ -134,4 +134,47 @@ on_both! {
             assert_eq!(code, "BAD_REQUEST", "{arguments}");
         }
     }
+
+    async fn what_comes_and_goes_while_the_lists_are_loaded_leaves_no_trace(server: &Server) {
+        let admin = server.admin().await;
+        for n in 0..4 {
+            admin.create("company", json!({ "name": format!("Company {n}") })).await;
+        }
+        let scopes = json!([{ "companies": {} }]);
+        let data = admin.ask_with(CHANGES, json!({ "scopes": scopes, "after": null, "first": 2 })).await;
+        let mut replica = Replica { cursor: data["changes"]["pageInfo"]["endCursor"].as_str().map(str::to_owned), ..Replica::default() };
+        for edge in data["changes"]["edges"].as_array().unwrap() {
+            replica.known.insert(edge["node"]["id"].as_str().unwrap().to_owned(), edge["node"]["record"]["title"].as_str().unwrap().to_owned());
+        }
+        let brief = admin.create("company", json!({ "name": "Brief" })).await;
+        let page = admin.ask_with(CHANGES, json!({ "scopes": scopes, "after": replica.cursor, "first": 1 })).await;
+        for edge in page["changes"]["edges"].as_array().unwrap() {
+            replica.known.insert(edge["node"]["id"].as_str().unwrap().to_owned(), edge["node"]["record"]["title"].as_str().unwrap().to_owned());
+        }
+        replica.cursor = page["changes"]["pageInfo"]["endCursor"].as_str().map(str::to_owned);
+        admin.ask_with("mutation($id: ID!) { deleteCompany(id: $id) { deletedId } }", json!({ "id": brief })).await;
+        replica.sync(&admin, &scopes, 10).await;
+        assert_eq!(replica.known, there(&admin).await);
+    }
+
+    // An event's cursor lies before everything that was not told yet, also where one event tells of several entries.
+    async fn a_cursor_within_a_batch_skips_nothing(server: &Server) {
+        let admin = server.admin().await;
+        let deal = admin.create("deal", json!({ "name": "leaves", "probability": "10" })).await;
+        let other = admin.create("deal", json!({ "name": "stays", "probability": "10" })).await;
+        let scopes = json!([{ "deals": { "probability": { "lt": "60" } } }]);
+        let begun = admin.ask("{ changeCursor }").await["changeCursor"].clone();
+        admin.update("deal", &deal, json!({ "probability": "90" })).await;
+        admin.update("deal", &other, json!({ "name": "stays, renamed" })).await;
+        admin.update("deal", &deal, json!({ "name": "left" })).await;
+        let page = async |after: &Value| {
+            let data = admin.ask_with(CHANGES, json!({ "scopes": scopes, "after": after, "first": 100 })).await;
+            data["changes"]["edges"].as_array().unwrap().clone()
+        };
+        let all = page(&begun).await;
+        assert_eq!(all.iter().map(|edge| edge["node"]["kind"].as_str().unwrap()).collect::<Vec<_>>(), ["UPDATED", "LEFT"]);
+        let rest = page(&all[0]["cursor"]).await;
+        assert!(rest.iter().any(|edge| edge["node"]["kind"] == "LEFT"), "{rest:#?}");
+        assert!(page(&all[1]["cursor"]).await.is_empty());
+    }
 }

@@ -29,8 +29,11 @@ const BUFFER: usize = 2 * 1_024;
 /// What may wait to be written.
 const MOST_WAITING: usize = 4 << 20;
 
-pub fn accept(server: Server, headers: HeaderMap, peer: Peer, upgrade: WebSocketUpgrade) -> Response {
-    if !is_let_in(&server, &headers) {
+pub fn accept(server: Server, mut headers: HeaderMap, peer: Peer, upgrade: WebSocketUpgrade) -> Response {
+    if is_of_any_page(&server, &headers) {
+        // Browsers send cookies along whichever page asks: where any may, they count for nothing.
+        headers.remove(header::COOKIE);
+    } else if !is_let_in(&server, &headers) {
         let error = Error::forbidden("Pages of this origin may not open a WebSocket here: see the setting server.cors_origins.");
         return refusal(StatusCode::FORBIDDEN, &error);
     }
@@ -46,13 +49,22 @@ pub fn accept(server: Server, headers: HeaderMap, peer: Peer, upgrade: WebSocket
         .on_upgrade(move |socket| session::run(server, headers, origin, socket))
 }
 
+/// Whether a page is let in only because every page is.
+fn is_of_any_page(server: &Server, headers: &HeaderMap) -> bool {
+    server.app.config.server.cors_origins.iter().any(|allowed| allowed == "*") && !is_known(server, headers)
+}
+
 /// Whether the page that opens a connection may: one of this host, or of an origin that may call. What is no browser names
 /// no origin.
 fn is_let_in(server: &Server, headers: &HeaderMap) -> bool {
+    is_known(server, headers)
+}
+
+fn is_known(server: &Server, headers: &HeaderMap) -> bool {
     let text = |name| headers.get(name).and_then(|value: &axum::http::HeaderValue| value.to_str().ok());
     let Some(page) = text(header::ORIGIN) else { return true };
     let config = &server.app.config;
-    if config.server.cors_origins.iter().any(|allowed| allowed == "*" || allowed == page) {
+    if config.server.cors_origins.iter().any(|allowed| allowed == page) {
         return true;
     }
     let authority =

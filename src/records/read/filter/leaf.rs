@@ -180,7 +180,7 @@ impl Planner<'_> {
     }
 
     fn relative(&mut self, field: &Field, raw: &str, operator: &str, operand: &Json) -> Result<String> {
-        let now = self.ctx.now();
+        let now = self.now();
         let zone = self.ctx.time_zone;
         let today = dates::local(now, zone).date_naive();
         if operator == "within" && operand["unit"] == "HOUR" {

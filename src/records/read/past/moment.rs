@@ -20,12 +20,14 @@ pub struct Moment {
     /// The last entry of the log that had been written, where a place in the log is meant rather than an instant: then
     /// it does not matter which of two writers began first.
     pub(super) place: Option<i64>,
+    /// What "today" and "now" mean, if not that instant.
+    pub(super) clock: Option<Micros>,
 }
 
 impl Moment {
     /// After an entry of the log, which was written at an instant.
-    pub const fn after(place: i64, at: Micros) -> Self {
-        Self { at, are_restored: true, place: Some(place) }
+    pub const fn after(place: i64, at: Micros, clock: Micros) -> Self {
+        Self { at, are_restored: true, place: Some(place), clock: Some(clock) }
     }
 }
 
@@ -36,14 +38,14 @@ pub async fn moment(tx: &Tx, ctx: &Ctx, arguments: &Map<String, Json>) -> Result
     let sql = "SELECT c.seq, c.at, EXISTS (SELECT 1 FROM change_log r WHERE r.workspace_id = $1 AND r.kind = 'RESTORED' AND r.at > $2) \
                FROM change_log c WHERE c.workspace_id = $1 ORDER BY c.seq LIMIT 1";
     let Some(row) = tx.fetch_optional(sql, vec![ctx.workspace.into(), at.0.into()]).await? else {
-        return Ok(Some(Moment { at, are_restored: false, place: None }));
+        return Ok(Some(Moment { at, are_restored: false, place: None, clock: None }));
     };
     let (first, begins) = (row.int(0)?.unwrap_or_default(), Micros(row.int(1)?.unwrap_or_default()));
     if first > 1 && at < begins {
         let message = format!("The history of that time is not kept any more; it begins at {}.", rfc3339(begins));
         return Err(Error::refuse(Code::HistoryExpired, message).within("asOf"));
     }
-    Ok(Some(Moment { at, are_restored: row.bool(2)?.unwrap_or(true), place: None }))
+    Ok(Some(Moment { at, are_restored: row.bool(2)?.unwrap_or(true), place: None, clock: None }))
 }
 
 /// PostgreSQL cannot guess how many records a column of the past leaves, takes them for few, and would compare each
