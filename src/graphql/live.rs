@@ -271,7 +271,6 @@ impl Reading<'_> {
                 if unbroken { (None, Some(cursor)) } else { (Some(last), None) }
             }
         };
-        let anew = Cursor { seq: last, place: Place::Loading { scope: 0, last: None }, at: ctx.now() };
         let begun = cursor.unwrap_or_else(|| Cursor { seq: last, place: Place::Loading { scope: 0, last: None }, at: ctx.now() });
         let mut page = match begun.place {
             Place::Loading { .. } => feed::first_load(ctx, catalog, &tx, &self.scopes, &begun, self.first).await?,

@@ -59,7 +59,7 @@ impl Follow {
     pub async fn next(&mut self) -> Option<Next> {
         loop {
             match std::mem::replace(&mut self.phase, Phase::End) {
-                Phase::Start(after) => match self.start(after).await {
+                Phase::Start(after) => match Box::pin(self.start(after)).await {
                     Ok(Some(gap)) => return Some(Next::Event(gap)),
                     Ok(None) => {}
                     Err(error) => return Some(Next::Failed(super::room::why(&error).into())),
@@ -70,7 +70,7 @@ impl Follow {
                         return Some(Next::Event(line.into()));
                     }
                     self.phase = if more {
-                        match self.page(&after).await {
+                        match Box::pin(self.page(&after)).await {
                             Ok(Some((after, more, lines))) => Phase::CatchUp { seat, after, more, lines },
                             // What they may see became another: the place is one of the past.
                             Ok(None) => Phase::Start(Some((after, Some(String::new())))),

@@ -103,12 +103,12 @@ impl Session {
                 () = stopped(&mut stopping) => return Some(Close::new(1001, "The server is going down: connect again")),
                 () = sleep_until(init_by), if !self.admission.is_inside() => return Some(Close::new(4408, "Connection initialisation timeout")),
                 Ok(()) = revoked.changed(), if self.admission.is_inside() => {
-                    if let Some(close) = self.review().await {
+                    if let Some(close) = Box::pin(self.review()).await {
                         return Some(close);
                     }
                 }
                 () = sleep_until(review), if self.admission.is_inside() => {
-                    if let Some(close) = self.review().await {
+                    if let Some(close) = Box::pin(self.review()).await {
                         return Some(close);
                     }
                     review = Instant::now() + self.caller.until_review(self.admission.until());
@@ -127,7 +127,8 @@ impl Session {
                         Some(Err(error)) => return too_big(error).then(|| Close::new(1009, "The message is too large")),
                         Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
                         Some(Ok(Message::Binary(_))) => return Some(Close::new(4400, "Invalid message: messages are text")),
-                        Some(Ok(Message::Text(text))) => match self.hear(&text).await {
+                        // What is rarely done must not make every connection's task larger: ten thousand of them wait.
+                        Some(Ok(Message::Text(text))) => match Box::pin(self.hear(&text)).await {
                             Ok(Some(answer)) => send(socket, answer).await?,
                             Ok(None) => {}
                             Err(close) => return Some(close),
@@ -177,7 +178,7 @@ impl Session {
             Said::Subscribe { id, request } => {
                 let caller = self.caller.clone();
                 let name = id.clone();
-                let given = stream::once(async move { operate(caller, name, *request).await }).flatten();
+                let given = stream::once(Box::pin(operate(caller, name, *request))).flatten();
                 let (given, abort) = abortable(given);
                 self.running.insert(id, abort);
                 self.operations.push(given.boxed());
