@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use async_graphql::registry::{MetaType, Registry};
+use async_graphql::registry::Registry;
 use async_graphql::{Context, Name, Response, SubscriptionType, Value};
 use async_graphql_value::indexmap::IndexMap;
 use axum::http::{HeaderName, HeaderValue};
@@ -47,27 +47,7 @@ impl SubscriptionType for Subscription {
         registry.create_subscription_type::<Self, _>(|_| {
             let (catalog, _) = building();
             let help = "Everything that can be followed, over WebSocket (graphql-transport-ws) or server-sent events.";
-            match types::object("Subscription", help, types::subscriptions(&catalog).0) {
-                MetaType::Object { name, description, fields, cache_control, .. } => MetaType::Object {
-                    name,
-                    description,
-                    fields,
-                    cache_control,
-                    extends: false,
-                    shareable: false,
-                    resolvable: true,
-                    keys: None,
-                    visible: None,
-                    inaccessible: false,
-                    interface_object: false,
-                    tags: Vec::new(),
-                    is_subscription: true,
-                    rust_typename: None,
-                    directive_invocations: Vec::new(),
-                    requires_scopes: Vec::new(),
-                },
-                other => other,
-            }
+            types::root("Subscription", help, types::subscriptions(&catalog).0, true)
         })
     }
 

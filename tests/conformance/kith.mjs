@@ -89,3 +89,21 @@ export async function suite(name, cases) {
   }
   console.log(`${name}: ${passed} of ${Object.keys(cases).length} passed`);
 }
+
+/** What a client is told of a subscription, awaited one by one. */
+export function follow(client, request) {
+  const found = [];
+  let wake = () => {};
+  const put = (value) => {
+    found.push(value);
+    wake();
+  };
+  const stop = client.subscribe(request, { next: put, error: (error) => put({ error }), complete: () => put({ complete: true }) });
+  return {
+    stop,
+    async next() {
+      while (!found.length) await within(10_000, new Promise((done) => (wake = done)), 'an event');
+      return found.shift();
+    },
+  };
+}

@@ -1,36 +1,10 @@
 // Server-sent events with the real client of graphql-sse.
 
 import { createClient } from 'graphql-sse';
-import { ask, create, equal, post, signIn, sleep, suite, url, within } from './kith.mjs';
+import { ask, create, equal, follow, post, signIn, sleep, suite, url } from './kith.mjs';
 
 const { accessToken: token } = await signIn();
 const headers = { authorization: `Bearer ${token}` };
-
-function follow(client, request) {
-  const found = [];
-  let wake = () => {};
-  const stop = client.subscribe(request, {
-    next: (value) => {
-      found.push(value);
-      wake();
-    },
-    error: (error) => {
-      found.push({ error });
-      wake();
-    },
-    complete: () => {
-      found.push({ complete: true });
-      wake();
-    },
-  });
-  return {
-    stop,
-    async next() {
-      while (!found.length) await within(10_000, new Promise((done) => (wake = done)), 'an event');
-      return found.shift();
-    },
-  };
-}
 
 await suite('Server-sent events with graphql-sse', {
   'a query is a stream of one': async () => {

@@ -2,7 +2,7 @@
 
 import { createClient } from 'graphql-ws';
 import WebSocket from 'ws';
-import { ask, create, equal, member, signIn, sleep, suite, within, wsUrl } from './kith.mjs';
+import { ask, create, equal, follow, member, signIn, sleep, suite, within, wsUrl } from './kith.mjs';
 
 const { accessToken: token } = await signIn();
 
@@ -215,30 +215,6 @@ await suite('WebSocket frames', {
   },
 });
 
-/** The events of a subscription through the real client. */
-function events(client, payload) {
-  const found = [];
-  let wake = () => {};
-  const dispose = client.subscribe(payload, {
-    next: (value) => {
-      found.push(value);
-      wake();
-    },
-    error: (error) => {
-      found.push({ error });
-      wake();
-    },
-    complete: () => {},
-  });
-  return {
-    dispose,
-    async next() {
-      while (!found.length) await within(10_000, new Promise((done) => (wake = done)), 'an event');
-      return found.shift();
-    },
-  };
-}
-
 await suite('WebSocket with graphql-ws', {
   'asks, subscribes and goes on after the connection was cut': async () => {
     let socket;
@@ -257,7 +233,7 @@ await suite('WebSocket with graphql-ws', {
       client.subscribe({ query: '{ changeCursor }' }, { next: (value) => (found = value), error: refuse, complete: () => done(found) });
     });
     const document = 'subscription($after: Cursor) { companyChanges(after: $after) { kind company { name } } }';
-    const live = events(client, { query: document, variables: { after: answer.data.changeCursor } });
+    const live = follow(client, { query: document, variables: { after: answer.data.changeCursor } });
     await create(token, 'Company', { name: 'Before' });
     equal((await live.next()).data.companyChanges, { kind: 'ENTERED', company: { name: 'Before' } });
     socket.terminate();
@@ -265,12 +241,12 @@ await suite('WebSocket with graphql-ws', {
     // The client subscribes again with the cursor that it had.
     equal((await live.next()).data.companyChanges.company.name, 'Before');
     equal((await live.next()).data.companyChanges.company.name, 'Meanwhile');
-    live.dispose();
+    live.stop();
     await client.dispose();
   },
   'is told what is wrong with a request': async () => {
     const client = createClient({ url: wsUrl, webSocketImpl: WebSocket, connectionParams: { token } });
-    const live = events(client, { query: '{ nothing }' });
+    const live = follow(client, { query: '{ nothing }' });
     const { error } = await live.next();
     equal([Array.isArray(error), error[0].extensions.code], [true, 'BAD_REQUEST']);
     await client.dispose();

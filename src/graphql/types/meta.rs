@@ -64,6 +64,11 @@ pub fn fields(list: impl IntoIterator<Item = MetaField>) -> Fields {
 }
 
 pub fn object(name: &str, help: &str, fields: Fields) -> MetaType {
+    root(name, help, fields, false)
+}
+
+/// An object, or the root of subscriptions.
+pub fn root(name: &str, help: &str, fields: Fields, is_subscription: bool) -> MetaType {
     MetaType::Object {
         name: name.to_owned(),
         description: Some(help.to_owned()),
@@ -77,7 +82,7 @@ pub fn object(name: &str, help: &str, fields: Fields) -> MetaType {
         inaccessible: false,
         interface_object: false,
         tags: Vec::new(),
-        is_subscription: false,
+        is_subscription,
         rust_typename: None,
         directive_invocations: Vec::new(),
         requires_scopes: Vec::new(),

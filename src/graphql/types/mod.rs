@@ -16,5 +16,5 @@ mod search;
 mod writes;
 
 pub use live::{Followed, event_type, subscriptions};
-pub use meta::object;
+pub use meta::{object, root};
 pub use roots::{Mutation, Of, Query, Roots, Verb, add_directives, add_types, roots};

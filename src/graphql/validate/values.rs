@@ -131,8 +131,8 @@ impl<'a> Values<'a, '_> {
     }
 }
 
-/// Whether a literal is of a built-in scalar; of others their own test decides.
-fn is_scalar(name: &str, value: &ConstValue) -> bool {
+/// Whether a value is of a built-in scalar; of others their own test decides.
+pub fn is_scalar(name: &str, value: &ConstValue) -> bool {
     match (name, value) {
         ("Int", ConstValue::Number(number)) => number.as_i64().is_some_and(|number| i32::try_from(number).is_ok()),
         ("Float", ConstValue::Number(_)) | ("String" | "ID", ConstValue::String(_)) | ("Boolean", ConstValue::Boolean(_)) => true,

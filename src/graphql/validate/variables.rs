@@ -6,6 +6,7 @@ use async_graphql::{ServerError, Variables};
 use async_graphql_value::ConstValue;
 
 use super::types::{Ty, written};
+use super::values::is_scalar;
 
 /// What is wrong with the values that a request gives to an operation's variables.
 pub fn check(registry: &Registry, operation: &OperationDefinition, given: &Variables) -> Result<(), ServerError> {
@@ -51,7 +52,7 @@ fn named(registry: &Registry, name: &str, value: &ConstValue, path: &mut Vec<Str
     let expected = || Err(format!("expected a value of type \"{name}\"."));
     match (registry.types.get(name), value) {
         (Some(MetaType::Scalar { is_valid, .. }), value) => {
-            if scalar(name, value) && is_valid.as_ref().is_none_or(|is_valid| is_valid(value)) { Ok(()) } else { expected() }
+            if is_scalar(name, value) && is_valid.as_ref().is_none_or(|is_valid| is_valid(value)) { Ok(()) } else { expected() }
         }
         (Some(MetaType::Enum { enum_values, .. }), ConstValue::String(given)) if enum_values.contains_key(given) => Ok(()),
         (Some(MetaType::Enum { enum_values, .. }), ConstValue::Enum(given)) if enum_values.contains_key(given.as_str()) => Ok(()),
@@ -77,16 +78,5 @@ fn named(registry: &Registry, name: &str, value: &ConstValue, path: &mut Vec<Str
         }
         (None, _) => Ok(()),
         _ => expected(),
-    }
-}
-
-/// Whether a value that came as JSON is of a built-in scalar.
-fn scalar(name: &str, value: &ConstValue) -> bool {
-    match (name, value) {
-        ("Int", ConstValue::Number(number)) => number.as_i64().is_some_and(|number| i32::try_from(number).is_ok()),
-        ("Float", ConstValue::Number(_)) | ("String" | "ID", ConstValue::String(_)) | ("Boolean", ConstValue::Boolean(_)) => true,
-        ("ID", ConstValue::Number(number)) => number.is_i64() || number.is_u64(),
-        ("Int" | "Float" | "String" | "ID" | "Boolean", _) => false,
-        _ => true,
     }
 }

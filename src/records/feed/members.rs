@@ -18,15 +18,14 @@ use crate::records::sql::all_of;
 /// Ids that one statement asks about.
 const AT_ONCE: usize = 1_000;
 
-/// Statement and values that tell which records are in a list.
-fn planned(
-    ctx: &Ctx,
-    catalog: &Catalog,
+/// A statement about the records of a list, without its end: the planner, the name of the table, table and conditions.
+pub(super) fn planned<'a>(
+    ctx: &'a Ctx,
+    catalog: &'a Catalog,
     backend: Backend,
     scope: &Scope,
     moment: Option<Moment>,
-    among: Option<&[Uuid]>,
-) -> Result<(String, Vec<sea_orm::Value>)> {
+) -> Result<(Planner<'a>, String, String, Vec<String>)> {
     let mut planner = Planner::new(ctx, catalog, backend);
     if let Some(moment) = moment {
         planner.speak_of(moment);
@@ -36,16 +35,29 @@ fn planned(
     if let (Some(variant), Some(variants)) = (scope.variant, &scope.object.variants) {
         conditions.push(format!("{alias}.{} = '{}'", variants.field, variant.value));
     }
-    if let Some(among) = among {
-        let among = planner.sql.bind_all(among.iter().map(|id| (*id).into()).collect());
-        conditions.push(format!("{alias}.id IN ({among})"));
-    }
     conditions.extend(planner.reached(&scope.object, &alias));
     let filter = planner.filter(&scope.object, &alias, &scope.filter, false)?;
     if filter != "TRUE" {
         conditions.push(filter);
     }
     let table = planner.table(&scope.object, &alias);
+    Ok((planner, alias, table, conditions))
+}
+
+/// Statement and values that tell which records are in a list, of all or of some.
+fn ids(
+    ctx: &Ctx,
+    catalog: &Catalog,
+    backend: Backend,
+    scope: &Scope,
+    moment: Option<Moment>,
+    among: Option<&[Uuid]>,
+) -> Result<(String, Vec<sea_orm::Value>)> {
+    let (mut planner, alias, table, mut conditions) = planned(ctx, catalog, backend, scope, moment)?;
+    if let Some(among) = among {
+        let among = planner.sql.bind_all(among.iter().map(|id| (*id).into()).collect());
+        conditions.push(format!("{alias}.id IN ({among})"));
+    }
     Ok((format!("SELECT {alias}.id FROM {table} WHERE {}", all_of(&conditions)), planner.sql.values))
 }
 
@@ -61,7 +73,7 @@ pub(super) async fn matching(
     let mut found = HashSet::new();
     let parts: Vec<Option<&[Uuid]>> = among.map_or_else(|| vec![None], |among| among.chunks(AT_ONCE).map(Some).collect());
     for part in parts {
-        let (sql, values) = planned(ctx, catalog, tx.backend(), scope, moment, part)?;
+        let (sql, values) = ids(ctx, catalog, tx.backend(), scope, moment, part)?;
         for row in tx.fetch_all(&sql, values).await? {
             found.extend(row.uuid(0)?);
         }
@@ -82,14 +94,14 @@ pub(super) struct Causes {
 
 impl Causes {
     pub fn of(ctx: &Ctx, catalog: &Catalog, backend: Backend, scope: &Scope) -> Result<Self> {
-        let (sql, values) = planned(ctx, catalog, backend, scope, None, None)?;
+        let (sql, values) = ids(ctx, catalog, backend, scope, None, None)?;
         let word = |name: &str| sql.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').any(|word| word == name);
         // A table stands there by its name, the records of an own object as a select.
         let asks = |object: &Object| if object.own.is_some() { sql.contains(&*object.rows()) } else { word(&object.rows()) };
         let objects = catalog.objects().filter(|object| object.name != scope.object.name && asks(object));
         // Planned for another day, the statement has other values if it speaks of the day.
         let another = Ctx { clock: Clock::fixed_at(ctx.now().0 + ANOTHER_DAY), ..ctx.clone() };
-        let (_, then) = planned(&another, catalog, backend, scope, None, None)?;
+        let (_, then) = ids(&another, catalog, backend, scope, None, None)?;
         let own_table_twice = sql.matches(&format!("{} ", scope.object.rows())).count() > 1;
         let mut objects: BTreeSet<String> = objects.map(|object| object.name.clone()).collect();
         if own_table_twice {

@@ -9,13 +9,12 @@ use std::sync::Arc;
 use entity::Micros;
 use uuid::Uuid;
 
-use super::members::{Causes, Touched, matching, moved};
+use super::members::{Causes, Touched, matching, moved, planned};
 use super::{Cursor, Entry, Event, Kind, Place, Scope, head, log};
 use crate::catalog::Catalog;
 use crate::error::Result;
 use crate::infra::db::Tx;
 use crate::platform::Ctx;
-use crate::records::read::Planner;
 use crate::records::read::past::{Moment, hash_joins};
 use crate::records::sql::all_of;
 
@@ -155,15 +154,7 @@ async fn page(
     after: Option<Uuid>,
     (seq, most): (i64, usize),
 ) -> Result<Vec<Uuid>> {
-    let mut planner = Planner::new(ctx, catalog, tx.backend());
-    if let Some(moment) = moment {
-        planner.speak_of(moment);
-    }
-    let alias = planner.sql.alias();
-    let mut conditions = vec![format!("{alias}.workspace_id = $1"), format!("{alias}.deleted_at IS NULL")];
-    if let (Some(variant), Some(variants)) = (scope.variant, &scope.object.variants) {
-        conditions.push(format!("{alias}.{} = '{}'", variants.field, variant.value));
-    }
+    let (mut planner, alias, table, mut conditions) = planned(ctx, catalog, tx.backend(), scope, moment)?;
     if let Some(after) = after {
         conditions.push(format!("{alias}.id > {}", planner.sql.bind(after)));
     }
@@ -173,12 +164,6 @@ async fn page(
             "NOT EXISTS (SELECT 1 FROM change_log n WHERE n.workspace_id = $1 AND n.record_id = {alias}.id AND n.kind = 'CREATED' AND n.seq > {seq})"
         ));
     }
-    conditions.extend(planner.reached(&scope.object, &alias));
-    let filter = planner.filter(&scope.object, &alias, &scope.filter, false)?;
-    if filter != "TRUE" {
-        conditions.push(filter);
-    }
-    let table = planner.table(&scope.object, &alias);
     let sql = format!("SELECT {alias}.id FROM {table} WHERE {} ORDER BY {alias}.id LIMIT {most}", all_of(&conditions));
     let rows = tx.fetch_all(&sql, planner.sql.values).await?;
     Ok(rows.iter().map(|row| row.uuid(0)).collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
