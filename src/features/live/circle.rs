@@ -121,11 +121,14 @@ impl Circle {
         Ok(())
     }
 
-    pub fn seat(&mut self, listener: Listener) {
+    pub fn seat(&mut self, mut listener: Listener) {
         let wanted = listener.wanted.clone();
         let lists: Vec<String> = wanted.scopes.iter().map(Scope::key).collect();
         let audience = Audience { wanted, lists, listeners: Vec::new() };
-        self.audiences.entry(audience.key()).or_insert(audience).listeners.push(listener);
+        let audience = self.audiences.entry(audience.key()).or_insert(audience);
+        // Those who want the same keep it once.
+        listener.wanted = audience.wanted.clone();
+        audience.listeners.push(listener);
     }
 
     /// What entries of the log, and whatever else happened, did to the lists here; everybody is told. As long as something
@@ -211,8 +214,8 @@ impl Circle {
             audience.listeners.retain(|listener| !listener.sender.is_closed());
         }
         self.audiences.retain(|_, audience| !audience.listeners.is_empty());
-        let audiences = &self.audiences;
-        self.lists.retain(|key, _| audiences.values().any(|audience| audience.lists.contains(key)));
+        let followed: HashSet<&String> = self.audiences.values().flat_map(|audience| &audience.lists).collect();
+        self.lists.retain(|key, _| followed.contains(key));
     }
 
     /// Takes everybody out who, looked at again, sits in another circle or is not let in any more: with what they were

@@ -120,12 +120,13 @@ impl Room {
     async fn prepare(&mut self, viewer: Viewer, wanted: &Wanted) -> Result<(String, i64)> {
         let key = circle_of(&viewer);
         for attempt in 1.. {
-            // What is told from now on follows on what a newcomer can have read.
-            self.advance(Look::default()).await?;
             let tx = self.db.begin(&viewer.ctx.scope(), Mode::Read).await?;
             let head = feed::head(&tx, self.workspace).await?;
             let stands = self.circles.get(&key).map_or(head, |circle| circle.position);
             if stands < head && attempt < TRIES {
+                // What is told from now on is to follow on what a newcomer can have read.
+                tx.commit().await?;
+                self.advance(Look::default()).await?;
                 continue;
             }
             self.position.get_or_insert(head);
