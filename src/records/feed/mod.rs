@@ -3,10 +3,10 @@
 //! The log tells which records were touched, and in which order ([`log`]). Whether a record is in a caller's list is asked
 //! of the database, with the caller's filter and access ([`members`]): so what they are told is relative to both, and a
 //! record comes in or goes out also because a related record, a share or the time of day changed. What is shown of it
-//! is read like everything else ([`show`]).
+//! is read like everything else ([`mod@show`]).
 //!
 //! Two readers use it: subscriptions, which remember what is in the list ([`members::Members`]), and whoever comes back
-//! after a while, for whom the list as it was is asked of the past ([`since`]).
+//! after a while, for whom the list as it was is asked of the past ([`mod@since`]).
 
 mod cursor;
 mod log;
