@@ -151,7 +151,7 @@ impl App {
             buckets: Buckets::default(),
             budgets: Budgets::new(bus.clone()),
             web,
-            live: Live::open(db.clone(), db.signals.clone()),
+            live: Live::open(db.clone(), &db.signals),
             stopping: watch::channel(false).0,
             workspaces: Workspaces {
                 db: db.clone(),

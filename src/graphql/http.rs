@@ -85,11 +85,16 @@ fn cors(origins: &[String]) -> CorsLayer {
             header::AUTHORIZATION,
             header::CONTENT_TYPE,
             header::ACCEPT,
+            header::IF_NONE_MATCH,
+            HeaderName::from_static("apollo-require-preflight"),
+            HeaderName::from_static("last-event-id"),
             HeaderName::from_static(crate::graphql::cookies::CSRF),
             HeaderName::from_static("x-kith-challenge"),
             HeaderName::from_static(crate::graphql::repeat::HEADER),
         ])
-        .expose_headers(["x-request-id", "kith-schema", crate::graphql::repeat::REPLAYED].map(HeaderName::from_static))
+        .expose_headers(
+            ["etag", "retry-after", "x-request-id", "kith-schema", crate::graphql::repeat::REPLAYED].map(HeaderName::from_static),
+        )
         .max_age(Duration::from_secs(600));
     if origins.iter().any(|origin| origin == "*") {
         return layer.allow_origin(AllowOrigin::any());

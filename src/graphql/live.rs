@@ -65,7 +65,7 @@ impl SubscriptionType for Subscription {
                     Some((response(&key, next), (!ends).then_some(follow)))
                 }
             })),
-            Err(error) => Box::pin(stream::iter([Response::from_errors(vec![ctx.set_error_path(server_error(&error))])])),
+            Err(error) => Box::pin(stream::iter([Response::from_errors(vec![server_error(&error)])])),
         })
     }
 }
@@ -81,7 +81,8 @@ fn response(key: &Name, next: Next) -> Response {
             }
             response
         }
-        Next::Failed(why) => Response::from_errors(vec![server_error(&Error::bad_request(why.to_string()))]),
+        // No place in the answer: it is the request that cannot go on, which the transports tell apart.
+        Next::Failed(error) => Response::from_errors(vec![server_error(&error)]),
         Next::TooSlow => {
             let mut response = Response::from_errors(vec![server_error(&Error::bad_request(
                 "Events came faster than they were read. Subscribe again with `after`.",

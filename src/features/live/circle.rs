@@ -64,9 +64,9 @@ impl Listener {
         }
     }
 
-    fn fail(&self, why: &str) {
+    fn fail(&self, why: &Error) {
         // Whoever's queue is full is let go all the same.
-        let _ = self.sender.try_send(Told::Failed(why.into()));
+        let _ = self.sender.try_send(Told::Failed(why.clone()));
     }
 }
 
@@ -152,6 +152,8 @@ impl Circle {
                 }
             }
         }
+        let happens = happened.values().any(|(events, _)| !events.is_empty());
+        let sight = if happens { feed::sight(&viewer.ctx, tx).await? } else { None };
         let mut told: Vec<(String, Vec<Line<Arc<str>>>)> = Vec::new();
         for (key, audience) in &self.audiences {
             let mut events: Vec<Event> = Vec::new();
@@ -160,7 +162,7 @@ impl Circle {
                 events.extend(of_list.iter().map(|event| Event { scope: index, ..event.clone() }));
             }
             events.sort_by_key(|event| event.seq);
-            match self.show(tx, &audience.wanted, &events).await {
+            match self.show(tx, &audience.wanted, sight.as_deref(), &events).await {
                 Ok(lines) => told.push((key.clone(), lines)),
                 Err(error) => {
                     let key = key.clone();
@@ -185,23 +187,21 @@ impl Circle {
     }
 
     /// Events as somebody wants them, a part at a time.
-    async fn show(&self, tx: &Tx, wanted: &Wanted, events: &[Event]) -> Result<Vec<Line<Arc<str>>>> {
+    async fn show(&self, tx: &Tx, wanted: &Wanted, sight: Option<&str>, events: &[Event]) -> Result<Vec<Line<Arc<str>>>> {
         if events.is_empty() {
             return Ok(Vec::new());
         }
         let Viewer { ctx, catalog } = &self.viewer;
-        let access = feed::sight(ctx, tx).await?;
-        let lines = show(ctx, catalog, tx, &wanted.shown(access.as_deref(), ctx.now()), events).await?;
+        let lines = show(ctx, catalog, tx, &wanted.shown(sight, ctx.now()), events).await?;
         Ok(lines.into_iter().map(Into::into).collect())
     }
 
     /// Lets those go for whom it does not work.
     fn fail(&mut self, whom: impl Fn(&Audience) -> bool, error: &Error) {
-        let why = super::room::why(error);
         self.audiences.retain(|_, audience| {
             let fails = whom(audience);
             if fails {
-                audience.listeners.iter().for_each(|listener| listener.fail(&why));
+                audience.listeners.iter().for_each(|listener| listener.fail(error));
             }
             !fails
         });
@@ -227,7 +227,7 @@ impl Circle {
                 match (listener.renew)().await {
                     Ok(viewer) if circle_of(&viewer) == own => audience.listeners.push(listener),
                     Ok(viewer) => leaving.push((listener, viewer)),
-                    Err(Error::Refused(_)) => listener.fail("The credential is not good any more."),
+                    Err(error @ Error::Refused(_)) => listener.fail(&error),
                     // Whoever could not be looked at stays until they can.
                     Err(Error::Fault(_)) => audience.listeners.push(listener),
                 }
@@ -268,7 +268,7 @@ impl Circle {
             let has = list.materialised(ctx, catalog, tx).await?;
             events.extend(moved(had, &has, (seq, seq), |_| true).into_iter().map(|event| Event { scope: index, ..event }));
         }
-        for line in self.show(tx, wanted, &events).await? {
+        for line in self.show(tx, wanted, access.as_deref(), &events).await? {
             listener.tell(&line);
         }
         Ok(())

@@ -44,7 +44,7 @@ enum Phase {
 /// What comes next.
 pub enum Next {
     Event(Line<Arc<str>>),
-    Failed(Arc<str>),
+    Failed(Error),
     /// Too much waited for whoever follows.
     TooSlow,
 }
@@ -62,7 +62,7 @@ impl Follow {
                 Phase::Start(after) => match Box::pin(self.start(after)).await {
                     Ok(Some(gap)) => return Some(Next::Event(gap)),
                     Ok(None) => {}
-                    Err(error) => return Some(Next::Failed(super::room::why(&error).into())),
+                    Err(error) => return Some(Next::Failed(error)),
                 },
                 Phase::CatchUp { seat, after, more, mut lines } => {
                     if let Some(line) = lines.pop_front() {
@@ -74,7 +74,7 @@ impl Follow {
                             Ok(Some((after, more, lines))) => Phase::CatchUp { seat, after, more, lines },
                             // What they may see became another: the place is one of the past.
                             Ok(None) => Phase::Start(Some((after, Some(String::new())))),
-                            Err(error) => return Some(Next::Failed(super::room::why(&error).into())),
+                            Err(error) => return Some(Next::Failed(error)),
                         }
                     } else if seat.was_too_slow() {
                         // More happened meanwhile than could wait.

@@ -59,7 +59,7 @@ pub type Renew = Arc<dyn Fn() -> BoxFuture<'static, Result<Viewer>> + Send + Syn
 pub enum Told {
     Event(Line<Arc<str>>),
     /// It cannot go on.
-    Failed(Arc<str>),
+    Failed(Error),
 }
 
 /// Events that wait for a subscriber who is slow; whoever is slower is let go.
@@ -91,14 +91,13 @@ pub struct Live(Arc<Rooms>);
 
 struct Rooms {
     db: Db,
-    signals: Signals,
     rooms: Mutex<HashMap<Uuid, mpsc::UnboundedSender<Command>>>,
 }
 
 impl Live {
     /// Opens the house: from now on what is committed is heard.
-    pub fn open(db: Db, signals: Signals) -> Self {
-        let rooms = Arc::new(Rooms { db, signals: signals.clone(), rooms: Mutex::default() });
+    pub fn open(db: Db, signals: &Signals) -> Self {
+        let rooms = Arc::new(Rooms { db, rooms: Mutex::default() });
         let (house, mut heard) = (Arc::downgrade(&rooms), signals.listen());
         tokio::spawn(async move {
             while let Some(signal) = heard.next().await {
@@ -148,10 +147,5 @@ impl Live {
         rooms.retain(|_, open| !open.is_closed());
         rooms.insert(workspace, sender.clone());
         sender
-    }
-
-    /// Where it is told that something changed.
-    pub fn signals(&self) -> &Signals {
-        &self.0.signals
     }
 }

@@ -183,7 +183,7 @@ impl Room {
         for (listener, viewer, old) in leaving {
             let sender = listener.sender.clone();
             if let Err(error) = self.move_over(listener, viewer, &old).await {
-                let _ = sender.try_send(Told::Failed(why(&error).into()));
+                let _ = sender.try_send(Told::Failed(error));
             }
         }
         self.circles.values_mut().for_each(Circle::tidy);
@@ -249,17 +249,6 @@ fn in_catalog(wanted: &Arc<Wanted>, viewer: &Viewer) -> Option<Arc<Wanted>> {
     }
     let Wanted { selection, type_name, record, key, .. } = &**wanted;
     Some(Arc::new(Wanted { scopes, selection: selection.clone(), type_name: type_name.clone(), record: record.clone(), key: key.clone() }))
-}
-
-/// What a subscriber is told of an error.
-pub fn why(error: &Error) -> String {
-    match error {
-        Error::Refused(refusal) => refusal.message.clone(),
-        Error::Fault(fault) => {
-            tracing::error!("a live list failed: {error}");
-            format!("Something went wrong on the server. Its log has the details under {}.", fault.id)
-        }
-    }
 }
 
 /// What there is to look at.

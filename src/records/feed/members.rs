@@ -36,7 +36,7 @@ pub(super) fn planned<'a>(
         conditions.push(format!("{alias}.{} = '{}'", variants.field, variant.value));
     }
     conditions.extend(planner.reached(&scope.object, &alias));
-    let filter = planner.filter(&scope.object, &alias, &scope.filter, false)?;
+    let filter = planner.filter(&scope.object, &alias, &scope.filter, false).map_err(|error| error.within("filter"))?;
     if filter != "TRUE" {
         conditions.push(filter);
     }

@@ -148,13 +148,7 @@ impl Plan {
     pub async fn run_each(mut self, tx: &Tx) -> Result<HashMap<Uuid, String>> {
         let values = std::mem::take(&mut self.values);
         let rows = tx.fetch_all(&self.sql, values).await?;
-        let shaper = Shaper {
-            backend: self.backend,
-            secrets: self.secrets.as_deref(),
-            opened: &self.opened,
-            problems: &self.problems,
-            tally: &self.tally,
-        };
+        let shaper = self.shaper();
         let RootShape::Nodes { shape, .. } = &self.shape else { return Err(Error::fault("only records by their ids come one by one")) };
         let mut found = HashMap::with_capacity(rows.len());
         for row in &rows {
@@ -167,14 +161,18 @@ impl Plan {
         Ok(found)
     }
 
-    fn shape(&self, rows: &[Row]) -> Result<String> {
-        let shaper = Shaper {
+    fn shaper(&self) -> Shaper<'_> {
+        Shaper {
             backend: self.backend,
             secrets: self.secrets.as_deref(),
             opened: &self.opened,
             problems: &self.problems,
             tally: &self.tally,
-        };
+        }
+    }
+
+    fn shape(&self, rows: &[Row]) -> Result<String> {
+        let shaper = self.shaper();
         let mut out = String::with_capacity(256 + rows.len() * 256);
         match &self.shape {
             RootShape::One(node) => match rows.first() {

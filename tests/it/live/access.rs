@@ -104,4 +104,18 @@ on_both! {
         admin.update("deal", &deal, json!({ "owner": { "id": me } })).await;
         assert_eq!(feed.next().await["kind"], "LEFT");
     }
+
+    async fn a_refusal_has_its_code_and_its_path(server: &Server) {
+        let admin = server.admin().await;
+        let bound = "mutation { createRole(input: { name: \"No amounts\", restricts: true, objects: [{ create: true, read: [ALL], update: [ALL], delete: [ALL] }], fields: [{ object: DEAL, field: \"amount\", sight: HIDDEN }] }) { role { id } userErrors { message } } }";
+        let role = admin.ask(bound).await["createRole"]["role"]["id"].clone();
+        let rep = server.member_with(&admin, "Rita", "REP", json!({})).await;
+        let set = "mutation($m: ID!, $r: [ID!]!) { setRoles(input: { holder: $m, roles: $r }) { userErrors { message } } }";
+        admin.ask_with(set, json!({ "m": rep.id().await, "r": [admin.role("REP").await, role] })).await;
+        let by_amount = "subscription { dealChanges(filter: { amount: { amount: { gt: \"1\" } } }) { kind } }";
+        let answer = Feed::open(&rep, by_amount, json!({})).await.answer().await;
+        assert_eq!(answer["errors"][0]["extensions"]["code"], "FORBIDDEN", "{answer}");
+        assert_eq!(answer["errors"][0]["extensions"]["argumentPath"][0], "filter", "{answer}");
+        assert!(answer.get("data").is_none(), "{answer}");
+    }
 }

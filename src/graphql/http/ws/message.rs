@@ -4,6 +4,7 @@ use async_graphql::Request;
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes};
 use serde_json::{Map, Value as Json};
 
+use crate::error::Error;
 use crate::graphql::http::body;
 use crate::graphql::http::incoming;
 use crate::graphql::http::reply::Reply;
@@ -20,7 +21,7 @@ pub enum Said {
     /// A request that is none, although the message is well formed: told as an error of the operation.
     Unfit {
         id: String,
-        why: String,
+        why: Error,
     },
     Complete {
         id: String,
@@ -78,7 +79,7 @@ pub fn read(text: &str) -> Result<Said, Close> {
             }
             Ok(match incoming::of_json(Json::Object(members)) {
                 Ok(request) => Said::Subscribe { id, request: Box::new(request) },
-                Err(error) => Said::Unfit { id, why: error.to_string() },
+                Err(why) => Said::Unfit { id, why },
             })
         }
         "complete" => Ok(Said::Complete { id: id(&mut message)? }),

@@ -37,6 +37,8 @@ enum Given {
     /// Its last message: the name is free again.
     Last(String, Message),
     Close(Close),
+    /// The credential is not good any more.
+    TurnedAway,
 }
 
 /// Whether a connection was let in; until when, if its credential ends.
@@ -145,6 +147,7 @@ impl Session {
                         send(socket, message).await?;
                     }
                     Given::Close(close) => return Some(close),
+                    Given::TurnedAway => return Some(Box::pin(self.review()).await.unwrap_or_else(expired)),
                 },
             }
         }
@@ -173,7 +176,8 @@ impl Session {
             Said::Unfit { id, why } => Ok(Some(refuse(&id, &why))),
             Said::Subscribe { id, .. } if self.running.len() >= self.caller.server.app.config.limits.socket_operations => {
                 let most = self.caller.server.app.config.limits.socket_operations;
-                Ok(Some(refuse(&id, &format!("At most {most} operations run over one connection at a time."))))
+                let why = Error::bad_request(format!("At most {most} operations run over one connection at a time."));
+                Ok(Some(refuse(&id, &why)))
             }
             Said::Subscribe { id, request } => {
                 let caller = self.caller.clone();
@@ -247,7 +251,7 @@ async fn operate(caller: Arc<Holder>, id: String, request: async_graphql::Reques
         resume: None,
     };
     match asking.run(request).await {
-        Outcome::Reply(reply) if reply.fate == Fate::Refused(StatusCode::UNAUTHORIZED) => stream::iter([Given::Close(expired())]).boxed(),
+        Outcome::Reply(reply) if reply.fate == Fate::Refused(StatusCode::UNAUTHORIZED) => stream::iter([Given::TurnedAway]).boxed(),
         Outcome::Reply(reply) if !reply.is_executed() => {
             let message = message::error(&id, &reply);
             stream::iter([Given::Last(id, message)]).boxed()
@@ -276,14 +280,14 @@ fn follow(id: String, mut live: Live) -> BoxStream<'static, Given> {
     given
         .chain(ended)
         .scan(false, |over, given| {
-            let was_over = std::mem::replace(over, matches!(given, Given::Last(..) | Given::Close(_)));
+            let was_over = std::mem::replace(over, matches!(given, Given::Last(..) | Given::Close(_) | Given::TurnedAway));
             std::future::ready((!was_over).then_some(given))
         })
         .boxed()
 }
 
-fn refuse(id: &str, why: &str) -> Message {
-    message::error(id, &Reply::unfit(server_error(&Error::bad_request(why))))
+fn refuse(id: &str, why: &Error) -> Message {
+    message::error(id, &Reply::unfit(server_error(why)))
 }
 
 /// Sends a message; none if it is not taken.
