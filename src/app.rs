@@ -32,7 +32,7 @@ use crate::platform::access::Policy;
 use crate::platform::budget::Budgets;
 use crate::platform::limits::Buckets;
 use crate::platform::secrets::Secrets;
-use crate::platform::{Access, Actor, ActorKind, Cause, Ctx, Hidden, Opened, Origin, Problems};
+use crate::platform::{Access, Actor, ActorKind, Cause, Ctx, Hidden, House, Opened, Origin, Problems};
 use crate::records::search::refresh;
 use crate::records::write::RuleBook;
 
@@ -73,6 +73,14 @@ pub struct Known {
     /// The keys of its encrypted fields.
     pub secrets: Option<Arc<Secrets>>,
     at: Micros,
+}
+
+impl Known {
+    /// The server itself, at work in this workspace.
+    pub fn server_ctx(&self, workspace: Uuid, cause: Cause, clock: &Clock) -> Ctx {
+        let house = House { workspace, time_zone: self.time_zone, home_currency: self.home_currency.clone() };
+        Ctx::server(house, cause, clock.clone())
+    }
 }
 
 /// What nodes call a workspace's settings and catalog when they tell each other of a change.
@@ -241,24 +249,7 @@ impl App {
     /// Makes what search knows of a workspace's records anew where it is out of date, beside everything else.
     fn refresh_search(&self, workspace: Uuid, known: &Arc<Known>) {
         let (db, catalog) = (self.db.clone(), known.catalog.clone());
-        let ctx = Ctx {
-            workspace,
-            time_zone: known.time_zone,
-            home_currency: known.home_currency.clone(),
-            actor: Actor::SYSTEM,
-            member: None,
-            user: None,
-            access: Access::System,
-            cause: Cause::SetUp,
-            clock: self.clock.clone(),
-            request_id: None,
-            origin: Origin::default(),
-            hidden: Hidden::default(),
-            secrets: None,
-            opened: Opened::default(),
-            problems: Problems::default(),
-            tally: Default::default(),
-        };
+        let ctx = known.server_ctx(workspace, Cause::SetUp, &self.clock);
         tokio::spawn(async move {
             let refresh = async || -> Result<()> {
                 loop {

@@ -12,6 +12,7 @@ use async_graphql::registry::Registry;
 use async_graphql::{Context, Name, Response, SubscriptionType, Value};
 use async_graphql_value::indexmap::IndexMap;
 use axum::http::{HeaderName, HeaderValue};
+use futures_util::stream::BoxStream;
 use futures_util::{Stream, stream};
 use serde_json::{Map, Value as Json};
 
@@ -54,20 +55,24 @@ impl SubscriptionType for Subscription {
     fn create_field_stream<'a>(&'a self, ctx: &'a Context<'_>) -> Option<Pin<Box<dyn Stream<Item = Response> + Send + 'a>>> {
         let roots = ctx.data_unchecked::<Arc<Roots>>();
         let followed = roots.subscriptions.get(ctx.item.node.name.node.as_str())?;
-        let key = ctx.item.node.response_key().node.clone();
-        Some(match follow(ctx, followed) {
-            Ok(follow) => Box::pin(stream::unfold(Some(follow), move |follow| {
-                let key = key.clone();
-                async move {
-                    let mut follow = follow?;
-                    let next = follow.next().await?;
-                    let ends = !matches!(next, Next::Event(_));
-                    Some((response(&key, next), (!ends).then_some(follow)))
-                }
-            })),
-            Err(error) => Box::pin(stream::iter([Response::from_errors(vec![server_error(&error)])])),
-        })
+        let begun = follow(ctx, followed).map(|follow| (ctx.item.node.response_key().node.clone(), follow));
+        request::of(ctx).begin_to_follow(begun);
+        // It goes on without async-graphql, which would keep the document and all of the request as long as somebody listens.
+        Some(Box::pin(stream::empty()))
     }
+}
+
+/// The events of a subscription that was begun.
+pub fn events((key, follow): (Name, Follow)) -> BoxStream<'static, Response> {
+    Box::pin(stream::unfold(Some(follow), move |follow| {
+        let key = key.clone();
+        async move {
+            let mut follow = follow?;
+            let next = follow.next().await?;
+            let ends = !matches!(next, Next::Event(_));
+            Some((response(&key, next), (!ends).then_some(follow)))
+        }
+    }))
 }
 
 fn response(key: &Name, next: Next) -> Response {

@@ -14,6 +14,7 @@ mod duplicates;
 mod errors;
 pub mod http;
 mod live;
+pub mod manifest;
 mod merge;
 mod order;
 mod parse;

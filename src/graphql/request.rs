@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use async_graphql::Context;
+use async_graphql::{Context, Name};
 use tokio::sync::Mutex;
 
 use super::atomic::Atomic;
@@ -10,6 +10,7 @@ use super::repeat::Repeat;
 use crate::app::{App, Known};
 use crate::error::{Error, Result};
 use crate::features::identity::Caller;
+use crate::features::live::Follow;
 use crate::infra::db::{Mode, Tx};
 use crate::platform::audit::{self, Action, Event};
 use crate::platform::{Ctx, Origin};
@@ -58,12 +59,24 @@ pub struct Request {
     pub atomic: Option<Mutex<Atomic>>,
     /// Where a stream goes on that was cut.
     pub resume: Option<String>,
+    /// What a subscription begins to follow, and under which name its events come.
+    followed: OnceLock<Result<(Name, Follow)>>,
 }
 
 impl Request {
     pub fn new(app: Arc<App>, origin: Origin, signed: Option<Signed>) -> Self {
         let signed = signed.map_or_else(OnceLock::new, OnceLock::from);
-        Self { app, origin, browser: Browser::default(), signed, snapshot: Mutex::new(None), repeat: None, atomic: None, resume: None }
+        Self {
+            app,
+            origin,
+            browser: Browser::default(),
+            signed,
+            snapshot: Mutex::new(None),
+            repeat: None,
+            atomic: None,
+            resume: None,
+            followed: OnceLock::new(),
+        }
     }
 
     /// Of a mutation: its idempotency key, and whether all of it is one transaction.
@@ -80,6 +93,16 @@ impl Request {
     #[must_use]
     pub fn with_browser(self, browser: Browser) -> Self {
         Self { browser, ..self }
+    }
+
+    /// Keeps what a subscription follows, or why it cannot, for whoever sends its events.
+    pub fn begin_to_follow(&self, begun: Result<(Name, Follow)>) {
+        // A document has one subscription, so nothing was begun before.
+        drop(self.followed.set(begun));
+    }
+
+    pub fn followed(&mut self) -> Option<Result<(Name, Follow)>> {
+        self.followed.take()
     }
 
     pub fn signed(&self) -> Result<&Signed> {

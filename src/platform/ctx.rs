@@ -171,7 +171,38 @@ impl Opened {
     }
 }
 
+/// What of a workspace everything in it depends on.
+#[derive(Clone, Debug)]
+pub struct House {
+    pub workspace: Uuid,
+    pub time_zone: Tz,
+    pub home_currency: String,
+}
+
 impl Ctx {
+    /// The server itself, at work in a workspace. It sees everything, and opens nothing that is sealed.
+    pub fn server(house: House, cause: Cause, clock: Clock) -> Self {
+        let House { workspace, time_zone, home_currency } = house;
+        Self {
+            workspace,
+            time_zone,
+            home_currency,
+            actor: Actor::SYSTEM,
+            member: None,
+            user: None,
+            access: Access::System,
+            cause,
+            clock,
+            request_id: None,
+            origin: Origin::default(),
+            hidden: Hidden::default(),
+            secrets: None,
+            opened: Opened::default(),
+            problems: Problems::default(),
+            tally: Tally::default(),
+        }
+    }
+
     pub fn now(&self) -> Micros {
         self.clock.now()
     }

@@ -11,4 +11,4 @@ pub mod limits;
 pub mod secrets;
 
 pub use access::Access;
-pub use ctx::{Actor, ActorKind, Cause, Ctx, Hidden, Opened, Origin, Problems, Tally};
+pub use ctx::{Actor, ActorKind, Cause, Ctx, Hidden, House, Opened, Origin, Problems, Tally};

@@ -22,7 +22,7 @@ use crate::features::data_model::{DataModel, NewField};
 use crate::features::workspaces::{Made, NewWorkspace, Workspaces};
 use crate::infra::clock::Clock;
 use crate::infra::db::{Backend, Db, Mode, Scope, Tx};
-use crate::platform::{Access, Actor, Cause, Ctx};
+use crate::platform::{Cause, Ctx, House};
 use crate::records::write::{Rejected, Unit};
 
 pub use people::PEOPLE;
@@ -111,24 +111,8 @@ fn workspace() -> NewWorkspace {
 }
 
 fn context(made: Made, now: Micros) -> Ctx {
-    Ctx {
-        workspace: made.workspace,
-        time_zone: chrono_tz::Europe::Zurich,
-        home_currency: "EUR".into(),
-        actor: Actor::SYSTEM,
-        member: None,
-        user: None,
-        access: Access::System,
-        cause: Cause::Demo,
-        clock: Clock::fixed_at(now.0),
-        request_id: None,
-        origin: Default::default(),
-        hidden: Default::default(),
-        secrets: None,
-        opened: Default::default(),
-        problems: Default::default(),
-        tally: Default::default(),
-    }
+    let house = House { workspace: made.workspace, time_zone: chrono_tz::Europe::Zurich, home_currency: "EUR".into() };
+    Ctx::server(house, Cause::Demo, Clock::fixed_at(now.0))
 }
 
 /// A handful of fields that a workspace like this would add; returns the catalog version that has them.

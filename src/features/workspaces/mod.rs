@@ -16,7 +16,7 @@ use crate::infra::clock::Clock;
 use crate::infra::db::{Db, Mode, Scope, Tx};
 use crate::platform::access::Setting;
 use crate::platform::audit::Action;
-use crate::platform::{Access, Actor, Cause, Ctx};
+use crate::platform::{Cause, Ctx, House};
 use crate::records::value;
 use crate::records::write::{Rejected, RuleBook, Unit};
 
@@ -76,24 +76,8 @@ impl Workspaces {
         insert::<workspace::Entity, _>(&tx, row).await?;
         insert::<log_head::Entity, _>(&tx, log_head::Model { workspace_id: workspace, seq: 0 }).await?;
         tx.run("INSERT INTO audit_head (workspace_id, seq, hash) VALUES ($1, 0, '')", vec![workspace.into()]).await?;
-        let ctx = Ctx {
-            workspace,
-            time_zone,
-            home_currency: new.home_currency.clone(),
-            actor: Actor::SYSTEM,
-            member: None,
-            user: Some(user),
-            access: Access::System,
-            cause: Cause::SetUp,
-            clock: self.clock.clone(),
-            request_id: None,
-            origin: Default::default(),
-            hidden: Default::default(),
-            secrets: None,
-            opened: Default::default(),
-            problems: Default::default(),
-            tally: Default::default(),
-        };
+        let house = House { workspace, time_zone, home_currency: new.home_currency.clone() };
+        let ctx = Ctx { user: Some(user), ..Ctx::server(house, Cause::SetUp, self.clock.clone()) };
         let mut unit = Unit::new(&ctx, &self.standard, &tx, &self.rules);
         unit.create_within("member", json!({ "id": member, "name": new.admin_name, "email": new.admin_email, "status": "ACTIVE" })).await?;
         let pipeline = unit.create_within("pipeline", json!({ "name": "Sales" })).await?.id;

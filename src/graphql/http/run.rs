@@ -7,8 +7,8 @@ use std::time::Instant;
 use async_graphql::parser::types::OperationType;
 use async_graphql::{Request, Response as Answer, ServerError, Value};
 use axum::http::{HeaderMap, StatusCode};
-use futures_util::FutureExt as _;
 use futures_util::stream::BoxStream;
+use futures_util::{FutureExt as _, StreamExt as _};
 
 use super::Server;
 use super::charge::charge;
@@ -23,7 +23,7 @@ use crate::graphql::repeat::{Refused, Repeat};
 use crate::graphql::request::{self, Browser, Signed, audit_opened};
 use crate::graphql::schema::WorkspaceSchema;
 use crate::graphql::view::View;
-use crate::graphql::{atomic, cookies};
+use crate::graphql::{atomic, cookies, live};
 use crate::infra::db::Mode;
 use crate::platform::Origin;
 use crate::platform::audit::{self, Action, Event};
@@ -110,8 +110,7 @@ impl Asking<'_> {
         let request = document.put_into(request);
         let state = Arc::new(self.state(signed, repeat, document.atomic));
         if document.kind == OperationType::Subscription {
-            let events = shown.api.execute_stream(request.data(state));
-            return Ok(Outcome::Live(Live { events, document }));
+            return subscribe(&shown, request.data(state.clone()), state, document).await;
         }
         let (answer, replayed, statements) = execute(&shown, request, &state).await;
         let mut reply = Reply::executed(answer, &document);
@@ -205,6 +204,25 @@ async fn execute(shown: &WorkspaceSchema, request: Request, state: &Arc<request:
         0
     });
     (answer, replayed, statements)
+}
+
+/// Begins a subscription. async-graphql coerces its arguments and ends; nothing of the document or the request is kept
+/// while events are waited for.
+async fn subscribe(
+    shown: &WorkspaceSchema,
+    request: Request,
+    mut state: Arc<request::Request>,
+    document: Arc<Document>,
+) -> Result<Outcome, Box<Reply>> {
+    let refusals: Vec<Answer> = shown.api.execute_stream(request).collect().await;
+    match Arc::get_mut(&mut state).and_then(request::Request::followed) {
+        Some(Ok(begun)) => Ok(Outcome::Live(Live { events: live::events(begun), document })),
+        Some(Err(error)) => Err(unfit(error)),
+        None => {
+            let refused = refusals.into_iter().next().unwrap_or_default();
+            Ok(Reply::executed(refused, &document).into())
+        }
+    }
 }
 
 /// What the audit must know of an answer, and what the answer must say of itself. What was read and cannot be accounted

@@ -133,6 +133,36 @@ on_both! {
         assert_eq!(wrong["createApiKey"]["userErrors"][0]["path"], json!(["restrictions", "origins"]));
     }
 
+    async fn documents_are_looked_at_and_priced_when_they_are_registered(server: &Server) {
+        let admin = server.admin().await;
+        const REGISTER: &str = "mutation($input: RegisterDocumentsInput!) { registerDocuments(input: $input) { application { documents } registered { hash cost } userErrors { code path message } } }";
+        let made = admin.ask_with(APPLICATION, json!({ "input": { "name": "app" } })).await;
+        let id = made["createApplication"]["application"]["id"].clone();
+        let register = async |more: Value| {
+            let mut input = json!({ "applicationId": id });
+            input.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            admin.ask_with(REGISTER, json!({ "input": input })).await["registerDocuments"].clone()
+        };
+        let list = "query A($n: Int!) { deals(first: 50) { nodes { id } } }";
+        let hash = kith::features::identity::hash_of(list);
+        let wrong = register(json!({ "documents": ["{ __typename }", "{ nothing }", "{ deals( }", list] })).await;
+        let paths: Vec<&Value> = wrong["userErrors"].as_array().unwrap().iter().map(|error| &error["path"]).collect();
+        assert_eq!(paths, [&json!(["documents", "1"]), &json!(["documents", "2"]), &json!(["documents", "3"])], "{wrong}");
+        assert_eq!(wrong["application"], Value::Null);
+        // Apollo's manifest; an id that is no hash of the text is not taken.
+        let list = "query A { deals(first: 50) { nodes { id } } } query B($n: Int) { people(first: $n) { totalCount } }";
+        let apollo = |id: &str| json!({ "format": "apollo-persisted-query-manifest", "version": 1, "operations": [{ "id": id, "name": "A", "type": "query", "body": list }] });
+        assert_eq!(register(json!({ "manifest": apollo(&hash) })).await["userErrors"][0]["path"], json!(["manifest"]));
+        let hash = kith::features::identity::hash_of(list);
+        let done = register(json!({ "manifest": apollo(&hash) })).await;
+        assert_eq!(done["registered"], json!([{ "hash": hash, "cost": 52 }]), "{done}");
+        let (_, _, answer) = admin.post(json!({ "documentId": format!("sha256:{hash}"), "operationName": "A" }), &[]).await;
+        assert!(answer["errors"].is_array(), "a member's credential has no application: {answer}");
+        let both = register(json!({ "manifest": apollo(&hash), "documents": [] })).await;
+        assert_eq!(both["userErrors"][0]["path"], json!(["manifest"]));
+        assert_eq!(register(json!({})).await["userErrors"][0]["path"], json!(["documents"]));
+    }
+
     async fn a_restricted_key_gives_nobody_what_it_lacks(server: &Server) {
         let admin = server.admin().await;
         let owner = admin.role("OWNER").await;

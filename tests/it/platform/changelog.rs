@@ -83,3 +83,43 @@ on_both! {
         assert_eq!(row.int(5).unwrap(), Some(crate::harness::BEGIN + 1_000_000));
     }
 }
+
+/// Somebody who took a number and commits late.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_late_committer_is_not_overtaken_in_the_feed() {
+    use sqlx::{AssertSqlSafe, Connection, PgConnection};
+    let server = Server::on_postgres().await;
+    let admin = server.admin().await;
+    let first = admin.create("company", json!({ "name": "First" })).await;
+    let cursor = admin.ask("{ changeCursor }").await["changeCursor"].clone();
+    let changes =
+        "query($after: Cursor) { changes(scopes: [{ companies: {} }], after: $after) { nodes { id kind } pageInfo { endCursor } } }";
+    let told = async |after: &serde_json::Value| {
+        let page = admin.ask_with(changes, json!({ "after": after })).await["changes"].clone();
+        let nodes: Vec<String> = page["nodes"].as_array().unwrap().iter().map(|node| node["id"].as_str().unwrap().to_owned()).collect();
+        (nodes, page["pageInfo"]["endCursor"].clone())
+    };
+    let mut late = PgConnection::connect(&server.owner_url()).await.unwrap();
+    sqlx::raw_sql("BEGIN").execute(&mut late).await.unwrap();
+    let write = format!(
+        "UPDATE company SET name = 'Late', version = version + 1 WHERE id = '{first}';
+         WITH head AS (UPDATE log_head SET seq = seq + 1 WHERE workspace_id = '{of}' RETURNING seq)
+         INSERT INTO change_log (workspace_id, seq, object, record_id, kind, version, \"before\", \"after\", actor_kind, cause, at)
+         SELECT '{of}', seq, 'company', '{first}', 'UPDATED', 2, '{{\"name\":\"First\"}}', '{{\"name\":\"Late\"}}', 'SYSTEM', 'REQUEST', {at} FROM head",
+        of = admin.workspace,
+        at = server.clock.now().0,
+    );
+    sqlx::raw_sql(AssertSqlSafe(write)).execute(&mut late).await.unwrap();
+    let overtaking = admin.create("company", json!({ "name": "Second" }));
+    tokio::pin!(overtaking);
+    // Whoever writes meanwhile waits for the number; readers see neither, and go on from where they are.
+    let (nodes, cursor) = tokio::select! {
+        told = async { let mut last = (Vec::new(), cursor); for _ in 0..20 { last = told(&last.1).await; assert!(last.0.is_empty()); } last } => told,
+        _ = &mut overtaking => panic!("a write came before a number that was taken earlier"),
+    };
+    assert!(nodes.is_empty());
+    sqlx::raw_sql("COMMIT").execute(&mut late).await.unwrap();
+    let second = overtaking.await;
+    let (nodes, _) = told(&cursor).await;
+    assert_eq!(nodes, [first, second]);
+}

@@ -7,3 +7,4 @@ mod idempotency;
 mod migrations;
 mod nodes;
 mod tenancy;
+mod tls;

@@ -1,0 +1,116 @@
+//! `kith serve` and `kith demo`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::Args;
+use kith::app::{App, StartError};
+use kith::config::{Config, LogFormat};
+use kith::features::demo as filling;
+use kith::graphql::http::{Server, router};
+use kith::infra::clock::Clock;
+use kith::infra::listen::Tls;
+
+#[derive(Args)]
+pub struct Serve {
+    /// Fill the database with a demo workspace first, unless it has one
+    #[arg(long)]
+    demo: bool,
+    /// Where to listen
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<SocketAddr>,
+    /// Where the embedded database and the signing key are kept
+    #[arg(long, value_name = "FOLDER")]
+    data_dir: Option<PathBuf>,
+}
+
+fn start_log(config: &Config) -> Result<(), StartError> {
+    let filter = config.log.filter.parse::<tracing_subscriber::EnvFilter>();
+    let filter = filter.map_err(|e| StartError(format!("log.filter (KITH_LOG): `{}` is not right: {e}", config.log.filter)))?;
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match config.log.format {
+        LogFormat::Text => log.init(),
+        LogFormat::Json => log.json().init(),
+    }
+    Ok(())
+}
+
+pub async fn serve(mut config: Config, options: Serve) -> Result<(), StartError> {
+    start_log(&config)?;
+    config.server.listen = options.listen.unwrap_or(config.server.listen);
+    config.server.data_dir = options.data_dir.unwrap_or(config.server.data_dir);
+    let with_demo = options.demo;
+    let listen = config.server.listen;
+    let (certificate, key) = (config.server.tls_certificate.clone(), config.server.tls_key.clone());
+    let tls = (!certificate.as_os_str().is_empty()).then_some(Tls { certificate, key });
+    let app = App::start(config, Clock::default()).await?;
+    if with_demo {
+        println!("{}", fill(&app).await?);
+    }
+    let listener = tokio::net::TcpListener::bind(listen).await;
+    let listener = listener.map_err(|e| StartError(format!("server.listen (KITH_LISTEN): cannot listen on {listen}: {e}")))?;
+    let address = listener.local_addr().map_err(|e| StartError(e.to_string()))?;
+    println!("{}", welcome(address, tls.is_some(), with_demo));
+    let server = router(Server::new(app.clone()));
+    let stopping = app.clone();
+    let asked = async move {
+        asked_to_stop().await;
+        // Whoever holds a connection open is told to go elsewhere.
+        stopping.stopping.send_replace(true);
+    };
+    let served = kith::infra::listen::serve(listener, tls, server, asked).await;
+    app.db.close().await;
+    served.map_err(|e| StartError(format!("server: {e}")))
+}
+
+fn welcome(address: SocketAddr, with_tls: bool, with_demo: bool) -> String {
+    let base = format!("http{}://{address}", if with_tls { "s" } else { "" });
+    let mut text =
+        format!("\nKith listens on {base}\n  explorer  {base}/\n  API       {base}/graphql\n  schema    {base}/schema.graphql\n");
+    if with_demo {
+        text.push_str(&format!(
+            "\nSign in as {} with the password {}. Try:\n\n  curl -s {base}/graphql -H 'content-type: application/json' \\\n    -d '{{\"query\":\"mutation {{ signIn(input: {{ email: \\\"{}\\\", password: \\\"{}\\\" }}) {{ session {{ accessToken member {{ name }} workspace {{ name }} }} userErrors {{ message }} }} }}\"}}'\n",
+            filling::EMAIL, filling::PASSWORD, filling::EMAIL, filling::PASSWORD
+        ));
+        let others: Vec<String> = filling::PEOPLE.iter().map(|(email, role)| format!("{email} ({role})")).collect();
+        text.push_str(&format!("\nOthers with the same password, to see what their roles show: {}\n", others.join(", ")));
+    }
+    text
+}
+
+/// Fills a demo workspace and says so.
+pub async fn demo(config: Config) -> Result<(), StartError> {
+    let app = App::start(config, Clock::default()).await?;
+    println!("{}", fill(&app).await?);
+    app.db.close().await;
+    Ok(())
+}
+
+async fn fill(app: &Arc<App>) -> Result<&'static str, StartError> {
+    match filling::fill(&app.workspaces, &app.data_model, &app.access).await {
+        Ok(true) => Ok("Filled a demo workspace."),
+        Ok(false) => Ok("The demo workspace is there already."),
+        Err(e) => Err(StartError(format!("the demo workspace could not be filled: {e}"))),
+    }
+}
+
+/// Ctrl-C, or SIGTERM from whoever runs us: requests under way are answered first.
+async fn asked_to_stop() {
+    let interrupt = async {
+        let _ = tokio::signal::ctrl_c().await;
+    };
+    #[cfg(unix)]
+    let terminate = async {
+        if let Ok(mut signal) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            signal.recv().await;
+        }
+    };
+    #[cfg(not(unix))]
+    let terminate = std::future::pending::<()>();
+    tokio::select! {
+        () = interrupt => {}
+        () = terminate => {}
+    }
+    tracing::info!("stopping: requests under way are answered first");
+}
