@@ -2,7 +2,7 @@
 //! servers run in one test process.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use entity::Micros;
@@ -19,11 +19,13 @@ use crate::features::data_model::{self, DataModel};
 use crate::features::identity::{self, Caller, Guard, Hasher, Identity, Lifetimes, SigningKeys};
 use crate::features::live::Live;
 use crate::features::secrets::SecretKeys;
+use crate::features::webhooks::{self, Webhooks};
 use crate::features::workspaces::Workspaces;
 use crate::infra::bus::{Bus, Heard};
 use crate::infra::clock::Clock;
 use crate::infra::db::{Backend, Db, DbSettings, Mode, Scope, Statistics};
 use crate::infra::mail::Mailer;
+use crate::infra::outbound::Outbound;
 use crate::infra::signals::Topic;
 use crate::infra::vault::Vault;
 use crate::infra::web::Web;
@@ -56,6 +58,9 @@ pub struct App {
     pub budgets: Budgets,
     pub web: Web,
     pub live: Live,
+    pub webhooks: Webhooks,
+    /// Whoever works on webhooks; it is given by who knows the schema.
+    pub worker: OnceLock<Arc<webhooks::Worker>>,
     /// Whether the server is going down, for those who hold connections open.
     pub stopping: watch::Sender<bool>,
     known: Cache<Uuid, Arc<Known>>,
@@ -140,11 +145,12 @@ impl App {
             lifetimes,
             hasher: hasher.clone(),
             guard: guard.clone(),
-            vault,
+            vault: vault.clone(),
             mailer: mailer.clone(),
             links: identity::Links { magic_link, password_reset },
             issuers: identity::Issuers::new(config.oidc.clone(), &auth.public_url, auth.app_urls.clone(), web.clone()),
         });
+        let outbound = Outbound::new(config.webhooks.allowed_networks.clone(), Duration::from_secs(config.webhooks.timeout_seconds));
         let invitation_url = config.mail.invitation_url.clone();
         let app = Arc::new(Self {
             identity,
@@ -153,13 +159,15 @@ impl App {
                 clock: clock.clone(),
                 hasher: hasher.clone(),
                 guard: guard.clone(),
-                mailer,
+                mailer: mailer.clone(),
                 invitation_url,
             },
             buckets: Buckets::default(),
             budgets: Budgets::new(bus.clone()),
             web,
             live: Live::open(db.clone(), &db.signals),
+            webhooks: Webhooks { db: db.clone(), clock: clock.clone(), vault, outbound, mailer },
+            worker: OnceLock::new(),
             stopping: watch::channel(false).0,
             workspaces: Workspaces {
                 db: db.clone(),

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use ipnet::IpNet;
 use serde::Deserialize;
 
 /// The defaults, as a file to copy and change.
@@ -26,6 +27,8 @@ pub struct Config {
     pub encryption: Encryption,
     pub challenge: Challenge,
     pub limits: Limits,
+    pub work: Work,
+    pub webhooks: Webhooks,
     pub log: Log,
 }
 
@@ -162,6 +165,19 @@ pub struct Limits {
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+pub struct Work {
+    pub in_serve: bool,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Webhooks {
+    pub timeout_seconds: u64,
+    pub allowed_networks: Vec<IpNet>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Log {
     pub format: LogFormat,
     pub filter: String,
@@ -286,6 +302,9 @@ const VARIABLES: &[(&str, &str, &str)] = &[
     ("KITH_CREDENTIAL_RESTORE", "limits", "credential_restore"),
     ("KITH_WORKSPACE_BUDGET", "limits", "workspace_budget"),
     ("KITH_WORKSPACE_RESTORE", "limits", "workspace_restore"),
+    ("KITH_WORK_IN_SERVE", "work", "in_serve"),
+    ("KITH_WEBHOOK_TIMEOUT_SECONDS", "webhooks", "timeout_seconds"),
+    ("KITH_WEBHOOK_ALLOWED_NETWORKS", "webhooks", "allowed_networks"),
     ("KITH_LOG_FORMAT", "log", "format"),
     ("KITH_LOG", "log", "filter"),
 ];
@@ -303,6 +322,9 @@ fn check_values(settings: &toml::Table) -> Result<(), Wrong> {
                 ("listen", toml::Value::String(text)) if text.parse::<std::net::SocketAddr>().is_err() => {
                     return wrong("an address and a port, for example \"127.0.0.1:4000\"");
                 }
+                ("allowed_networks", toml::Value::Array(items)) if items.iter().any(|item| !is_network(item)) => {
+                    return wrong("networks, for example [\"10.0.0.0/8\", \"127.0.0.1/32\"]");
+                }
                 ("cookie_same_site", toml::Value::String(text)) if !["strict", "lax", "none"].contains(&text.as_str()) => {
                     return wrong("\"strict\", \"lax\" or \"none\"");
                 }
@@ -313,6 +335,10 @@ fn check_values(settings: &toml::Table) -> Result<(), Wrong> {
         }
     }
     Ok(())
+}
+
+fn is_network(value: &toml::Value) -> bool {
+    value.as_str().is_some_and(|text| text.parse::<IpNet>().is_ok())
 }
 
 /// Reads a variable as the type that the setting has.

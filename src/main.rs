@@ -35,6 +35,8 @@ struct Cli {
 enum Command {
     /// Serve the API
     Serve(Serve),
+    /// Do the work beside the requests (webhooks), and serve nothing; any number of such processes may run
+    Work,
     /// Bring the database's schema up to date, as its owner (DATABASE_MIGRATE_URL)
     Migrate {
         /// Take back so many steps instead
@@ -79,6 +81,7 @@ fn main() -> ExitCode {
 async fn run(command: Command, config: Config) -> Result<(), StartError> {
     match command {
         Command::Serve(options) => commands::serve(config, options).await,
+        Command::Work => commands::work_alone(config).await,
         Command::Migrate { down } => commands::migrate(&config, down).await,
         Command::Demo => commands::demo(config).await,
         Command::CreateWorkspace(options) => commands::create_workspace(config, options).await,

@@ -20,7 +20,9 @@ pub mod field_definition;
 pub mod field_index;
 pub mod idempotency_key;
 pub mod invitation;
+pub mod log_failure;
 pub mod log_head;
+pub mod log_reader;
 pub mod member;
 pub mod member_reach;
 pub mod member_role;
@@ -50,6 +52,8 @@ pub mod team_member;
 pub mod territory;
 pub mod trusted_document;
 pub mod user_account;
+pub mod webhook;
+pub mod webhook_delivery;
 pub mod workspace;
 
 pub use micros::Micros;

@@ -20,6 +20,7 @@ mod m20261126_000010_idempotency;
 mod m20261126_000011_change_sets;
 mod m20261126_000012_past;
 mod m20261126_000013_merges;
+mod m20261126_000014_webhooks;
 mod policies;
 
 pub use sea_orm_migration::prelude::{MigratorTrait, SchemaManager};
@@ -43,6 +44,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261126_000011_change_sets::Migration),
             Box::new(m20261126_000012_past::Migration),
             Box::new(m20261126_000013_merges::Migration),
+            Box::new(m20261126_000014_webhooks::Migration),
         ]
     }
 }

@@ -4,6 +4,7 @@ use kith::app::{self, StartError};
 use kith::config::Config;
 use kith::features::identity::{SigningKeys, reseal};
 use kith::features::secrets::rewrap;
+use kith::features::webhooks;
 use kith::infra::db::{Mode, Scope};
 
 use super::owner_of;
@@ -27,11 +28,12 @@ pub async fn rotate_encryption(config: &Config) -> Result<(), StartError> {
         let tx = db.begin(&Scope::default(), Mode::Write).await?;
         let keys = rewrap(&tx, &vault).await?;
         let factors = reseal(&tx, &vault).await?;
+        let hooks = webhooks::reseal(&tx, &vault).await?;
         tx.commit().await?;
-        Ok::<_, kith::error::Error>((keys, factors))
+        Ok::<_, kith::error::Error>((keys, factors, hooks))
     };
-    let (keys, factors) = resealed.await.map_err(|e| StartError(format!("nothing was changed: {e}")))?;
-    println!("Sealed anew: {keys} keys of encrypted fields, {factors} second factors.");
+    let (keys, factors, hooks) = resealed.await.map_err(|e| StartError(format!("nothing was changed: {e}")))?;
+    println!("Sealed anew: {keys} keys of encrypted fields, {factors} second factors, {hooks} secrets of webhooks.");
     db.close().await;
     Ok(())
 }

@@ -9,7 +9,7 @@ mod workspaces;
 pub use database::{expire_audit, migrate};
 pub use documents::{RegisterDocuments, register_documents};
 pub use keys::{rotate_encryption, rotate_signing_key};
-pub use serve::{Serve, demo, serve};
+pub use serve::{Serve, demo, serve, work_alone};
 pub use workspaces::{CreateWorkspace, create_workspace};
 
 use kith::app::StartError;

@@ -52,7 +52,9 @@ pub async fn serve(mut config: Config, options: Serve) -> Result<(), StartError>
     let listener = listener.map_err(|e| StartError(format!("server.listen (KITH_LISTEN): cannot listen on {listen}: {e}")))?;
     let address = listener.local_addr().map_err(|e| StartError(e.to_string()))?;
     println!("{}", welcome(address, tls.is_some(), with_demo));
-    let server = router(Server::new(app.clone()));
+    let server = Server::new(app.clone());
+    let working = app.config.work.in_serve.then(|| tokio::spawn(work(app.clone())));
+    let server = router(server);
     let stopping = app.clone();
     let asked = async move {
         asked_to_stop().await;
@@ -60,8 +62,34 @@ pub async fn serve(mut config: Config, options: Serve) -> Result<(), StartError>
         stopping.stopping.send_replace(true);
     };
     let served = kith::infra::listen::serve(listener, tls, server, asked).await;
+    if let Some(working) = working {
+        let _ = working.await;
+    }
     app.db.close().await;
     served.map_err(|e| StartError(format!("server: {e}")))
+}
+
+/// Does what is to be done beside the requests, until the server stops.
+async fn work(app: Arc<App>) {
+    if let Some(worker) = app.worker.get() {
+        worker.clone().run(app.stopping.subscribe()).await;
+    }
+}
+
+/// `kith work`: no requests, only the work beside them.
+pub async fn work_alone(config: Config) -> Result<(), StartError> {
+    start_log(&config)?;
+    let app = App::start(config, Clock::default()).await?;
+    let _server = Server::new(app.clone());
+    println!("Kith works: webhooks.");
+    let stopping = app.clone();
+    tokio::spawn(async move {
+        asked_to_stop().await;
+        stopping.stopping.send_replace(true);
+    });
+    work(app.clone()).await;
+    app.db.close().await;
+    Ok(())
 }
 
 fn welcome(address: SocketAddr, with_tls: bool, with_demo: bool) -> String {

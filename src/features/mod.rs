@@ -6,4 +6,5 @@ pub mod demo;
 pub mod identity;
 pub mod live;
 pub mod secrets;
+pub mod webhooks;
 pub mod workspaces;

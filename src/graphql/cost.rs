@@ -156,6 +156,13 @@ impl<'a> Pricing<'a> {
             _ => Cost::default(),
         };
         let below = self.set(of, &asked.selection_set.node, 0);
+        // How many there are says the list; an edge only holds what costs.
+        if ty.ends_with("Connection") && name == "edges" {
+            return below.all();
+        }
+        if ty.ends_with("Connection") && name == "nodes" || ty.ends_with("Edge") && name == "node" {
+            return below.all().and(Cost::of(RECORD));
+        }
         own.and(self.times(asked, known, of, below))
     }
 
@@ -184,18 +191,14 @@ impl<'a> Pricing<'a> {
             let written = Cost { requested: count, least: if items("inputs").is_some() { count } else { 0 } };
             return below.up_to(count.max(1)).and(written);
         }
-        if self.is_page_part(&known.ty, of) {
-            return if self.is_record(of) { below.and(Cost::of(RECORD)) } else { below };
+        // Of a bulk write, whose size is known.
+        if listed && (of.ends_with("Payload") || of == "UserError") {
+            return below;
         }
         if listed && self.is_composite(of) {
             return below.and(Cost::of(RECORD)).up_to(FEW).and(Cost::of(LIST));
         }
         if self.is_record(of) { below.and(Cost::of(RECORD)) } else { below }
-    }
-
-    /// Whether a list stands in a page, whose size is known: its nodes, its edges, results of a bulk write.
-    fn is_page_part(&self, ty: &str, of: &str) -> bool {
-        Ty(ty).nullable().0.item().is_some() && (of.ends_with("Edge") || self.is_record(of) || of.ends_with("Payload") || of == "UserError")
     }
 
     fn is_composite(&self, ty: &str) -> bool {

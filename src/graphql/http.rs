@@ -34,8 +34,10 @@ use tower_http::limit::RequestBodyLimitLayer;
 use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer};
 
 use crate::app::App;
+use crate::features::webhooks::Worker;
 use crate::graphql::document::Documents;
 use crate::graphql::schema::Schemas;
+use crate::graphql::webhooks;
 
 /// What the handlers share.
 #[derive(Clone)]
@@ -49,6 +51,7 @@ impl Server {
     pub fn new(app: Arc<App>) -> Self {
         let schemas = Arc::new(Schemas::new(&app.standard, app.config.limits.schema_cache_mib));
         let documents = Arc::new(Documents::new(app.config.limits.document_cache_mib));
+        app.worker.get_or_init(|| Worker::new(app.webhooks.clone(), webhooks::opener(&app, &schemas)));
         Self { app, schemas, documents }
     }
 }

@@ -13,12 +13,13 @@ use async_graphql::{Context, Name, Response, SubscriptionType, Value};
 use async_graphql_value::indexmap::IndexMap;
 use axum::http::{HeaderName, HeaderValue};
 use futures_util::stream::BoxStream;
-use futures_util::{Stream, stream};
+use futures_util::{Stream, StreamExt as _, stream};
 use serde_json::{Map, Value as Json};
 
 use super::errors::server_error;
 use super::records::{building, raw};
 use super::request::{self, Request, Signed};
+use super::schema::WorkspaceSchema;
 use super::selection;
 use super::types::{self, Followed, Roots, event_type};
 use crate::app::App;
@@ -59,6 +60,23 @@ impl SubscriptionType for Subscription {
         request::of(ctx).begin_to_follow(begun);
         // It goes on without async-graphql, which would keep the document and all of the request as long as somebody listens.
         Some(Box::pin(stream::empty()))
+    }
+}
+
+/// Why a subscription did not begin.
+pub enum Unbegun {
+    Refused(Error),
+    /// async-graphql has an answer of its own: a directive left the field out, an argument was not what it should be.
+    Answered(Box<Response>),
+}
+
+/// Begins a subscription: under which name its events come, and what they are. async-graphql coerces the arguments and ends;
+/// nothing of the document or the request is kept while events are waited for.
+pub async fn begin(schema: &WorkspaceSchema, request: async_graphql::Request, state: &mut Arc<Request>) -> Result<(Name, Follow), Unbegun> {
+    let answers: Vec<Response> = schema.api.execute_stream(request.data(state.clone())).collect().await;
+    match Arc::get_mut(state).and_then(Request::followed) {
+        Some(begun) => begun.map_err(Unbegun::Refused),
+        None => Err(Unbegun::Answered(Box::new(answers.into_iter().next().unwrap_or_default()))),
     }
 }
 

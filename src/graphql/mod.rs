@@ -28,3 +28,4 @@ mod selection;
 mod types;
 mod validate;
 mod view;
+mod webhooks;

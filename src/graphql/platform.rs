@@ -15,6 +15,7 @@ mod second_factor;
 mod sessions;
 mod sign_in;
 mod values;
+mod webhooks;
 mod workspace;
 
 use async_graphql::MergedObject;
@@ -32,6 +33,7 @@ pub struct PlatformQueryParts(
     change_sets::ChangeSetQuery,
     duplicates::DuplicateQuery,
     cost::CostQuery,
+    webhooks::WebhookQuery,
 );
 
 pub use PlatformQueryParts as PlatformQuery;
@@ -49,6 +51,7 @@ pub struct PlatformMutationParts(
     relations::RelationMutation,
     change_sets::ChangeSetMutation,
     duplicates::DuplicateMutation,
+    webhooks::WebhookMutation,
 );
 
 pub use PlatformMutationParts as PlatformMutation;

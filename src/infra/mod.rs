@@ -7,6 +7,7 @@ pub mod decimal;
 pub mod files;
 pub mod listen;
 pub mod mail;
+pub mod outbound;
 pub mod signals;
 pub mod text;
 pub mod vault;

@@ -25,13 +25,16 @@ impl Web {
     }
 }
 
-fn make() -> Result<reqwest::Client, Box<dyn std::error::Error>> {
+/// The machine's certificates, and what both ends speak.
+pub(super) fn tls() -> Result<rustls::ClientConfig, rustls::Error> {
     let mut roots = rustls::RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    let tls = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    let client = reqwest::Client::builder().tls_backend_preconfigured(tls).redirect(reqwest::redirect::Policy::none()).timeout(PATIENCE);
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let tls = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+    Ok(tls.with_root_certificates(roots).with_no_client_auth())
+}
+
+fn make() -> Result<reqwest::Client, Box<dyn std::error::Error>> {
+    let client = reqwest::Client::builder().tls_backend_preconfigured(tls()?).redirect(reqwest::redirect::Policy::none()).timeout(PATIENCE);
     Ok(client.build()?)
 }

@@ -163,11 +163,22 @@ pub enum Setting {
     Share,
     /// Read the schema of the whole workspace, whatever the roles show: for code generators.
     Schema,
+    /// Webhooks, what was delivered to them, and the server's work behind them.
+    Integrations,
 }
 
 impl Setting {
-    pub const EVERY: [Self; 8] =
-        [Self::Workspace, Self::Members, Self::Roles, Self::DataModel, Self::ApiKeys, Self::Audit, Self::Share, Self::Schema];
+    pub const EVERY: [Self; 9] = [
+        Self::Workspace,
+        Self::Members,
+        Self::Roles,
+        Self::DataModel,
+        Self::ApiKeys,
+        Self::Audit,
+        Self::Share,
+        Self::Schema,
+        Self::Integrations,
+    ];
 }
 
 /// What one role says.

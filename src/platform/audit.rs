@@ -51,11 +51,12 @@ pub enum Action {
     AuditRead,
     AuditExported,
     AuditExpired,
+    WebhookChanged,
 }
 
 impl Action {
     /// All of them, with what they mean: the API's enum is made of this.
-    pub const ALL: [(Self, &'static str); 28] = [
+    pub const ALL: [(Self, &'static str); 29] = [
         (Self::SignIn, "SIGN_IN"),
         (Self::SignInFailed, "SIGN_IN_FAILED"),
         (Self::SignOut, "SIGN_OUT"),
@@ -84,6 +85,7 @@ impl Action {
         (Self::AuditRead, "AUDIT_READ"),
         (Self::AuditExported, "AUDIT_EXPORTED"),
         (Self::AuditExpired, "AUDIT_EXPIRED"),
+        (Self::WebhookChanged, "WEBHOOK_CHANGED"),
     ];
 
     pub fn as_str(self) -> &'static str {
@@ -118,6 +120,11 @@ impl Event {
             request_id: ctx.request_id.clone(),
             at: ctx.now(),
         }
+    }
+
+    /// Something that the server did by itself.
+    pub fn by_server(workspace: Uuid, action: Action, subject: Option<Uuid>, detail: Json, at: Micros) -> Self {
+        Self { workspace, action, actor: Actor::SYSTEM, subject, detail, origin: Origin::default(), request_id: None, at }
     }
 }
 

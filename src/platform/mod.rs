@@ -8,6 +8,7 @@ mod ctx;
 pub mod extent;
 pub mod idempotency;
 pub mod limits;
+pub mod readers;
 pub mod secrets;
 
 pub use access::Access;

@@ -12,7 +12,7 @@ pub struct Selection {
     pub items: Vec<Item>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Item {
     /// The name in the answer.
     pub key: String,

@@ -19,3 +19,4 @@ mod live;
 mod platform;
 mod records;
 mod stories;
+mod webhooks;

@@ -4,6 +4,8 @@
 //! origins, to the documents of its application, to so many requests a minute from one address, and,
 //! unless its maker says otherwise, to creating records.
 
+use std::sync::Arc;
+
 use entity::{Micros, api_key};
 use sea_orm::{ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder};
 use serde_json::json;
@@ -39,6 +41,17 @@ pub enum KeyKind {
     Secret,
     /// For pages, whose visitors can read it.
     Publishable,
+}
+
+impl Bound {
+    /// What a key leaves of its roles; none if it leaves all.
+    pub(super) fn of_key(key: &api_key::Model) -> Result<Option<Arc<Self>>> {
+        let restrictions: Restrictions = serde_json::from_value(key.restrictions.clone())?;
+        if restrictions == Restrictions::default() {
+            return Ok(None);
+        }
+        Self::new(restrictions, key.application_id, KeyKind::of(key)).map(Some)
+    }
 }
 
 impl KeyKind {
@@ -183,8 +196,7 @@ impl Identity {
         if !self.is_fresh(id) {
             self.note_use(&key, origin).await?;
         }
-        let restrictions: Restrictions = serde_json::from_value(key.restrictions)?;
-        let bound = if restrictions == Restrictions::default() { None } else { Some(Bound::new(restrictions, key.application_id, kind)?) };
+        let bound = Bound::of_key(&key)?;
         let actor = Actor { kind: ActorKind::ApiKey, id: Some(id) };
         let caller = Caller { workspace, member: None, user: None, actor, session: None, bound, token: None };
         Ok(Known { id, expires_at: key.expires_at.unwrap_or(Micros(i64::MAX)), caller })

@@ -15,6 +15,7 @@ mod api_keys;
 mod applications;
 mod embed;
 mod guard;
+mod holders;
 mod oidc;
 mod one_time;
 mod password;

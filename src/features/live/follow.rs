@@ -55,6 +55,11 @@ impl Follow {
         Self { db, live, viewer, wanted, renew, phase: Phase::Start(after) }
     }
 
+    /// What is followed.
+    pub fn wanted(&self) -> &Arc<Wanted> {
+        &self.wanted
+    }
+
     /// What comes next; none at the end.
     pub async fn next(&mut self) -> Option<Next> {
         loop {

@@ -28,6 +28,7 @@ use crate::platform::Ctx;
 use crate::records::feed::{Line, Scope};
 use crate::records::selection::Selection;
 
+pub use circle::account;
 pub use follow::{Follow, Next};
 
 use room::{Command, Room};

@@ -7,8 +7,8 @@ use std::time::Instant;
 use async_graphql::parser::types::OperationType;
 use async_graphql::{Request, Response as Answer, ServerError, Value};
 use axum::http::{HeaderMap, StatusCode};
+use futures_util::FutureExt as _;
 use futures_util::stream::BoxStream;
-use futures_util::{FutureExt as _, StreamExt as _};
 
 use super::Server;
 use super::charge::charge;
@@ -110,7 +110,7 @@ impl Asking<'_> {
         let request = document.put_into(request);
         let state = Arc::new(self.state(signed, repeat, document.atomic));
         if document.kind == OperationType::Subscription {
-            return subscribe(&shown, request.data(state.clone()), state, document).await;
+            return subscribe(&shown, request, state, document).await;
         }
         let (answer, replayed, statements) = execute(&shown, request, &state).await;
         let mut reply = Reply::executed(answer, &document);
@@ -206,22 +206,17 @@ async fn execute(shown: &WorkspaceSchema, request: Request, state: &Arc<request:
     (answer, replayed, statements)
 }
 
-/// Begins a subscription. async-graphql coerces its arguments and ends; nothing of the document or the request is kept
-/// while events are waited for.
+/// Begins a subscription.
 async fn subscribe(
     shown: &WorkspaceSchema,
     request: Request,
     mut state: Arc<request::Request>,
     document: Arc<Document>,
 ) -> Result<Outcome, Box<Reply>> {
-    let refusals: Vec<Answer> = shown.api.execute_stream(request).collect().await;
-    match Arc::get_mut(&mut state).and_then(request::Request::followed) {
-        Some(Ok(begun)) => Ok(Outcome::Live(Live { events: live::events(begun), document })),
-        Some(Err(error)) => Err(unfit(error)),
-        None => {
-            let refused = refusals.into_iter().next().unwrap_or_default();
-            Ok(Reply::executed(refused, &document).into())
-        }
+    match live::begin(shown, request, &mut state).await {
+        Ok(begun) => Ok(Outcome::Live(Live { events: live::events(begun), document })),
+        Err(live::Unbegun::Refused(error)) => Err(unfit(error)),
+        Err(live::Unbegun::Answered(answer)) => Ok(Reply::executed(*answer, &document).into()),
     }
 }
 

@@ -74,6 +74,8 @@ pub enum AuditAction {
     AuditExported,
     /// Entries that were old enough were removed; the entry says up to which, and with which hash they ended.
     AuditExpired,
+    /// A webhook was made, changed, tried again or switched off.
+    WebhookChanged,
 }
 
 /// One entry of the audit.

@@ -104,44 +104,58 @@ pub struct PageInfo {
 
 /// Exactly one list's filter, under the list's name: `{ deals: { status: { eq: OPEN } } }`. Its type
 /// is made of the workspace's objects.
-#[derive(Clone, Debug, PartialEq)]
-pub struct RowFilter {
-    /// The name of the list.
-    pub list: String,
-    pub filter: serde_json::Value,
+macro_rules! list_type {
+    ($(#[$doc:meta])* $name:ident, $graphql:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq)]
+        pub struct $name {
+            /// The name of the list.
+            pub list: String,
+            pub filter: serde_json::Value,
+        }
+
+        impl InputType for $name {
+            type RawValueType = Self;
+
+            fn type_name() -> Cow<'static, str> {
+                $graphql.into()
+            }
+
+            fn create_type_info(_: &mut Registry) -> String {
+                Self::qualified_type_name()
+            }
+
+            fn parse(value: Option<Value>) -> InputValueResult<Self> {
+                let value = value.unwrap_or_default();
+                let Value::Object(members) = &value else { return Err(InputValueError::expected_type(value)) };
+                let mut given = members.iter().filter(|(_, filter)| **filter != Value::Null);
+                let (Some((list, filter)), None) = (given.next(), given.next()) else {
+                    return Err(InputValueError::custom("Name exactly one list."));
+                };
+                let filter = filter.clone().into_json().map_err(InputValueError::custom)?;
+                Ok(Self { list: list.to_string(), filter })
+            }
+
+            fn to_value(&self) -> Value {
+                let filter = Value::from_json(self.filter.clone()).unwrap_or_default();
+                Value::Object([(async_graphql::Name::new(&self.list), filter)].into_iter().collect())
+            }
+
+            fn as_raw_value(&self) -> Option<&Self> {
+                Some(self)
+            }
+        }
+    };
 }
 
-impl InputType for RowFilter {
-    type RawValueType = Self;
-
-    fn type_name() -> Cow<'static, str> {
-        "RowFilterInput".into()
-    }
-
-    fn create_type_info(_: &mut Registry) -> String {
-        Self::qualified_type_name()
-    }
-
-    fn parse(value: Option<Value>) -> InputValueResult<Self> {
-        let value = value.unwrap_or_default();
-        let Value::Object(members) = &value else { return Err(InputValueError::expected_type(value)) };
-        let mut given = members.iter().filter(|(_, filter)| **filter != Value::Null);
-        let (Some((list, filter)), None) = (given.next(), given.next()) else {
-            return Err(InputValueError::custom("A row filter names exactly one list."));
-        };
-        let filter = filter.clone().into_json().map_err(InputValueError::custom)?;
-        Ok(Self { list: list.to_string(), filter })
-    }
-
-    fn to_value(&self) -> Value {
-        let filter = Value::from_json(self.filter.clone()).unwrap_or_default();
-        Value::Object([(async_graphql::Name::new(&self.list), filter)].into_iter().collect())
-    }
-
-    fn as_raw_value(&self) -> Option<&Self> {
-        Some(self)
-    }
-}
+list_type!(
+    /// What a credential leaves of a list.
+    RowFilter, "RowFilterInput"
+);
+list_type!(
+    /// A list that is followed.
+    SyncScope, "SyncScope"
+);
 
 impl From<Micros> for DateTime {
     fn from(at: Micros) -> Self {

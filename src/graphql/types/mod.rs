@@ -17,4 +17,5 @@ mod writes;
 
 pub use live::{Followed, event_type, subscriptions};
 pub use meta::{object, root};
+pub use records::names;
 pub use roots::{Mutation, Of, Query, Roots, Verb, add_directives, add_types, roots};

@@ -32,6 +32,8 @@ pub struct Scope {
     /// The digest of a token with which somebody goes on signing in, or of another issuer's subject.
     pub token: Option<String>,
     pub rows: Rows,
+    /// The server at work, which looks in every workspace for what is due.
+    pub worker: bool,
 }
 
 /// Which rows of the workspace a transaction sees.
@@ -60,6 +62,11 @@ impl Scope {
         Self { workspace: Some(id), rows: Rows::All, ..Self::default() }
     }
 
+    /// For whoever looks for work in every workspace, and sees nothing else of them.
+    pub fn worker() -> Self {
+        Self { worker: true, ..Self::default() }
+    }
+
     fn settings(&self) -> String {
         let mut sql = String::new();
         let mut set = |name: &str, value: &str| {
@@ -81,6 +88,9 @@ impl Scope {
         }
         if let Some(digest) = &self.token {
             set("kith.token", digest);
+        }
+        if self.worker {
+            set("kith.worker", "on");
         }
         match &self.rows {
             Rows::None => {}

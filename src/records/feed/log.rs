@@ -7,7 +7,7 @@ use serde::de::IgnoredAny;
 use uuid::Uuid;
 
 use crate::error::Result;
-use crate::infra::db::Tx;
+use crate::infra::db::{Row, Tx, Value};
 
 /// An entry of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,32 +57,43 @@ async fn horizon(tx: &Tx, workspace: Uuid) -> Result<i64> {
 /// The entries after a place, in order. The transaction must see all of the log: what a caller is told of it is decided
 /// afterwards.
 pub async fn read(tx: &Tx, workspace: Uuid, after: i64, limit: usize) -> Result<Vec<Entry>> {
+    select(tx, &format!("seq > $2 ORDER BY seq LIMIT {limit}"), vec![workspace.into(), after.into()]).await
+}
+
+/// Certain entries, in order. Likewise.
+pub async fn entries_at(tx: &Tx, workspace: Uuid, seqs: &[i64]) -> Result<Vec<Entry>> {
+    let marks: Vec<String> = (2..2 + seqs.len()).map(|n| format!("${n}")).collect();
+    let values = std::iter::once(workspace.into()).chain(seqs.iter().map(|seq| (*seq).into())).collect();
+    select(tx, &format!("seq IN ({}) ORDER BY seq", marks.join(", ")), values).await
+}
+
+async fn select(tx: &Tx, condition: &str, values: Vec<Value>) -> Result<Vec<Entry>> {
     let sql = format!(
-        "SELECT seq, object, record_id, kind, {}, {}, actor_kind, actor_id, at FROM change_log WHERE workspace_id = $1 AND seq > $2 ORDER BY seq LIMIT {limit}",
+        "SELECT seq, object, record_id, kind, {}, {}, actor_kind, actor_id, at FROM change_log WHERE workspace_id = $1 AND {condition}",
         as_text(tx, "before"),
         as_text(tx, "after"),
     );
-    let rows = tx.fetch_all(&sql, vec![workspace.into(), after.into()]).await?;
-    let mut entries = Vec::with_capacity(rows.len());
-    for row in rows {
-        let mut fields = names(row.text(4)?);
-        for name in names(row.text(5)?) {
-            if !fields.contains(&name) {
-                fields.push(name);
-            }
+    let rows = tx.fetch_all(&sql, values).await?;
+    rows.iter().map(entry).collect()
+}
+
+fn entry(row: &Row) -> Result<Entry> {
+    let mut fields = names(row.text(4)?);
+    for name in names(row.text(5)?) {
+        if !fields.contains(&name) {
+            fields.push(name);
         }
-        entries.push(Entry {
-            seq: row.int(0)?.unwrap_or(0),
-            object: row.text(1)?.unwrap_or_default().to_owned(),
-            record: row.uuid(2)?.unwrap_or_default(),
-            kind: row.text(3)?.unwrap_or_default().to_owned(),
-            fields,
-            actor_kind: row.text(6)?.unwrap_or_default().to_owned(),
-            actor: row.uuid(7)?,
-            at: Micros(row.int(8)?.unwrap_or(0)),
-        });
     }
-    Ok(entries)
+    Ok(Entry {
+        seq: row.int(0)?.unwrap_or(0),
+        object: row.text(1)?.unwrap_or_default().to_owned(),
+        record: row.uuid(2)?.unwrap_or_default(),
+        kind: row.text(3)?.unwrap_or_default().to_owned(),
+        fields,
+        actor_kind: row.text(6)?.unwrap_or_default().to_owned(),
+        actor: row.uuid(7)?,
+        at: Micros(row.int(8)?.unwrap_or(0)),
+    })
 }
 
 fn as_text(tx: &Tx, column: &str) -> String {

@@ -81,6 +81,11 @@ pub(super) async fn matching(
     Ok(found)
 }
 
+/// Whether some record of these is in a list now.
+pub async fn is_in(ctx: &Ctx, catalog: &Catalog, tx: &Tx, scope: &Scope, among: &[Uuid]) -> Result<bool> {
+    Ok(!matching(ctx, catalog, tx, scope, None, Some(among)).await?.is_empty())
+}
+
 /// What else than the records themselves can move one into a list or out of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Causes {
@@ -126,6 +131,14 @@ impl Causes {
 /// Well over a year: every period that a filter can name is another then.
 const ANOTHER_DAY: i64 = 400 * 86_400 * 1_000_000;
 
+/// Whether every record of the object is in a list that is not deleted: then the log tells all.
+pub(super) fn is_everything(ctx: &Ctx, scope: &Scope) -> bool {
+    let filter = &scope.filter;
+    (filter.is_null() || filter.as_object().is_some_and(serde_json::Map::is_empty))
+        && scope.variant.is_none()
+        && ctx.access.sees_all(&scope.object.name)
+}
+
 /// A list that is followed: which records are in it.
 pub struct Members {
     pub scope: Scope,
@@ -138,11 +151,7 @@ impl Members {
     /// Loads a list, as a snapshot has it.
     pub async fn load(ctx: &Ctx, catalog: &Catalog, tx: &Tx, scope: Scope) -> Result<Self> {
         let causes = Causes::of(ctx, catalog, tx.backend(), &scope)?;
-        let filter = &scope.filter;
-        let everything = (filter.is_null() || filter.as_object().is_some_and(serde_json::Map::is_empty))
-            && scope.variant.is_none()
-            && ctx.access.sees_all(&scope.object.name);
-        let known = if everything { None } else { Some(matching(ctx, catalog, tx, &scope, None, None).await?) };
+        let known = if is_everything(ctx, &scope) { None } else { Some(matching(ctx, catalog, tx, &scope, None, None).await?) };
         Ok(Self { scope, causes, known })
     }
 
@@ -294,8 +303,23 @@ impl Touched {
         }
     }
 
+    /// What each of the entries did: the first moved the record in, if it was not there before, and the last moved it out.
+    pub fn judge_each(&self, entries: &[Arc<Entry>], was: impl Fn(&Uuid) -> bool, is: impl Fn(&Uuid) -> bool, events: &mut Vec<Event>) {
+        for entry in entries {
+            let id = entry.record;
+            let Some((first, last)) = self.first.get(&id).zip(self.last.get(&id)) else { continue };
+            let kind = match (was(&id), is(&id)) {
+                (false, false) => continue,
+                (false, true) if first.seq == entry.seq => Kind::Entered,
+                (true, false) if last.seq == entry.seq => Kind::Left,
+                _ => Kind::Updated,
+            };
+            events.push(Event { kind, ..Event::of_entry(entry) });
+        }
+    }
+
     /// The same where every record is in the list that is not deleted.
-    fn of_everything(&self) -> Vec<Event> {
+    pub fn of_everything(&self) -> Vec<Event> {
         let mut events = Vec::new();
         self.judge(|id| !self.first[id].begins(), |id| !self.last[id].ends(), &mut events);
         events

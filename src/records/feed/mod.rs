@@ -13,6 +13,7 @@ mod log;
 mod members;
 mod show;
 mod since;
+mod step;
 
 use std::sync::Arc;
 
@@ -20,10 +21,11 @@ use serde_json::Value as Json;
 use uuid::Uuid;
 
 pub use cursor::{Cursor, Place};
-pub use log::{Entry, head, is_unbroken, read};
-pub use members::{Members, Remember, moved};
-pub use show::{Line, Shown, gap, show};
-pub use since::{Page, first_load, keeps_sight, sight, since};
+pub use log::{Entry, entries_at, head, is_unbroken, read};
+pub use members::{Members, Remember, is_in, moved};
+pub use show::{Line, Shown, gap, show, show_each};
+pub use since::{Page, each, first_load, keeps_sight, sight, since};
+pub use step::{Handler, step};
 
 use crate::catalog::{Object, Variant};
 
@@ -83,4 +85,27 @@ pub struct Event {
     pub fields: Vec<String>,
     /// While lists are loaded: the record by which the place in the list is known.
     pub place: Option<Uuid>,
+}
+
+impl Event {
+    /// What an entry says of its record to somebody who sees every record.
+    pub fn of_entry(entry: &Arc<Entry>) -> Self {
+        let kind = if entry.begins() {
+            Kind::Entered
+        } else if entry.ends() {
+            Kind::Left
+        } else {
+            Kind::Updated
+        };
+        Self {
+            kind,
+            scope: 0,
+            record: entry.record,
+            seq: entry.seq,
+            first: entry.seq,
+            entry: Some(entry.clone()),
+            fields: entry.fields.clone(),
+            place: None,
+        }
+    }
 }

@@ -17,7 +17,7 @@ use crate::platform::Ctx;
 use crate::platform::access::Sight;
 use crate::records::read::page::MOST_ROWS;
 use crate::records::read::{Plan, RootQuery};
-use crate::records::selection::{Merged, Selection, collect};
+use crate::records::selection::{Item, Merged, Selection, collect};
 
 /// What somebody wants to be shown of events.
 pub struct Shown<'a> {
@@ -90,6 +90,30 @@ pub async fn show(ctx: &Ctx, catalog: &Catalog, tx: &Tx, shown: &Shown<'_>, even
         let cursor = shown.cursor(event, events.get(index + 1..).unwrap_or_default().iter().map(|later| later.first).min());
         Told { ctx, shown, event, cursor: &cursor, records: &records, actors: &actors }.write(&fields, &mut json)?;
         out.push(Line { seq: event.seq, logged: event.entry.is_some(), cursor, json });
+    }
+    Ok(out)
+}
+
+/// Each event as JSON, for whoever is told of all of them, some time later. A record that is not seen any more has left.
+pub async fn show_each(ctx: &Ctx, catalog: &Catalog, tx: &Tx, shown: &Shown<'_>, events: &[Event]) -> Result<Vec<String>> {
+    let fields = collect(&[shown.selection], |_| true);
+    let id = Selection { items: vec![Item { key: "id".into(), name: "id".into(), ..Item::default() }] };
+    // Whether it is seen is asked in any case.
+    let seen = Merged { key: "", name: "", arguments: &Map::new(), children: vec![&id] };
+    let seen = read(ctx, catalog, tx, shown, &seen, events).await?;
+    let mut records: HashMap<&str, Records> = HashMap::new();
+    for field in fields.iter().filter(|field| field.name == shown.record) {
+        records.insert(field.key, read(ctx, catalog, tx, shown, field, events).await?);
+    }
+    let actors = actors(ctx, catalog, tx, &fields, events).await?;
+    let mut out = Vec::with_capacity(events.len());
+    for event in events {
+        let left = Event { kind: Kind::Left, ..event.clone() };
+        let event = if seen.contains_key(&event.record) { event } else { &left };
+        let cursor = shown.cursor(event, None);
+        let mut json = String::with_capacity(256);
+        Told { ctx, shown, event, cursor: &cursor, records: &records, actors: &actors }.write(&fields, &mut json)?;
+        out.push(json);
     }
     Ok(out)
 }

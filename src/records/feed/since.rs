@@ -9,7 +9,7 @@ use std::sync::Arc;
 use entity::Micros;
 use uuid::Uuid;
 
-use super::members::{Causes, Touched, matching, moved, planned};
+use super::members::{Causes, Touched, is_everything, matching, moved, planned};
 use super::{Cursor, Entry, Event, Kind, Place, Scope, head, log};
 use crate::catalog::Catalog;
 use crate::error::Result;
@@ -50,6 +50,32 @@ pub async fn since(ctx: &Ctx, catalog: &Catalog, tx: &Tx, scopes: &[Scope], left
     Ok(Page { events, next: Cursor::at(until, ctx.now()), more: until < last })
 }
 
+/// What happened to lists by some entries, told entry by entry: a record that was changed several times is told of as
+/// often, unless it was in the list neither before them nor after. `after` is the place before the first, and the snapshot
+/// is the caller's.
+pub async fn each(ctx: &Ctx, catalog: &Catalog, tx: &Tx, scopes: &[Scope], after: i64, entries: &[Arc<Entry>]) -> Result<Vec<Event>> {
+    let Some(until) = entries.last().map(|entry| entry.seq) else { return Ok(Vec::new()) };
+    tx.see_all(true).await?;
+    let (last, began) = (head(tx, ctx.workspace).await?, at(tx, ctx.workspace, after).await?);
+    tx.see_all(false).await?;
+    let ended = entries.iter().map(|entry| entry.at).max().unwrap_or(began);
+    let then = (until < last).then(|| Moment::after(until, began.max(ended), ctx.now()));
+    let span = Span { before: Moment::after(after, began, began), then, from: after, until };
+    let mut events = Vec::new();
+    for (index, scope) in scopes.iter().enumerate() {
+        let from = events.len();
+        if is_everything(ctx, scope) {
+            events.extend(entries.iter().filter(|entry| entry.object == scope.object.name).map(Event::of_entry));
+        } else if let Some(judged) = span.judge(ctx, catalog, tx, scope, entries).await? {
+            judged.touched.judge_each(entries, |id| judged.was(id), |id| judged.is.contains(id), &mut events);
+            judged.moved(&span, &mut events);
+        }
+        events.iter_mut().skip(from).for_each(|event| event.scope = index);
+    }
+    events.sort_by_key(|event| event.seq);
+    Ok(events)
+}
+
 /// An instant by which an entry and all before it were written: whoever comes first in the log may have begun last.
 async fn at(tx: &Tx, workspace: Uuid, seq: i64) -> Result<Micros> {
     let sql = "SELECT max(c.at) FROM (SELECT at FROM change_log WHERE workspace_id = $1 AND seq <= $2 ORDER BY seq DESC LIMIT 200) c";
@@ -66,25 +92,56 @@ struct Span {
     until: i64,
 }
 
+/// Which records were in a list at the beginning of a span and are at its end.
+struct Judged {
+    touched: Touched,
+    was: HashSet<Uuid>,
+    is: HashSet<Uuid>,
+    /// Whether all of the list was looked at, and not only what entries are about.
+    all: bool,
+    saw_all: bool,
+}
+
+impl Judged {
+    fn was(&self, id: &Uuid) -> bool {
+        let gone = self.touched.last.get(id).is_some_and(|entry| entry.kind == "PURGED");
+        // What was purged has no past that could be asked for: whoever saw every record saw it.
+        self.was.contains(id) || gone && self.saw_all && !self.touched.first[id].begins()
+    }
+
+    /// What moved without being touched.
+    fn moved(&self, span: &Span, events: &mut Vec<Event>) {
+        let places = (span.from, span.until);
+        events.extend(moved(&self.was, &self.is, places, |id| self.all && !self.touched.last.contains_key(id)));
+    }
+}
+
 impl Span {
     async fn events(&self, ctx: &Ctx, catalog: &Catalog, tx: &Tx, scope: &Scope, entries: &[Arc<Entry>]) -> Result<Vec<Event>> {
+        if is_everything(ctx, scope) {
+            return Ok(Touched::of(scope, entries).of_everything());
+        }
+        let mut events = Vec::new();
+        if let Some(judged) = self.judge(ctx, catalog, tx, scope, entries).await? {
+            judged.touched.judge(|id| judged.was(id), |id| judged.is.contains(id), &mut events);
+            judged.moved(self, &mut events);
+        }
+        Ok(events)
+    }
+
+    /// None where nothing can have happened to the list.
+    async fn judge(&self, ctx: &Ctx, catalog: &Catalog, tx: &Tx, scope: &Scope, entries: &[Arc<Entry>]) -> Result<Option<Judged>> {
         let touched = Touched::of(scope, entries);
         let causes = Causes::of(ctx, catalog, tx.backend(), scope)?;
         let all = causes.time || entries.iter().any(|entry| causes.includes(entry));
         if touched.ids.is_empty() && !all {
-            return Ok(Vec::new());
+            return Ok(None);
         }
         let among = (!all).then_some(touched.ids.as_slice());
         let mut was = self.list(ctx, catalog, tx, scope, Some(self.before), among).await?;
         was.retain(|id| touched.first.get(id).is_none_or(|entry| entry.kind != "CREATED"));
         let is = self.list(ctx, catalog, tx, scope, self.then, among).await?;
-        let mut events = Vec::new();
-        let gone = |id: &Uuid| touched.last.get(id).is_some_and(|entry| entry.kind == "PURGED");
-        // What was purged has no past that could be asked for: whoever saw every record saw it.
-        let saw_all = ctx.access.sees_all(&scope.object.name);
-        touched.judge(|id| was.contains(id) || gone(id) && saw_all && !touched.first[id].begins(), |id| is.contains(id), &mut events);
-        events.extend(moved(&was, &is, (self.from, self.until), |id| all && !touched.last.contains_key(id)));
-        Ok(events)
+        Ok(Some(Judged { touched, was, is, all, saw_all: ctx.access.sees_all(&scope.object.name) }))
     }
 
     async fn list(

@@ -64,6 +64,8 @@ pub enum SettingName {
     Share,
     /// Reading the schema of the whole workspace, whatever the roles show: for code generators.
     Schema,
+    /// Webhooks, what was delivered to them, and the server's work behind them.
+    Integrations,
 }
 
 /// What a role allows on the records of one object.

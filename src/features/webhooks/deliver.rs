@@ -1,0 +1,395 @@
+//! Whoever works: reads the log on, and sends what is due.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use chrono::SecondsFormat;
+use entity::{Micros, webhook, webhook_delivery};
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt as _, StreamExt as _};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
+use serde_json::json;
+use tokio::sync::{Notify, watch};
+use uuid::Uuid;
+
+use super::breaker::Breakers;
+use super::model::{Attempt, MOST_TRIES, SECOND, State, Status, seconds, wait};
+use super::service::Secrets;
+use super::sign::signatures;
+use super::{Open, Opened, Webhooks};
+use crate::error::{Error, Result};
+use crate::features::live::{Viewer, account};
+use crate::infra::db::{Backend, Mode, Scope, Tx, Value};
+use crate::infra::outbound::Answer;
+use crate::infra::signals::Topic;
+use crate::platform::audit::{self, Action};
+use crate::platform::readers::{self, Reader};
+use crate::records::feed::{self, Entry, Event, Kind};
+
+/// Attempts at one endpoint that run side by side.
+const SIDE_BY_SIDE: usize = 16;
+/// Whoever takes a delivery has so long to send it: longer than any attempt lasts.
+const LEASE: i64 = 60 * SECOND;
+/// How often it is looked what is due, besides when something happens.
+const PULSE: Duration = Duration::from_secs(1);
+/// Attempts of a delivery that are kept, the latest ones.
+const MOST_KEPT: usize = 20;
+/// The longest wait that an endpoint may ask for.
+const LONGEST_WAIT: i64 = 24 * 3_600 * SECOND;
+
+pub struct Worker {
+    pub(super) hooks: Webhooks,
+    pub(super) open: Open,
+    breakers: Breakers,
+    /// Webhooks to which this process is sending.
+    busy: Mutex<HashSet<Uuid>>,
+    /// Something was sent or is due.
+    stirred: Notify,
+}
+
+/// What came of an attempt.
+struct Outcome {
+    hook: Arc<webhook::Model>,
+    delivery: webhook_delivery::Model,
+    attempt: Attempt,
+    retry_after: Option<Duration>,
+}
+
+/// What follows from an attempt.
+struct Verdict {
+    state: State,
+    next_at: i64,
+    /// Why the webhook is not sent anything more.
+    over: Option<String>,
+}
+
+impl Outcome {
+    fn verdict(&self, now: Micros) -> Verdict {
+        let (tries, status) = (self.delivery.tries + 1, self.attempt.status);
+        let asked = self.retry_after.map(|asked| i64::try_from(asked.as_micros()).unwrap_or(LONGEST_WAIT).min(LONGEST_WAIT));
+        let failed = |why: String| Verdict { state: State::Failed, next_at: now.0, over: Some(why) };
+        match wait(tries, rand::random()) {
+            _ if status.is_some_and(|status| (200..300).contains(&status)) => {
+                Verdict { state: State::Delivered, next_at: now.0, over: None }
+            }
+            _ if status == Some(410) => failed("The endpoint says that it is gone (410).".to_owned()),
+            Some(wait) => Verdict { state: State::Pending, next_at: now.0 + wait.max(asked.unwrap_or(0)), over: None },
+            None => failed(format!("An event could not be delivered in {MOST_TRIES} attempts over three days.")),
+        }
+    }
+}
+
+impl Worker {
+    pub fn new(hooks: Webhooks, open: Open) -> Arc<Self> {
+        Arc::new(Self { hooks, open, breakers: Breakers::default(), busy: Mutex::default(), stirred: Notify::new() })
+    }
+
+    /// Works until it is told to stop; what is being sent then is sent to its end.
+    pub async fn run(self: Arc<Self>, mut stopping: watch::Receiver<bool>) {
+        let mut news = self.hooks.db.signals.listen();
+        let mut sending = tokio::task::JoinSet::new();
+        while !*stopping.borrow() {
+            if let Err(error) = self.clone().pulse(&mut sending).await {
+                tracing::warn!("webhooks: {error}");
+            }
+            tokio::select! {
+                _ = stopping.changed() => {}
+                () = tokio::time::sleep(PULSE) => {}
+                () = self.stirred.notified() => {}
+                () = async { while news.next().await.is_some_and(|signal| signal.topic != Topic::Records) {} } => {}
+            }
+            while sending.try_join_next().is_some() {}
+        }
+        while sending.join_next().await.is_some() {}
+    }
+
+    /// Reads what is new, and begins to send what is due to whomever nobody is sending.
+    async fn pulse(self: Arc<Self>, sending: &mut tokio::task::JoinSet<()>) -> Result<()> {
+        self.read().await?;
+        for (workspace, hook) in self.due().await? {
+            if self.busy.lock().unwrap_or_else(PoisonError::into_inner).insert(hook) {
+                let worker = self.clone();
+                sending.spawn(async move {
+                    if let Err(error) = worker.send(workspace, hook).await {
+                        tracing::warn!("webhook {hook}: {error}");
+                    }
+                    worker.busy.lock().unwrap_or_else(PoisonError::into_inner).remove(&hook);
+                    worker.stirred.notify_one();
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads the log and sends until nothing is due, once; for whoever wants to know when it is done.
+    pub async fn work(&self) -> Result<()> {
+        self.read().await?;
+        for (workspace, hook) in self.due().await? {
+            self.send(workspace, hook).await?;
+        }
+        Ok(())
+    }
+
+    /// Reads the log on, in all workspaces.
+    async fn read(&self) -> Result<()> {
+        let (db, clock) = (&self.hooks.db, &self.hooks.clock);
+        let tx = db.begin(&Scope::worker(), Mode::Read).await?;
+        let waiting = readers::waiting(&tx, Reader::Webhooks, clock.now()).await?;
+        tx.commit().await?;
+        for workspace in waiting {
+            while feed::step(db, clock, (Reader::Webhooks, workspace), self).await? {}
+        }
+        Ok(())
+    }
+
+    /// Webhooks for which something is due.
+    async fn due(&self) -> Result<Vec<(Uuid, Uuid)>> {
+        let tx = self.hooks.db.begin(&Scope::worker(), Mode::Read).await?;
+        let sql = "SELECT DISTINCT workspace_id, webhook_id FROM webhook_delivery WHERE state = 'PENDING' AND next_at <= $1 LIMIT 1000";
+        let rows = tx.fetch_all(sql, vec![self.hooks.clock.now().0.into()]).await?;
+        tx.commit().await?;
+        let of = |row: &crate::infra::db::Row| Ok(row.uuid(0)?.zip(row.uuid(1)?));
+        Ok(rows.iter().map(of).collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
+    }
+
+    /// Sends what is due to a webhook, some of it side by side, until nothing is.
+    async fn send(&self, workspace: Uuid, hook: Uuid) -> Result<()> {
+        let mut flights = FuturesUnordered::new();
+        loop {
+            let room = self.breakers.room(hook, self.hooks.clock.now(), SIDE_BY_SIDE).saturating_sub(flights.len());
+            if room > 0
+                && let Some((hook, opened)) = self.ready(workspace, hook).await?
+            {
+                let secrets = Arc::new(Secrets::open(&self.hooks.vault, &hook)?);
+                let taken = self.take(&hook, room).await?;
+                for (delivery, body) in self.render(&opened, taken).await? {
+                    flights.push(self.attempt(hook.clone(), secrets.clone(), delivery, body));
+                }
+            }
+            let Some(first) = flights.next().await else { return Ok(()) };
+            let mut done = vec![first];
+            while let Some(Some(more)) = flights.next().now_or_never() {
+                done.push(more);
+            }
+            self.finish(done).await?;
+        }
+    }
+
+    /// A webhook to which may be sent, and who its subscriber is now.
+    async fn ready(&self, workspace: Uuid, hook: Uuid) -> Result<Option<(Arc<webhook::Model>, Opened)>> {
+        let Some(hook) = self.active(workspace, hook).await?.map(Arc::new) else { return Ok(None) };
+        match (self.open)(hook.clone()).await {
+            Ok(opened) => Ok(Some((hook, opened))),
+            Err(Error::Refused(refused)) => {
+                let tx = self.hooks.db.begin(&Scope::workspace(workspace), Mode::Write).await?;
+                self.disable(&tx, &hook, &refused.message).await?;
+                tx.commit().await?;
+                Ok(None)
+            }
+            Err(fault) => Err(fault),
+        }
+    }
+
+    /// Looks at once what is due.
+    pub(super) fn stir(&self) {
+        self.stirred.notify_one();
+    }
+
+    async fn active(&self, workspace: Uuid, hook: Uuid) -> Result<Option<webhook::Model>> {
+        let tx = self.hooks.db.begin(&Scope::workspace(workspace), Mode::Read).await?;
+        let found = webhook::Entity::find_by_id((workspace, hook)).one(&tx).await?;
+        tx.commit().await?;
+        Ok(found.filter(|found| Status::of(&found.status) == Status::Active))
+    }
+
+    /// Takes deliveries that are due, the oldest of each record.
+    async fn take(&self, hook: &webhook::Model, most: usize) -> Result<Vec<webhook_delivery::Model>> {
+        let (now, lease) = (self.hooks.clock.now(), self.hooks.clock.new_id());
+        let tx = self.hooks.db.begin(&Scope::workspace(hook.workspace_id), Mode::Write).await?;
+        let lock = if tx.backend() == Backend::Postgres { " FOR UPDATE SKIP LOCKED" } else { "" };
+        let sql = format!(
+            "UPDATE webhook_delivery SET lease = $4, lease_until = $5 WHERE workspace_id = $1 AND webhook_id = $2 AND (seq, record_id) IN \
+             (SELECT d.seq, d.record_id FROM webhook_delivery d WHERE d.workspace_id = $1 AND d.webhook_id = $2 AND d.state = 'PENDING' \
+              AND d.next_at <= $3 AND d.lease_until <= $3 AND NOT EXISTS (SELECT 1 FROM webhook_delivery e WHERE e.workspace_id = $1 \
+              AND e.webhook_id = $2 AND e.record_id = d.record_id AND e.state = 'PENDING' AND e.seq < d.seq) \
+              ORDER BY d.next_at, d.seq LIMIT {most}{lock})"
+        );
+        let values: Vec<Value> = vec![hook.workspace_id.into(), hook.id.into(), now.0.into(), lease.into(), (now.0 + LEASE).into()];
+        let taken = if tx.run(&sql, values).await? > 0 {
+            let of = webhook_delivery::Entity::find()
+                .filter(webhook_delivery::Column::WorkspaceId.eq(hook.workspace_id))
+                .filter(webhook_delivery::Column::WebhookId.eq(hook.id))
+                .filter(webhook_delivery::Column::State.eq(State::Pending.as_str()))
+                .filter(webhook_delivery::Column::Lease.eq(lease));
+            of.all(&tx).await?
+        } else {
+            Vec::new()
+        };
+        tx.commit().await?;
+        Ok(taken)
+    }
+
+    /// The payloads of deliveries, as their subscriber may see the records now.
+    pub(super) async fn render(
+        &self,
+        opened: &Opened,
+        deliveries: Vec<webhook_delivery::Model>,
+    ) -> Result<Vec<(webhook_delivery::Model, String)>> {
+        if deliveries.is_empty() {
+            return Ok(Vec::new());
+        }
+        let ctx = &opened.viewer.ctx;
+        let tx = self.hooks.db.begin(&ctx.scope(), Mode::Read).await?;
+        tx.see_all(true).await?;
+        let seqs: Vec<i64> = deliveries.iter().filter(|delivery| delivery.change.is_some()).map(|delivery| delivery.seq).collect();
+        let entries = if seqs.is_empty() { Vec::new() } else { feed::entries_at(&tx, ctx.workspace, &seqs).await? };
+        tx.see_all(false).await?;
+        let entries: HashMap<i64, Arc<Entry>> = entries.into_iter().map(|entry| (entry.seq, Arc::new(entry))).collect();
+        let mut rendered = Vec::with_capacity(deliveries.len());
+        let events: Vec<Event> = deliveries.iter().map(|delivery| event(delivery, entries.get(&delivery.seq))).collect();
+        let data = payloads(opened, &tx, &events).await?;
+        tx.commit().await?;
+        account(&self.hooks.db, &opened.viewer).await?;
+        for ((delivery, event), data) in deliveries.into_iter().zip(&events).zip(data) {
+            let at = event.entry.as_ref().map_or(delivery.created_at, |entry| entry.at);
+            let what = delivery.change.as_deref().unwrap_or(&delivery.kind).to_ascii_lowercase();
+            let body = envelope(opened, (subject(opened, event.scope), &what), at, &data)?;
+            rendered.push((delivery, body));
+        }
+        Ok(rendered)
+    }
+
+    /// Sends one delivery.
+    async fn attempt(&self, hook: Arc<webhook::Model>, secrets: Arc<Secrets>, delivery: webhook_delivery::Model, body: String) -> Outcome {
+        let (at, begun) = (self.hooks.clock.now(), Instant::now());
+        let sent = self.post(&hook, &secrets, &format!("msg_{}", delivery.id.simple()), body).await;
+        let millis = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let mut attempt = Attempt { at: at.0, millis, status: None, error: None, response: None };
+        let mut retry_after = None;
+        match sent {
+            Ok(answer) => {
+                attempt.status = Some(answer.status);
+                attempt.response = Some(answer.body.chars().take(1_000).collect());
+                retry_after = answer.retry_after.filter(|_| matches!(answer.status, 429 | 503));
+            }
+            Err(why) => attempt.error = Some(why),
+        }
+        Outcome { hook, delivery, attempt, retry_after }
+    }
+
+    /// Signs a payload and posts it.
+    pub(super) async fn post(&self, hook: &webhook::Model, secrets: &Secrets, id: &str, body: String) -> Result<Answer, String> {
+        let now = self.hooks.clock.now();
+        let signed = signatures(&secrets.all, (id, seconds(now)), &body, now).map_err(|e| e.to_string())?;
+        let mut headers = reqwest::header::HeaderMap::new();
+        let stamp = seconds(now).to_string();
+        for (name, value) in
+            [("content-type", "application/json"), ("webhook-id", id), ("webhook-timestamp", &stamp), ("webhook-signature", &signed)]
+        {
+            headers.insert(name, reqwest::header::HeaderValue::from_str(value).map_err(|e| e.to_string())?);
+        }
+        self.hooks.outbound.post(&hook.url, headers, body).await
+    }
+
+    /// Writes down what came of attempts at one webhook.
+    async fn finish(&self, outcomes: Vec<Outcome>) -> Result<()> {
+        let Some(hook) = outcomes.first().map(|outcome| outcome.hook.clone()) else { return Ok(()) };
+        let now = self.hooks.clock.now();
+        let mut over = None;
+        let tx = self.hooks.db.begin(&Scope::workspace(hook.workspace_id), Mode::Write).await?;
+        for outcome in outcomes {
+            let well = outcome.attempt.status.is_some_and(|status| (200..300).contains(&status));
+            // Too much is no failure: it says when it goes on.
+            self.breakers.note(hook.id, well || outcome.retry_after.is_some(), now);
+            let verdict = outcome.verdict(now);
+            let Outcome { delivery, attempt, .. } = outcome;
+            let mut attempts: Vec<serde_json::Value> = serde_json::from_value(delivery.attempts)?;
+            attempts.push(serde_json::to_value(&attempt)?);
+            let attempts = attempts.split_off(attempts.len().saturating_sub(MOST_KEPT));
+            let sql = "UPDATE webhook_delivery SET state = $5, attempts = $6, tries = $7, next_at = $8, done_at = $9, lease = NULL, lease_until = 0 \
+                       WHERE workspace_id = $1 AND webhook_id = $2 AND seq = $3 AND record_id = $4 AND lease = $10";
+            let values: Vec<Value> = vec![
+                delivery.workspace_id.into(),
+                delivery.webhook_id.into(),
+                delivery.seq.into(),
+                delivery.record_id.into(),
+                verdict.state.as_str().into(),
+                serde_json::Value::Array(attempts).into(),
+                (delivery.tries + 1).into(),
+                verdict.next_at.into(),
+                (verdict.state != State::Pending).then_some(now.0).into(),
+                delivery.lease.into(),
+            ];
+            tx.run(sql, values).await?;
+            over = over.or(verdict.over);
+        }
+        if let Some(why) = &over {
+            self.disable(&tx, &hook, why).await?;
+        }
+        Ok(tx.commit().await?)
+    }
+
+    /// Sends nothing more to a webhook until somebody looks at it, and tells its owner.
+    pub(super) async fn disable(&self, tx: &Tx, hook: &webhook::Model, why: &str) -> Result<()> {
+        let now = self.hooks.clock.now();
+        let sql = "UPDATE webhook SET status = 'DISABLED', reason = $3, updated_at = $4 WHERE workspace_id = $1 AND id = $2 AND status = 'ACTIVE'";
+        let values: Vec<Value> = vec![hook.workspace_id.into(), hook.id.into(), why.into(), now.0.into()];
+        if tx.run(sql, values).await? == 0 {
+            return Ok(());
+        }
+        self.breakers.forget(hook.id);
+        let detail = json!({ "disabled": hook.name, "why": why });
+        let event = audit::Event::by_server(hook.workspace_id, Action::WebhookChanged, Some(hook.id), detail, now);
+        audit::append(tx, &event).await?;
+        self.hooks.tell_owner(tx, hook, why).await
+    }
+}
+
+/// A delivery as the feed tells of it. What is not seen any more has left, whatever happened then.
+fn event(delivery: &webhook_delivery::Model, entry: Option<&Arc<Entry>>) -> Event {
+    let kind = match delivery.kind.as_str() {
+        "ENTERED" => Kind::Entered,
+        "LEFT" => Kind::Left,
+        _ => Kind::Updated,
+    };
+    Event {
+        kind,
+        scope: usize::try_from(delivery.scope).unwrap_or(0),
+        record: delivery.record_id,
+        seq: delivery.seq,
+        first: delivery.seq,
+        entry: entry.cloned(),
+        fields: entry.map(|entry| entry.fields.clone()).unwrap_or_default(),
+        place: None,
+    }
+}
+
+/// What is shown of events, one for each.
+pub(super) async fn payloads(opened: &Opened, tx: &Tx, events: &[Event]) -> Result<Vec<String>> {
+    let Viewer { ctx, catalog } = &opened.viewer;
+    feed::show_each(ctx, catalog, tx, &opened.wanted.shown(None, ctx.now()), events).await
+}
+
+/// What the records of a list are called.
+pub(super) fn subject(opened: &Opened, scope: usize) -> &str {
+    opened.wanted.scopes.get(scope).map_or("record", |scope| scope.variant.map_or(scope.object.one.as_str(), |variant| variant.name))
+}
+
+/// What is sent.
+pub(super) fn envelope(opened: &Opened, (object, what): (&str, &str), at: Micros, data: &str) -> Result<String> {
+    let text = |text: &str| serde_json::to_string(text);
+    let stamp = text(&at.to_utc().to_rfc3339_opts(SecondsFormat::AutoSi, true))?;
+    let note = match &opened.note {
+        Some(why) => {
+            let why = format!("The webhook's document does not fit the schema any more, so this is the usual payload: {why}");
+            format!(",\"note\":{}", text(&why)?)
+        }
+        None => String::new(),
+    };
+    Ok(format!(
+        "{{\"type\":{},\"timestamp\":{stamp},\"data\":{{{}:{data}}}{note}}}",
+        text(&format!("{object}.{what}"))?,
+        text(&opened.key)?
+    ))
+}

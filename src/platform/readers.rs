@@ -1,0 +1,96 @@
+//! Readers of the change log and their places in it.
+//!
+//! Each reader has one place per workspace. Whoever reads locks it for as long as its transaction lasts, writes what follows
+//! from what it read, moves the place, and commits all of that at once: so exactly one reads at a time, nothing is read
+//! twice in effect, and when a process dies its lock is gone with its connection.
+
+use entity::Micros;
+use uuid::Uuid;
+
+use crate::infra::db::{Backend, Tx};
+
+/// Who reads the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reader {
+    /// Decides what is delivered to which endpoint.
+    Webhooks,
+}
+
+impl Reader {
+    pub const EVERY: [Self; 1] = [Self::Webhooks];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Webhooks => "WEBHOOKS",
+        }
+    }
+}
+
+/// Where a reader is.
+#[derive(Clone, Debug)]
+pub struct Place {
+    pub seq: i64,
+    /// How often what comes next failed.
+    pub failures: i64,
+    pub retry_at: Micros,
+}
+
+/// So often an entry is tried before it is set aside, and how long is waited in between.
+const BACKOFF: [i64; 5] = [1, 5, 30, 120, 300];
+/// The longest text of an error that is kept.
+const LONGEST: usize = 500;
+
+/// Workspaces in which there is something to read. The transaction is a worker's.
+pub async fn waiting(tx: &Tx, reader: Reader, now: Micros) -> Result<Vec<Uuid>, sqlx::Error> {
+    let sql = "SELECT r.workspace_id FROM log_reader r JOIN log_head h ON h.workspace_id = r.workspace_id \
+               WHERE r.reader = $1 AND h.seq > r.seq AND r.retry_at <= $2 ORDER BY r.updated_at LIMIT 1000";
+    let rows = tx.fetch_all(sql, vec![reader.as_str().into(), now.0.into()]).await?;
+    Ok(rows.iter().map(|row| row.uuid(0)).collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
+}
+
+/// Gives a reader a place at the end of the log, if it has none.
+pub async fn open(tx: &Tx, workspace: Uuid, reader: Reader, now: Micros) -> Result<(), sqlx::Error> {
+    let sql = "INSERT INTO log_reader (workspace_id, reader, seq, failures, retry_at, updated_at) \
+               SELECT h.workspace_id, $2, h.seq, 0, 0, $3 FROM log_head h WHERE h.workspace_id = $1 ON CONFLICT DO NOTHING";
+    tx.run(sql, vec![workspace.into(), reader.as_str().into(), now.0.into()]).await.map(drop)
+}
+
+/// Locks a reader's place; none if somebody else reads, or it has no place.
+pub async fn lock(tx: &Tx, workspace: Uuid, reader: Reader) -> Result<Option<Place>, sqlx::Error> {
+    // SQLite has one writer, and whoever asks here is it.
+    let lock = if tx.backend() == Backend::Postgres { " FOR UPDATE SKIP LOCKED" } else { "" };
+    let sql = format!("SELECT seq, failures, retry_at FROM log_reader WHERE workspace_id = $1 AND reader = $2{lock}");
+    let row = tx.fetch_optional(&sql, vec![workspace.into(), reader.as_str().into()]).await?;
+    let Some(row) = row else { return Ok(None) };
+    Ok(Some(Place { seq: row.int(0)?.unwrap_or(0), failures: row.int(1)?.unwrap_or(0), retry_at: Micros(row.int(2)?.unwrap_or(0)) }))
+}
+
+/// Moves a place, on or back.
+pub async fn advance(tx: &Tx, workspace: Uuid, reader: Reader, seq: i64, now: Micros) -> Result<(), sqlx::Error> {
+    let sql = "UPDATE log_reader SET seq = $3, failures = 0, retry_at = 0, last_error = NULL, updated_at = $4 \
+               WHERE workspace_id = $1 AND reader = $2";
+    tx.run(sql, vec![workspace.into(), reader.as_str().into(), seq.into(), now.0.into()]).await.map(drop)
+}
+
+/// Notes that an entry failed; when it did so often enough it is set aside and the place is moved past it.
+pub async fn fail(tx: &Tx, workspace: Uuid, reader: Reader, (seq, why): (i64, &str), now: Micros) -> Result<(), sqlx::Error> {
+    let Some(place) = lock(tx, workspace, reader).await? else { return Ok(()) };
+    if place.seq >= seq {
+        return Ok(());
+    }
+    let why: String = why.chars().take(LONGEST).collect();
+    let of = || vec![workspace.into(), reader.as_str().into()];
+    let failures = place.failures + 1;
+    let Some(wait) = usize::try_from(place.failures).ok().and_then(|n| BACKOFF.get(n)) else {
+        let sql = "INSERT INTO log_failure (workspace_id, reader, seq, error, at) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING";
+        let mut values = of();
+        values.extend([seq.into(), why.into(), now.0.into()]);
+        tx.run(sql, values).await?;
+        return advance(tx, workspace, reader, seq, now).await;
+    };
+    let sql =
+        "UPDATE log_reader SET failures = $3, retry_at = $4, last_error = $5, updated_at = $6 WHERE workspace_id = $1 AND reader = $2";
+    let mut values = of();
+    values.extend([failures.into(), (now.0 + wait * 1_000_000).into(), why.into(), now.0.into()]);
+    tx.run(sql, values).await.map(drop)
+}
