@@ -19,16 +19,18 @@ pub const REPLAYED: &str = "idempotent-replayed";
 const LONGEST: usize = 255;
 
 /// Payloads that tell a secret, by root field: they are never kept.
-pub const SECRETS: [&str; 11] = [
+pub const SECRETS: [&str; 13] = [
     "acceptInvitation",
     "completeSignIn",
     "confirmTotp",
     "createApiKey",
     "createEmbedToken",
+    "createWebhook",
     "createWorkspace",
     "enrollTotp",
     "inviteMember",
     "refreshSession",
+    "rotateWebhookSecret",
     "signIn",
     "switchWorkspace",
 ];

@@ -186,7 +186,7 @@ impl Worker {
 impl Worker {
     /// What would be sent of a record, and, if it is to be sent, what came of that. Without a record, the one that was
     /// changed last.
-    pub async fn preview(&self, hook: Arc<webhook::Model>, record: Option<Uuid>, send: bool) -> Result<Preview, Rejected> {
+    pub async fn preview(&self, ctx: &Ctx, hook: Arc<webhook::Model>, record: Option<Uuid>, send: bool) -> Result<Preview, Rejected> {
         let opened = (self.open)(hook.clone()).await?;
         let body = match self.example(&opened, record).await? {
             Some(body) => body,
@@ -199,6 +199,9 @@ impl Worker {
         if !send {
             return Ok(Preview { body, attempt: None });
         }
+        let tx = self.hooks.db.begin(&ctx.system_scope(), Mode::Write).await?;
+        access::audit(&tx, ctx, Action::WebhookChanged, hook.id, json!({ "tested": hook.name, "url": hook.url })).await?;
+        tx.commit().await?;
         let secrets = Secrets::open(&self.hooks.vault, &hook)?;
         let (at, begun) = (self.hooks.clock.now(), std::time::Instant::now());
         let id = format!("msg_test_{}", self.hooks.clock.new_id().simple());

@@ -315,7 +315,7 @@ async fn try_out(ctx: &Context<'_>, hook: &ID, record: Option<&ID>, send: bool) 
     let worker = worker(request)?;
     let (hook, errors) = split(request.app.webhooks.find(&signed.ctx, hook).await)?;
     let Some(hook) = hook else { return Ok((None, errors)) };
-    split(worker.preview(Arc::new(hook), record, send).await)
+    split(worker.preview(&signed.ctx, Arc::new(hook), record, send).await)
 }
 
 /// Reads a place in the list.
