@@ -2,6 +2,7 @@
 //! servers run in one test process.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -61,6 +62,9 @@ pub struct App {
     pub webhooks: Webhooks,
     /// Whoever works on webhooks; it is given by who knows the schema.
     pub worker: OnceLock<Arc<webhooks::Worker>>,
+    pub mailer: Mailer,
+    /// The last hour for which this process enqueued what is done every hour.
+    pub scheduled: AtomicI64,
     /// Whether the server is going down, for those who hold connections open.
     pub stopping: watch::Sender<bool>,
     known: Cache<Uuid, Arc<Known>>,
@@ -166,8 +170,10 @@ impl App {
             budgets: Budgets::new(bus.clone()),
             web,
             live: Live::open(db.clone(), &db.signals),
-            webhooks: Webhooks { db: db.clone(), clock: clock.clone(), vault, outbound, mailer },
+            webhooks: Webhooks { db: db.clone(), clock: clock.clone(), vault, outbound },
             worker: OnceLock::new(),
+            mailer: mailer.clone(),
+            scheduled: AtomicI64::new(0),
             stopping: watch::channel(false).0,
             workspaces: Workspaces {
                 db: db.clone(),

@@ -28,6 +28,7 @@ pub struct Config {
     pub challenge: Challenge,
     pub limits: Limits,
     pub work: Work,
+    pub retention: Retention,
     pub webhooks: Webhooks,
     pub log: Log,
 }
@@ -167,6 +168,15 @@ pub struct Limits {
 #[serde(deny_unknown_fields)]
 pub struct Work {
     pub in_serve: bool,
+}
+
+/// How many days is kept what is over.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Retention {
+    pub delivery_days: u32,
+    pub job_days: u32,
+    pub session_days: u32,
 }
 
 #[derive(Clone, Debug, Deserialize)]

@@ -4,6 +4,7 @@
 //! test checks that:
 //!
 //! - [`app`]: the composition root; [`config`] its settings.
+//! - [`work`]: what is done beside the requests: webhooks, jobs.
 //! - [`graphql`]: how one talks to it: the schema of a workspace, HTTP.
 //! - [`features`]: what the CRM does beyond keeping records: sign-in, roles, custom fields, demo data.
 //! - [`objects`]: what the CRM knows: companies, people, deals, …, their definitions and rules.
@@ -22,3 +23,4 @@ pub mod infra;
 pub mod objects;
 pub mod platform;
 pub mod records;
+pub mod work;

@@ -20,6 +20,7 @@ pub mod field_definition;
 pub mod field_index;
 pub mod idempotency_key;
 pub mod invitation;
+pub mod job;
 pub mod log_failure;
 pub mod log_head;
 pub mod log_reader;

@@ -11,6 +11,7 @@ use kith::features::demo as filling;
 use kith::graphql::http::{Server, router};
 use kith::infra::clock::Clock;
 use kith::infra::listen::Tls;
+use kith::work;
 
 #[derive(Args)]
 pub struct Serve {
@@ -53,7 +54,7 @@ pub async fn serve(mut config: Config, options: Serve) -> Result<(), StartError>
     let address = listener.local_addr().map_err(|e| StartError(e.to_string()))?;
     println!("{}", welcome(address, tls.is_some(), with_demo));
     let server = Server::new(app.clone());
-    let working = app.config.work.in_serve.then(|| tokio::spawn(work(app.clone())));
+    let working = app.config.work.in_serve.then(|| tokio::spawn(work::run(app.clone())));
     let server = router(server);
     let stopping = app.clone();
     let asked = async move {
@@ -69,25 +70,18 @@ pub async fn serve(mut config: Config, options: Serve) -> Result<(), StartError>
     served.map_err(|e| StartError(format!("server: {e}")))
 }
 
-/// Does what is to be done beside the requests, until the server stops.
-async fn work(app: Arc<App>) {
-    if let Some(worker) = app.worker.get() {
-        worker.clone().run(app.stopping.subscribe()).await;
-    }
-}
-
 /// `kith work`: no requests, only the work beside them.
 pub async fn work_alone(config: Config) -> Result<(), StartError> {
     start_log(&config)?;
     let app = App::start(config, Clock::default()).await?;
     let _server = Server::new(app.clone());
-    println!("Kith works: webhooks.");
+    println!("Kith works beside the requests: webhooks and jobs.");
     let stopping = app.clone();
     tokio::spawn(async move {
         asked_to_stop().await;
         stopping.stopping.send_replace(true);
     });
-    work(app.clone()).await;
+    work::run(app.clone()).await;
     app.db.close().await;
     Ok(())
 }

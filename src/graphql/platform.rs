@@ -16,6 +16,7 @@ mod sessions;
 mod sign_in;
 mod values;
 mod webhooks;
+mod work;
 mod workspace;
 
 use async_graphql::MergedObject;
@@ -34,6 +35,7 @@ pub struct PlatformQueryParts(
     duplicates::DuplicateQuery,
     cost::CostQuery,
     webhooks::WebhookQuery,
+    work::WorkQuery,
 );
 
 pub use PlatformQueryParts as PlatformQuery;
@@ -52,6 +54,7 @@ pub struct PlatformMutationParts(
     change_sets::ChangeSetMutation,
     duplicates::DuplicateMutation,
     webhooks::WebhookMutation,
+    work::WorkMutation,
 );
 
 pub use PlatformMutationParts as PlatformMutation;

@@ -54,6 +54,14 @@ impl Mailer {
         self.way.is_some()
     }
 
+    /// Sends a letter, once; why it could not be sent.
+    pub async fn send(&self, letter: &Letter) -> Result<(), String> {
+        match (&self.way, &self.from) {
+            (Some(way), Some(from)) => send(way, from, letter).await,
+            _ => Ok(()),
+        }
+    }
+
     /// Sends a letter in the background: whoever asked does not wait, nor learn from the time it takes
     /// whether anything was sent.
     pub fn post(&self, letter: Letter) {

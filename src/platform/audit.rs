@@ -52,11 +52,13 @@ pub enum Action {
     AuditExported,
     AuditExpired,
     WebhookChanged,
+    JobRetried,
+    LogReaderMoved,
 }
 
 impl Action {
     /// All of them, with what they mean: the API's enum is made of this.
-    pub const ALL: [(Self, &'static str); 29] = [
+    pub const ALL: [(Self, &'static str); 31] = [
         (Self::SignIn, "SIGN_IN"),
         (Self::SignInFailed, "SIGN_IN_FAILED"),
         (Self::SignOut, "SIGN_OUT"),
@@ -86,6 +88,8 @@ impl Action {
         (Self::AuditExported, "AUDIT_EXPORTED"),
         (Self::AuditExpired, "AUDIT_EXPIRED"),
         (Self::WebhookChanged, "WEBHOOK_CHANGED"),
+        (Self::JobRetried, "JOB_RETRIED"),
+        (Self::LogReaderMoved, "LOG_READER_MOVED"),
     ];
 
     pub fn as_str(self) -> &'static str {

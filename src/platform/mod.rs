@@ -7,9 +7,11 @@ pub mod changelog;
 mod ctx;
 pub mod extent;
 pub mod idempotency;
+pub mod jobs;
 pub mod limits;
 pub mod readers;
 pub mod secrets;
+pub mod work;
 
 pub use access::Access;
 pub use ctx::{Actor, ActorKind, Cause, Ctx, Hidden, House, Opened, Origin, Problems, Tally};

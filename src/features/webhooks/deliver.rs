@@ -24,6 +24,7 @@ use crate::infra::db::{Backend, Mode, Scope, Tx, Value};
 use crate::infra::outbound::Answer;
 use crate::infra::signals::Topic;
 use crate::platform::audit::{self, Action};
+use crate::platform::jobs::{self, NewJob};
 use crate::platform::readers::{self, Reader};
 use crate::records::feed::{self, Entry, Event, Kind};
 
@@ -37,6 +38,9 @@ const PULSE: Duration = Duration::from_secs(1);
 const MOST_KEPT: usize = 20;
 /// The longest wait that an endpoint may ask for.
 const LONGEST_WAIT: i64 = 24 * 3_600 * SECOND;
+
+/// The job that tells the owner of a webhook that it was switched off.
+pub const NOTICE: &str = "WEBHOOK_NOTICE";
 
 pub struct Worker {
     pub(super) hooks: Webhooks,
@@ -342,7 +346,9 @@ impl Worker {
         let detail = json!({ "disabled": hook.name, "why": why });
         let event = audit::Event::by_server(hook.workspace_id, Action::WebhookChanged, Some(hook.id), detail, now);
         audit::append(tx, &event).await?;
-        self.hooks.tell_owner(tx, hook, why).await
+        let payload = json!({ "webhook": hook.id, "why": why });
+        let notice = NewJob { kind: NOTICE, key: Some(format!("{} {}", hook.id, now.0)), payload, priority: 10, run_at: now };
+        Ok(jobs::enqueue(tx, &self.hooks.clock, hook.workspace_id, notice).await?)
     }
 }
 

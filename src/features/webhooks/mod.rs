@@ -27,11 +27,10 @@ use crate::error::Result;
 use crate::features::live::{Viewer, Wanted};
 use crate::infra::clock::Clock;
 use crate::infra::db::Db;
-use crate::infra::mail::Mailer;
 use crate::infra::outbound::Outbound;
 use crate::infra::vault::Vault;
 
-pub use deliver::Worker;
+pub use deliver::{NOTICE, Worker};
 pub use deliveries::{DeliveryFilter, Replay};
 pub use model::{Attempt, Change, KINDS, MOST_TRIES, Signature, State, Status, WebhookInput};
 pub use service::{Made, reseal};
@@ -59,5 +58,4 @@ pub struct Webhooks {
     pub clock: Clock,
     pub vault: Vault,
     pub outbound: Outbound,
-    pub mailer: Mailer,
 }

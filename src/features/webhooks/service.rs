@@ -10,7 +10,7 @@ use super::model::Signature;
 use super::sign::Secret;
 use crate::error::{Error, Result, UserError, UserErrorCode};
 use crate::features::access;
-use crate::infra::db::{Mode, Tx};
+use crate::infra::db::{Mode, Scope, Tx};
 use crate::infra::mail::Letter;
 use crate::infra::vault::Vault;
 use crate::platform::Ctx;
@@ -106,20 +106,25 @@ impl Webhooks {
         Ok(Made { webhook: row, secret: told })
     }
 
-    /// Tells whoever made a webhook that nothing is sent to it any more.
-    pub(super) async fn tell_owner(&self, tx: &Tx, hook: &webhook::Model, why: &str) -> Result<()> {
-        if !self.mailer.is_set_up() {
-            return Ok(());
-        }
-        let owner = member::Entity::find_by_id((hook.workspace_id, hook.holder_id)).one(tx).await?;
-        let Some(to) = owner.and_then(|owner| owner.email) else { return Ok(()) };
+    /// The letter to whoever made a webhook that was switched off; none if they have no address, or it is gone.
+    pub async fn letter(&self, workspace: Uuid, notice: &serde_json::Value) -> Result<Option<Letter>> {
+        let Some(id) = notice["webhook"].as_str().and_then(|id| id.parse().ok()) else { return Ok(None) };
+        let tx = self.db.begin(&Scope::workspace(workspace), Mode::Read).await?;
+        let hook = webhook::Entity::find_by_id((workspace, id)).one(&tx).await?;
+        let owner = match &hook {
+            Some(hook) => member::Entity::find_by_id((workspace, hook.holder_id)).one(&tx).await?,
+            None => None,
+        };
+        tx.commit().await?;
+        let Some((hook, to)) = hook.zip(owner.and_then(|owner| owner.email)) else { return Ok(None) };
         let text = format!(
-            "Nothing is sent to your webhook \"{}\" ({}) any more.\n\n{why}\n\nWhen it works again, activate it (updateWebhook) and ask for what was \
-             missed (replayWebhooks).\n",
-            hook.name, hook.url
+            "Nothing is sent to your webhook \"{}\" ({}) any more.\n\n{}\n\nWhen it works again, activate it (updateWebhook) and ask for what \
+             was missed (replayWebhooks).\n",
+            hook.name,
+            hook.url,
+            notice["why"].as_str().unwrap_or_default()
         );
-        self.mailer.post(Letter { to, subject: format!("Your webhook {} was switched off", hook.name), text });
-        Ok(())
+        Ok(Some(Letter { to, subject: format!("Your webhook {} was switched off", hook.name), text }))
     }
 }
 

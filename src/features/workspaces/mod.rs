@@ -97,6 +97,14 @@ impl Workspaces {
         Ok(Made { workspace, user, member })
     }
 
+    /// All workspaces, for whoever works in each.
+    pub async fn all(&self) -> Result<Vec<Uuid>> {
+        let tx = self.db.begin(&Scope::worker(), Mode::Read).await?;
+        let rows = tx.fetch_all("SELECT workspace_id FROM log_head ORDER BY workspace_id", Vec::new()).await?;
+        tx.commit().await?;
+        Ok(rows.iter().map(|row| row.uuid(0)).collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
+    }
+
     /// The user with the address: one who knows the password, or a new one that is yet to be kept.
     async fn user(&self, new: &NewWorkspace) -> Result<(Uuid, Option<user_account::Model>), Rejected> {
         let scope = Scope { sign_in_email: Some(new.admin_email.clone()), ..Scope::default() };

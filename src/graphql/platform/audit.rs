@@ -76,6 +76,10 @@ pub enum AuditAction {
     AuditExpired,
     /// A webhook was made, changed, tried again or switched off.
     WebhookChanged,
+    /// Somebody had a job done again.
+    JobRetried,
+    /// Somebody let a reader of the change log go on from another place.
+    LogReaderMoved,
 }
 
 /// One entry of the audit.

@@ -15,7 +15,8 @@ const WITHOUT_A_TRACE: [&str; 3] = [
 ];
 
 /// What other tests of the audit look at: they need a mail, a second workspace or a token first.
-const TRACED_ELSEWHERE: [&str; 5] = ["acceptInvitation", "completeSignIn", "refreshSession", "resetPassword", "switchWorkspace"];
+const TRACED_ELSEWHERE: [&str; 6] =
+    ["acceptInvitation", "completeSignIn", "refreshSession", "resetPassword", "retryJob", "switchWorkspace"];
 
 /// A new record of each type.
 fn fixtures(pipeline: &str) -> Vec<(&'static str, &'static str, Value)> {
@@ -200,6 +201,7 @@ const STATIC: &[(&str, &str, &str, Option<&str>)] = &[
     ("rotateWebhookSecret", "input: { id: \"{webhook}\" }", "secret", None),
     ("sendTestWebhook", "input: { id: \"{webhook}\" }", "body", None),
     ("replayWebhooks", "input: { webhookId: \"{webhook}\", from: \"2026-01-01T00:00:00Z\" }", "pending", None),
+    ("rewindLogReader", "input: { name: WEBHOOKS, position: 0 }", "reader { lag }", None),
     ("deleteWebhook", "input: { id: \"{webhook}\" }", "deletedId", None),
     ("createApiKey", "input: { name: \"k\" }", "apiKey { id } secret", Some("apiKey")),
     ("revokeApiKey", "input: { id: \"{apiKey}\" }", "apiKey { id }", None),

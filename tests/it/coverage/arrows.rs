@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 /// From top to bottom. A module uses modules below it only.
-const LAYERS: [&str; 10] = ["main", "commands", "graphql", "app", "features", "objects", "records", "catalog", "platform", "infra"];
+const LAYERS: [&str; 11] = ["main", "commands", "graphql", "work", "app", "features", "objects", "records", "catalog", "platform", "infra"];
 
 /// What everybody may use: two kinds of error, and settings.
 const FREE: [&str; 3] = ["error", "config", "lib"];

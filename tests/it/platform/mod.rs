@@ -4,6 +4,7 @@ mod budgets;
 mod changelog;
 mod hanging_up;
 mod idempotency;
+mod jobs;
 mod migrations;
 mod nodes;
 mod tenancy;

@@ -52,6 +52,7 @@ pub async fn hook(actor: &Actor<'_>, receiver: &Receiver, more: Value) -> (Strin
 /// Reads the log on and sends what is due.
 pub async fn work(server: &Server) {
     server.app.worker.get().unwrap().work().await.unwrap();
+    while kith::work::work_once(&server.app).await.unwrap() {}
 }
 
 /// What became of a webhook's deliveries, the newest first: event, state, attempts.
