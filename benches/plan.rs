@@ -68,7 +68,8 @@ fn empty_page(c: &mut Criterion) {
     let folder = std::env::temp_dir().join(format!("kith-bench-{}", std::process::id()));
     let db = runtime.block_on(async {
         let url = Db::sqlite_url(&folder).unwrap_or_default();
-        let settings = DbSettings { url, max_connections: 2, statement_timeout: std::time::Duration::from_secs(10) };
+        let settings =
+            DbSettings { url, max_connections: 2, statement_timeout: std::time::Duration::from_secs(10), slow: std::time::Duration::MAX };
         let db = Db::connect(&settings).await.ok()?;
         kith::app::migrate(&db).await.ok()?;
         Some(db)

@@ -28,6 +28,7 @@ use crate::infra::db::{Backend, Db, DbSettings, Mode, Scope, Statistics};
 use crate::infra::mail::Mailer;
 use crate::infra::outbound::Outbound;
 use crate::infra::signals::Topic;
+use crate::infra::telemetry::{Looked, Metrics};
 use crate::infra::vault::Vault;
 use crate::infra::web::Web;
 use crate::objects;
@@ -35,6 +36,7 @@ use crate::platform::access::Policy;
 use crate::platform::budget::Budgets;
 use crate::platform::limits::Buckets;
 use crate::platform::secrets::Secrets;
+use crate::platform::work;
 use crate::platform::{Access, Actor, ActorKind, Cause, Ctx, Hidden, House, Opened, Origin, Problems};
 use crate::records::search::refresh;
 use crate::records::write::RuleBook;
@@ -63,6 +65,7 @@ pub struct App {
     /// Whoever works on webhooks; it is given by who knows the schema.
     pub worker: OnceLock<Arc<webhooks::Worker>>,
     pub mailer: Mailer,
+    pub metrics: Arc<Metrics>,
     /// The last hour for which this process enqueued what is done every hour.
     pub scheduled: AtomicI64,
     /// Whether the server is going down, for those who hold connections open.
@@ -154,6 +157,7 @@ impl App {
             links: identity::Links { magic_link, password_reset },
             issuers: identity::Issuers::new(config.oidc.clone(), &auth.public_url, auth.app_urls.clone(), web.clone()),
         });
+        let metrics = Arc::<Metrics>::default();
         let outbound = Outbound::new(config.webhooks.allowed_networks.clone(), Duration::from_secs(config.webhooks.timeout_seconds));
         let invitation_url = config.mail.invitation_url.clone();
         let app = Arc::new(Self {
@@ -170,9 +174,10 @@ impl App {
             budgets: Budgets::new(bus.clone()),
             web,
             live: Live::open(db.clone(), &db.signals),
-            webhooks: Webhooks { db: db.clone(), clock: clock.clone(), vault, outbound },
+            webhooks: Webhooks { db: db.clone(), clock: clock.clone(), vault, outbound, metrics: metrics.clone() },
             worker: OnceLock::new(),
             mailer: mailer.clone(),
+            metrics: metrics.clone(),
             scheduled: AtomicI64::new(0),
             stopping: watch::channel(false).0,
             workspaces: Workspaces {
@@ -279,6 +284,14 @@ impl App {
                 tracing::warn!("what search knows of workspace {workspace} could not be made anew: {error}");
             }
         });
+    }
+
+    /// What there is to do, in all workspaces.
+    pub async fn look(&self) -> Result<Looked> {
+        let tx = self.db.begin(&Scope::worker(), Mode::Read).await?;
+        let looked = work::look(&tx, self.clock.now()).await?;
+        tx.commit().await?;
+        Ok(Looked { statements: self.db.statements(), ..looked })
     }
 
     /// Forgets what is remembered of a workspace, here and on the other nodes, because it was changed.
@@ -408,7 +421,12 @@ pub async fn connect(config: &Config, setting: &str, url: &str) -> Result<Db, St
     } else {
         url.to_owned()
     };
-    let settings = DbSettings { url, max_connections: config.database.max_connections, statement_timeout: config.query_timeout() };
+    let slow = match config.telemetry.slow_statement_ms {
+        0 => Duration::MAX,
+        millis => Duration::from_millis(millis),
+    };
+    let max_connections = config.database.max_connections;
+    let settings = DbSettings { url, max_connections, statement_timeout: config.query_timeout(), slow };
     let db = Db::connect(&settings).await;
     db.map_err(|e| StartError(format!("{setting}: cannot connect: {e}")))
 }

@@ -30,6 +30,7 @@ pub struct Config {
     pub work: Work,
     pub retention: Retention,
     pub webhooks: Webhooks,
+    pub telemetry: Telemetry,
     pub log: Log,
 }
 
@@ -188,6 +189,13 @@ pub struct Webhooks {
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+pub struct Telemetry {
+    pub metrics_token: String,
+    pub slow_statement_ms: u64,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Log {
     pub format: LogFormat,
     pub filter: String,
@@ -216,7 +224,7 @@ impl Config {
             merge(&mut settings, given, "").map_err(|e| Wrong(format!("{}: {e}", path.display())))?;
         }
         for (variable, section, key) in VARIABLES {
-            if let Some(text) = environment(variable) {
+            if let Some(text) = given(variable, &environment)? {
                 let old = &settings[*section][*key];
                 let value = parse(old, &text).map_err(|right| Wrong(format!("{variable}: `{text}` is not right: expected {right}.")))?;
                 settings[*section][*key] = value;
@@ -315,9 +323,25 @@ const VARIABLES: &[(&str, &str, &str)] = &[
     ("KITH_WORK_IN_SERVE", "work", "in_serve"),
     ("KITH_WEBHOOK_TIMEOUT_SECONDS", "webhooks", "timeout_seconds"),
     ("KITH_WEBHOOK_ALLOWED_NETWORKS", "webhooks", "allowed_networks"),
+    ("KITH_METRICS_TOKEN", "telemetry", "metrics_token"),
+    ("KITH_SLOW_STATEMENT_MS", "telemetry", "slow_statement_ms"),
     ("KITH_LOG_FORMAT", "log", "format"),
     ("KITH_LOG", "log", "filter"),
 ];
+
+/// What the environment says of a setting: itself, or by the file that `<variable>_FILE` names, as secrets are mounted.
+fn given(variable: &str, environment: &impl Fn(&str) -> Option<String>) -> Result<Option<String>, Wrong> {
+    let file = format!("{variable}_FILE");
+    match (environment(variable), environment(&file)) {
+        (Some(_), Some(_)) => Err(Wrong(format!("{variable} and {file} are both set: one of them says it."))),
+        (Some(text), None) => Ok(Some(text)),
+        (None, Some(path)) => match std::fs::read_to_string(&path) {
+            Ok(text) => Ok(Some(text.trim_end_matches(['\r', '\n']).to_owned())),
+            Err(error) => Err(Wrong(format!("{file}: {path}: {error}"))),
+        },
+        (None, None) => Ok(None),
+    }
+}
 
 /// What serde would refuse without naming the key.
 fn check_values(settings: &toml::Table) -> Result<(), Wrong> {
@@ -408,6 +432,18 @@ mod tests {
         );
         assert!(load("KITH_LOG_FORMAT", "xml").unwrap_err().to_string().contains("\"text\" or \"json\""));
         assert!(load("DATABASE_MAX_CONNECTIONS", "-1").is_err());
+    }
+
+    #[test]
+    fn a_secret_may_stand_in_a_file() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "s3cret\n").unwrap();
+        let path = file.path().display().to_string();
+        let config = load("KITH_METRICS_TOKEN_FILE", &path).unwrap();
+        assert_eq!(config.telemetry.metrics_token, "s3cret");
+        assert!(load("KITH_METRICS_TOKEN_FILE", "/nowhere").unwrap_err().to_string().starts_with("KITH_METRICS_TOKEN_FILE: /nowhere"));
+        let both = Config::load(None, |name| name.starts_with("KITH_METRICS_TOKEN").then(|| path.clone())).unwrap_err();
+        assert!(both.to_string().contains("both set"), "{both}");
     }
 
     #[test]

@@ -12,9 +12,9 @@ pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub webhook_id: Uuid,
     #[sea_orm(primary_key, auto_increment = false)]
-    pub seq: i64,
-    #[sea_orm(primary_key, auto_increment = false)]
     pub record_id: Uuid,
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub seq: i64,
     pub id: Uuid,
     pub scope: i64,
     #[sea_orm(column_type = "Text")]

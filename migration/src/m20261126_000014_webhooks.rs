@@ -71,6 +71,10 @@ CREATE TABLE webhook (
 );
 "#;
 
+/// `done_at` is null exactly while the state is PENDING. The queue is found by the one, and whether an earlier delivery of the
+/// record is pending by the other: so PostgreSQL cannot take the queue's index for that question, which it would as long as it
+/// has no statistics, and read all of the queue for each row of it.
+///
 /// One event for one webhook. `seq` and `record_id` say which; of an event that no entry of the log tells (a record moved
 /// because another one changed) `change` is null, and `seq` the last entry before. Whoever holds the lease sends it.
 const WEBHOOK_DELIVERY: &str = r#"
@@ -92,12 +96,11 @@ CREATE TABLE webhook_delivery (
     lease_until BIGINT NOT NULL,
     created_at BIGINT NOT NULL,
     done_at BIGINT,
-    PRIMARY KEY (workspace_id, webhook_id, seq, record_id),
+    PRIMARY KEY (workspace_id, webhook_id, record_id, seq),
     FOREIGN KEY (workspace_id, webhook_id) REFERENCES webhook (workspace_id, id)
 );
-CREATE INDEX webhook_delivery_due ON webhook_delivery (next_at, workspace_id, webhook_id) WHERE state = 'PENDING';
-CREATE INDEX webhook_delivery_record ON webhook_delivery (workspace_id, webhook_id, record_id, seq, state);
-CREATE INDEX webhook_delivery_queue ON webhook_delivery (workspace_id, webhook_id, next_at, seq) WHERE state = 'PENDING';
+CREATE INDEX webhook_delivery_due ON webhook_delivery (next_at, workspace_id, webhook_id) WHERE done_at IS NULL;
+CREATE INDEX webhook_delivery_queue ON webhook_delivery (workspace_id, webhook_id, next_at, seq) WHERE done_at IS NULL;
 CREATE UNIQUE INDEX webhook_delivery_id ON webhook_delivery (workspace_id, id);
 CREATE INDEX webhook_delivery_created_at ON webhook_delivery (workspace_id, created_at, id);
 "#;

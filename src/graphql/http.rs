@@ -69,6 +69,7 @@ pub fn router(server: Server) -> Router {
         .route("/audit.jsonl", get(audit::export))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
+        .route("/metrics", get(health::metrics))
         .route("/.well-known/jwks.json", get(health::jwks))
         .merge(explorer::routes())
         .merge(oidc::routes())

@@ -9,6 +9,7 @@ pub mod listen;
 pub mod mail;
 pub mod outbound;
 pub mod signals;
+pub mod telemetry;
 pub mod text;
 pub mod vault;
 pub mod web;

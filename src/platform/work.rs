@@ -5,7 +5,8 @@ use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, Quer
 use uuid::Uuid;
 
 use crate::error::Result;
-use crate::infra::db::Tx;
+use crate::infra::db::{Tx, Value};
+use crate::infra::telemetry::Looked;
 
 /// A reader of the log, and where the log ends.
 #[derive(Clone, Debug)]
@@ -63,4 +64,25 @@ pub async fn jobs(tx: &Tx, workspace: Uuid, filter: &JobFilter, after: Option<(M
 /// A job of a workspace.
 pub async fn job(tx: &Tx, workspace: Uuid, id: Uuid) -> Result<Option<job::Model>> {
     Ok(job::Entity::find_by_id((workspace, id)).one(tx).await?)
+}
+
+/// What there is to do in all workspaces. The transaction is a worker's.
+pub async fn look(tx: &Tx, now: Micros) -> Result<Looked> {
+    let pairs = async |sql: &str, values: Vec<Value>| -> Result<Vec<(String, i64)>> {
+        let rows = tx.fetch_all(sql, values).await?;
+        rows.iter().map(|row| Ok((row.text(0)?.unwrap_or_default().to_owned(), row.int(1)?.unwrap_or(0)))).collect()
+    };
+    let lag = "SELECT r.reader, CAST(sum(h.seq - r.seq) AS BIGINT) FROM log_reader r JOIN log_head h ON h.workspace_id = r.workspace_id GROUP BY r.reader";
+    let lag = pairs(lag, Vec::new()).await?;
+    let jobs = pairs("SELECT state, count(*) FROM job GROUP BY state", Vec::new()).await?;
+    let due = "SELECT count(*), min(next_at) FROM webhook_delivery WHERE done_at IS NULL AND next_at <= $1";
+    let due = tx.fetch_optional(due, vec![now.0.into()]).await?;
+    let deliveries = match due {
+        Some(row) => {
+            let oldest = row.int(1)?.map_or(0, |oldest| (now.0 - oldest) / 1_000_000);
+            (row.int(0)?.unwrap_or(0), oldest)
+        }
+        None => (0, 0),
+    };
+    Ok(Looked { statements: 0, lag, jobs, deliveries })
 }

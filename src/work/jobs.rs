@@ -14,6 +14,7 @@ use crate::error::{Error, Result};
 use crate::features::webhooks;
 use crate::infra::db::{Mode, Scope};
 use crate::infra::mail::Letter;
+use crate::infra::telemetry::Of;
 use crate::platform::Cause;
 use crate::platform::jobs::{self, Done, INSTALLATION, NewJob};
 use crate::records::search::refresh;
@@ -77,6 +78,12 @@ async fn work_on(app: &Arc<App>, job: job::Model) -> Result<()> {
     if let Done::Retry(why) | Done::GiveUp(why) = &done {
         tracing::warn!("job {} ({}) of workspace {}: {why}", job.id, job.kind, job.workspace_id);
     }
+    let went = match &done {
+        Done::Well => "done",
+        Done::Retry(_) => "retried",
+        Done::GiveUp(_) => "given_up",
+    };
+    app.metrics.jobs_done.get_or_create(&Of { of: went.to_owned() }).inc();
     let tx = app.db.begin(&Scope::worker(), Mode::Write).await?;
     jobs::finish(&tx, &app.clock, &job, &done).await?;
     Ok(tx.commit().await?)

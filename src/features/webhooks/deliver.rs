@@ -8,6 +8,7 @@ use chrono::SecondsFormat;
 use entity::{Micros, webhook, webhook_delivery};
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt as _, StreamExt as _};
+use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use serde_json::json;
 use tokio::sync::{Notify, watch};
@@ -150,7 +151,7 @@ impl Worker {
     /// Webhooks for which something is due.
     async fn due(&self) -> Result<Vec<(Uuid, Uuid)>> {
         let tx = self.hooks.db.begin(&Scope::worker(), Mode::Read).await?;
-        let sql = "SELECT DISTINCT workspace_id, webhook_id FROM webhook_delivery WHERE state = 'PENDING' AND next_at <= $1 LIMIT 1000";
+        let sql = "SELECT DISTINCT workspace_id, webhook_id FROM webhook_delivery WHERE done_at IS NULL AND next_at <= $1 LIMIT 1000";
         let rows = tx.fetch_all(sql, vec![self.hooks.clock.now().0.into()]).await?;
         tx.commit().await?;
         let of = |row: &crate::infra::db::Row| Ok(row.uuid(0)?.zip(row.uuid(1)?));
@@ -213,22 +214,23 @@ impl Worker {
         let tx = self.hooks.db.begin(&Scope::workspace(hook.workspace_id), Mode::Write).await?;
         let lock = if tx.backend() == Backend::Postgres { " FOR UPDATE SKIP LOCKED" } else { "" };
         let sql = format!(
-            "UPDATE webhook_delivery SET lease = $4, lease_until = $5 WHERE workspace_id = $1 AND webhook_id = $2 AND (seq, record_id) IN \
-             (SELECT d.seq, d.record_id FROM webhook_delivery d WHERE d.workspace_id = $1 AND d.webhook_id = $2 AND d.state = 'PENDING' \
-              AND d.next_at <= $3 AND d.lease_until <= $3 AND NOT EXISTS (SELECT 1 FROM webhook_delivery e WHERE e.workspace_id = $1 \
-              AND e.webhook_id = $2 AND e.record_id = d.record_id AND e.state = 'PENDING' AND e.seq < d.seq) \
-              ORDER BY d.next_at, d.seq LIMIT {most}{lock})"
+            "SELECT d.id FROM webhook_delivery d WHERE d.workspace_id = $1 AND d.webhook_id = $2 AND d.done_at IS NULL \
+             AND d.next_at <= $3 AND d.lease_until <= $3 AND NOT EXISTS (SELECT 1 FROM webhook_delivery e WHERE e.workspace_id = $1 \
+             AND e.webhook_id = $2 AND e.record_id = d.record_id AND e.state = 'PENDING' AND e.seq < d.seq) \
+             ORDER BY d.next_at, d.seq LIMIT {most}{lock}"
         );
-        let values: Vec<Value> = vec![hook.workspace_id.into(), hook.id.into(), now.0.into(), lease.into(), (now.0 + LEASE).into()];
-        let taken = if tx.run(&sql, values).await? > 0 {
-            let of = webhook_delivery::Entity::find()
-                .filter(webhook_delivery::Column::WorkspaceId.eq(hook.workspace_id))
-                .filter(webhook_delivery::Column::WebhookId.eq(hook.id))
-                .filter(webhook_delivery::Column::State.eq(State::Pending.as_str()))
-                .filter(webhook_delivery::Column::Lease.eq(lease));
-            of.all(&tx).await?
-        } else {
+        let found = tx.fetch_all(&sql, vec![hook.workspace_id.into(), hook.id.into(), now.0.into()]).await?;
+        let ids: Vec<Uuid> = found.iter().map(|row| row.uuid(0)).collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect();
+        let taken = if ids.is_empty() {
             Vec::new()
+        } else {
+            webhook_delivery::Entity::update_many()
+                .col_expr(webhook_delivery::Column::Lease, Expr::value(lease))
+                .col_expr(webhook_delivery::Column::LeaseUntil, Expr::value(now.0 + LEASE))
+                .filter(webhook_delivery::Column::WorkspaceId.eq(hook.workspace_id))
+                .filter(webhook_delivery::Column::Id.is_in(ids))
+                .exec_with_returning(&tx)
+                .await?
         };
         tx.commit().await?;
         Ok(taken)
@@ -268,6 +270,8 @@ impl Worker {
     async fn attempt(&self, hook: Arc<webhook::Model>, secrets: Arc<Secrets>, delivery: webhook_delivery::Model, body: String) -> Outcome {
         let (at, begun) = (self.hooks.clock.now(), Instant::now());
         let sent = self.post(&hook, &secrets, &format!("msg_{}", delivery.id.simple()), body).await;
+        let well = sent.as_ref().is_ok_and(|answer| (200..300).contains(&answer.status));
+        self.hooks.metrics.attempted(well, begun.elapsed());
         let millis = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         let mut attempt = Attempt { at: at.0, millis, status: None, error: None, response: None };
         let mut retry_after = None;

@@ -110,7 +110,7 @@ impl Worker {
             self.fan_out(&tx, hook.clone(), after, &entries, again).await?;
             after = end;
         }
-        let due = "SELECT count(*) FROM webhook_delivery WHERE workspace_id = $1 AND webhook_id = $2 AND state = 'PENDING' AND seq BETWEEN $3 AND $4";
+        let due = "SELECT count(*) FROM webhook_delivery WHERE workspace_id = $1 AND webhook_id = $2 AND done_at IS NULL AND seq BETWEEN $3 AND $4";
         let values: Vec<Value> = vec![ctx.workspace.into(), hook.id.into(), first.into(), last.into()];
         let due = tx.fetch_optional(due, values).await?.map(|row| row.int(0)).transpose()?.flatten().unwrap_or(0);
         access::audit(&tx, ctx, Action::WebhookChanged, hook.id, json!({ "replayed": hook.name, "changes": last - first + 1 })).await?;

@@ -28,6 +28,7 @@ use crate::features::live::{Viewer, Wanted};
 use crate::infra::clock::Clock;
 use crate::infra::db::Db;
 use crate::infra::outbound::Outbound;
+use crate::infra::telemetry::Metrics;
 use crate::infra::vault::Vault;
 
 pub use deliver::{NOTICE, Worker};
@@ -58,4 +59,5 @@ pub struct Webhooks {
     pub clock: Clock,
     pub vault: Vault,
     pub outbound: Outbound,
+    pub metrics: Arc<Metrics>,
 }

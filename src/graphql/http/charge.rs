@@ -64,6 +64,7 @@ impl Charge {
         // Looking for nothing costs something too.
         let floor = self.cost.requested.div_ceil(LEAST);
         let actual = self.cost.least.saturating_add(signed.ctx.tally.count()).max(floor).min(self.cost.requested);
+        server.app.metrics.cost.inc_by(actual);
         let unused = self.cost.requested - actual;
         let available = server.app.budgets.refund(&self.accounts, unused, server.app.clock.now()).await;
         let Size { maximum, per_second } = self.accounts[0].size;

@@ -1,13 +1,17 @@
 //! Alive, and ready: what those ask who start, watch and balance servers.
 
-use axum::Json;
-use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::extract::{ConnectInfo, State};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use serde_json::json;
+use sha2::{Digest as _, Sha256};
 
 use super::Server;
+use super::origin::Peer;
+use super::respond::refusal;
 use crate::app;
+use crate::error::Error;
 
 /// Alive: the process answers.
 pub async fn healthz() -> &'static str {
@@ -39,8 +43,36 @@ pub async fn readyz(State(server): State<Server>) -> Response {
             "not reachable"
         }
     };
+    // A reader that is behind is told, and takes nobody out of service: requests do not wait for it.
+    let lag: serde_json::Map<_, _> = match app.look().await {
+        Ok(looked) => looked.lag.into_iter().map(|(reader, lag)| (reader.to_ascii_lowercase(), json!(lag))).collect(),
+        Err(_) => serde_json::Map::new(),
+    };
     let ready = database == "ok" && migrations == "ok";
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let body = json!({ "ready": ready, "database": database, "migrations": migrations, "redis": redis });
+    let body = json!({ "ready": ready, "database": database, "migrations": migrations, "redis": redis, "logReaderLag": lag });
     (status, Json(body)).into_response()
+}
+
+/// What is counted and timed, for Prometheus. With a token in the settings whoever brings it may look; without one, whoever
+/// is on this machine.
+pub async fn metrics(State(server): State<Server>, headers: HeaderMap, peer: Peer) -> Response {
+    let token = &server.app.config.telemetry.metrics_token;
+    let brought = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
+    let proxied = ["forwarded", "x-forwarded-for", "x-real-ip"].iter().any(|name| headers.contains_key(*name));
+    let near = peer.is_none_or(|Extension(ConnectInfo(peer))| peer.ip().to_canonical().is_loopback()) && !proxied;
+    let may = if token.is_empty() { near } else { brought.is_some_and(|brought| digest(brought) == digest(token)) };
+    if !may {
+        let error = Error::forbidden("Set telemetry.metrics_token, and bring it as `Authorization: Bearer …`.");
+        return refusal(StatusCode::FORBIDDEN, &error);
+    }
+    let told = server.app.look().await.map(|looked| server.app.metrics.text(&looked));
+    match told {
+        Ok(Ok(text)) => ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text).into_response(),
+        _ => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+    }
+}
+
+fn digest(text: &str) -> [u8; 32] {
+    Sha256::digest(text.as_bytes()).into()
 }

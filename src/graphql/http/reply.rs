@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use async_graphql::parser::types::OperationType;
 use async_graphql::{PathSegment, Response as Answer, ServerError, Value};
 use axum::http::StatusCode;
 
@@ -87,6 +88,16 @@ impl Reply {
     }
 
     /// The first error's code.
+    /// What kind of operation it answers; `none` where nothing was executed.
+    pub fn operation(&self) -> &'static str {
+        match self.document.as_ref().map(|document| document.kind) {
+            Some(OperationType::Query) => "query",
+            Some(OperationType::Mutation) => "mutation",
+            Some(OperationType::Subscription) => "subscription",
+            None => "none",
+        }
+    }
+
     pub fn code(&self) -> Option<&str> {
         code(self.answer.errors.first()?)
     }

@@ -78,6 +78,16 @@ impl From<Reply> for Outcome {
 
 impl Asking<'_> {
     pub async fn run(self, request: Request) -> Outcome {
+        let (begun, metrics) = (Instant::now(), self.server.app.metrics.clone());
+        let outcome = self.run_inside(request).await;
+        match &outcome {
+            Outcome::Reply(reply) => metrics.answered(reply.operation(), reply.code(), begun.elapsed()),
+            Outcome::Live(_) => metrics.answered("subscription", None, begun.elapsed()),
+        }
+        outcome
+    }
+
+    async fn run_inside(self, request: Request) -> Outcome {
         let (signed, schema) = match identify(self.server, self.headers, &self.origin, self.id.clone(), !self.reads_only).await {
             Ok(found) => found,
             Err(turned) => return turned_away(turned).into(),

@@ -22,6 +22,8 @@ pub struct DbSettings {
     pub max_connections: u32,
     /// How long one statement may run.
     pub statement_timeout: Duration,
+    /// Those that run longer stand in the log.
+    pub slow: Duration,
 }
 
 /// Connections to PostgreSQL besides those that are lent: to hear of other nodes, to tell them, to end statements.
@@ -36,6 +38,7 @@ pub struct Unfit(pub String);
 pub struct Db {
     pools: Pools,
     statements: Arc<AtomicUsize>,
+    slow: Duration,
     /// Where it is told what was committed.
     pub signals: Signals,
 }
@@ -59,7 +62,7 @@ impl Db {
         } else {
             Pools::Postgres(Home::new(Self::open_postgres(settings).await?, settings.statement_timeout, settings.max_connections))
         };
-        Ok(Self { pools, statements: Arc::default(), signals: Signals::default() })
+        Ok(Self { pools, statements: Arc::default(), slow: settings.slow, signals: Signals::default() })
     }
 
     async fn open_postgres(settings: &DbSettings) -> Result<PgPool, sqlx::Error> {
@@ -125,7 +128,8 @@ impl Db {
 
     /// Starts a transaction for the workspace and user of `scope`.
     pub async fn begin(&self, scope: &Scope, mode: Mode) -> Result<Tx, sqlx::Error> {
-        Tx::begin(&self.pools, (self.statements.clone(), self.signals.clone()), scope, mode).await
+        let tx = Tx::begin(&self.pools, (self.statements.clone(), self.signals.clone()), scope, mode).await?;
+        Ok(tx.watched(self.slow))
     }
 
     /// How many statements all transactions ran so far, begins and commits not counted.

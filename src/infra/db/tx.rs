@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use futures_util::TryFutureExt as _;
@@ -134,6 +135,24 @@ pub struct Tx {
     /// The workspace of which there will be news when this is committed.
     news: OnceLock<Uuid>,
     signals: Signals,
+    /// Statements that run longer stand in the log.
+    slow: Duration,
+}
+
+/// Looks how long a statement runs.
+struct Watch<'a> {
+    sql: &'a str,
+    begun: Instant,
+    slow: Duration,
+}
+
+impl Drop for Watch<'_> {
+    fn drop(&mut self) {
+        let took = self.begun.elapsed();
+        if took > self.slow {
+            tracing::warn!(target: "kith::slow", millis = u64::try_from(took.as_millis()).unwrap_or(u64::MAX), "{}", self.sql);
+        }
+    }
 }
 
 enum Inner {
@@ -166,7 +185,20 @@ impl Tx {
             }
         };
         let is_bounded = matches!(scope.rows, Rows::Within(_));
-        Ok(Self { inner: Mutex::new(inner), backend, is_bounded, statements: AtomicUsize::new(0), total, news: OnceLock::new(), signals })
+        Ok(Self {
+            inner: Mutex::new(inner),
+            backend,
+            is_bounded,
+            statements: AtomicUsize::new(0),
+            total,
+            news: OnceLock::new(),
+            signals,
+            slow: Duration::MAX,
+        })
+    }
+
+    pub(super) fn watched(self, slow: Duration) -> Self {
+        Self { slow, ..self }
     }
 
     pub fn backend(&self) -> Backend {
@@ -179,7 +211,7 @@ impl Tx {
     }
 
     pub async fn fetch_all(&self, sql: &str, values: Vec<Value>) -> Result<Vec<Row>, sqlx::Error> {
-        self.count(sql);
+        let _watch = self.count(sql);
         let (sql, values) = self.as_taken(sql, values);
         match &mut *self.inner.lock().await {
             Inner::Postgres(tx) => {
@@ -208,7 +240,7 @@ impl Tx {
 
     /// Runs a statement and tells how many rows it touched.
     pub async fn run(&self, sql: &str, values: Vec<Value>) -> Result<u64, sqlx::Error> {
-        self.count(sql);
+        let _watch = self.count(sql);
         let (sql, values) = self.as_taken(sql, values);
         match &mut *self.inner.lock().await {
             Inner::Postgres(tx) => {
@@ -252,10 +284,12 @@ impl Tx {
         (sql, SqlxValues(Values(values)))
     }
 
-    fn count(&self, sql: &str) {
+    /// Counts a statement, and watches it while what is returned is held.
+    fn count<'s>(&self, sql: &'s str) -> Watch<'s> {
         self.statements.fetch_add(1, Ordering::Relaxed);
         self.total.fetch_add(1, Ordering::Relaxed);
         tracing::trace!(target: "kith::sql", "{sql}");
+        Watch { sql, begun: Instant::now(), slow: self.slow }
     }
 }
 
@@ -277,7 +311,8 @@ impl ConnectionTrait for Tx {
     }
 
     async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
-        self.count(&statement.sql);
+        let text = statement.sql.clone();
+        let _watch = self.count(&text);
         let (sql, values) = parts(statement);
         let query = AssertSqlSafe(sql);
         match &mut *self.inner.lock().await {
@@ -291,7 +326,7 @@ impl ConnectionTrait for Tx {
     }
 
     async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
-        self.count(sql);
+        let _watch = self.count(sql);
         match &mut *self.inner.lock().await {
             Inner::Postgres(tx) => {
                 sqlx::raw_sql(AssertSqlSafe(sql)).execute(tx.connection().map_err(query_error)?).await.map(Into::into).map_err(query_error)

@@ -5,6 +5,7 @@ mod changelog;
 mod hanging_up;
 mod idempotency;
 mod jobs;
+mod metrics;
 mod migrations;
 mod nodes;
 mod tenancy;

@@ -1,0 +1,153 @@
+//! What is counted and timed, in the form that Prometheus reads (OpenMetrics). No name, address or id of anybody is in it.
+
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+
+/// Upper bounds of how long something takes, in seconds.
+const SECONDS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct Request {
+    /// `query`, `mutation`, `subscription`; `none` where there was nothing to execute.
+    pub operation: &'static str,
+    /// The code of its first error, or `OK`.
+    pub code: String,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct Operation {
+    pub operation: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct Outcome {
+    pub outcome: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct Of {
+    pub of: String,
+}
+
+type Seconds = Family<Operation, Histogram, fn() -> Histogram>;
+
+/// Everything that is counted; one for each server.
+pub struct Metrics {
+    registry: Registry,
+    pub requests: Family<Request, Counter>,
+    pub seconds: Seconds,
+    pub cost: Counter,
+    pub streams: Gauge,
+    pub sockets: Gauge,
+    pub attempts: Family<Outcome, Counter>,
+    pub attempt_seconds: Histogram,
+    pub jobs_done: Family<Of, Counter>,
+    statements: Gauge<i64, std::sync::atomic::AtomicI64>,
+    lag: Family<Of, Gauge>,
+    jobs: Family<Of, Gauge>,
+    deliveries: Gauge,
+    oldest: Gauge,
+    memory: Gauge<u64, AtomicU64>,
+}
+
+/// What is asked of the database when somebody looks.
+#[derive(Clone, Debug, Default)]
+pub struct Looked {
+    pub statements: usize,
+    /// Entries that each reader of the log has before it, in all workspaces.
+    pub lag: Vec<(String, i64)>,
+    /// Jobs, by state.
+    pub jobs: Vec<(String, i64)>,
+    /// Deliveries that are due, and for how many seconds the oldest is.
+    pub deliveries: (i64, i64),
+}
+
+fn histogram() -> Histogram {
+    Histogram::new(SECONDS)
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut registry = Registry::with_prefix("kith");
+        let metrics = Self {
+            requests: Family::default(),
+            seconds: Seconds::new_with_constructor(histogram),
+            cost: Counter::default(),
+            streams: Gauge::default(),
+            sockets: Gauge::default(),
+            attempts: Family::default(),
+            attempt_seconds: histogram(),
+            jobs_done: Family::default(),
+            statements: Gauge::default(),
+            lag: Family::default(),
+            jobs: Family::default(),
+            deliveries: Gauge::default(),
+            oldest: Gauge::default(),
+            memory: Gauge::default(),
+            registry: Registry::default(),
+        };
+        registry.register("requests", "GraphQL requests, by operation and the code of their first error", metrics.requests.clone());
+        registry.register("request_seconds", "How long requests took", metrics.seconds.clone());
+        registry.register("request_cost", "What requests cost", metrics.cost.clone());
+        registry.register("subscriptions", "Subscriptions under way", metrics.streams.clone());
+        registry.register("sockets", "WebSockets that are open", metrics.sockets.clone());
+        registry.register("webhook_attempts", "Attempts at deliveries, by outcome", metrics.attempts.clone());
+        registry.register("webhook_attempt_seconds", "How long attempts took", metrics.attempt_seconds.clone());
+        registry.register("jobs_done", "Jobs that this process did, by how they went", metrics.jobs_done.clone());
+        registry.register("statements", "Statements that this process ran", metrics.statements.clone());
+        registry.register("log_reader_lag", "Entries that readers of the log have before them", metrics.lag.clone());
+        registry.register("jobs", "Jobs, by state", metrics.jobs.clone());
+        registry.register("webhook_deliveries_due", "Deliveries that are due", metrics.deliveries.clone());
+        registry.register("webhook_oldest_due_seconds", "For how long the oldest delivery is due", metrics.oldest.clone());
+        registry.register("resident_memory_bytes", "Memory of this process", metrics.memory.clone());
+        Self { registry, ..metrics }
+    }
+}
+
+impl Metrics {
+    /// A request that was answered.
+    pub fn answered(&self, operation: &'static str, code: Option<&str>, took: Duration) {
+        let code = code.unwrap_or("OK").to_owned();
+        self.requests.get_or_create(&Request { operation, code }).inc();
+        self.seconds.get_or_create(&Operation { operation }).observe(took.as_secs_f64());
+    }
+
+    /// An attempt at a delivery.
+    pub fn attempted(&self, well: bool, took: Duration) {
+        self.attempts.get_or_create(&Outcome { outcome: if well { "delivered" } else { "failed" } }).inc();
+        self.attempt_seconds.observe(took.as_secs_f64());
+    }
+
+    /// Everything, as text.
+    pub fn text(&self, looked: &Looked) -> Result<String, std::fmt::Error> {
+        self.statements.set(i64::try_from(looked.statements).unwrap_or(i64::MAX));
+        for (family, numbers) in [(&self.lag, &looked.lag), (&self.jobs, &looked.jobs)] {
+            // What is not there any more is not told any more.
+            family.clear();
+            for (of, number) in numbers {
+                family.get_or_create(&Of { of: of.clone() }).set(*number);
+            }
+        }
+        self.deliveries.set(looked.deliveries.0);
+        self.oldest.set(looked.deliveries.1);
+        self.memory.set(resident());
+        let mut text = String::new();
+        encode(&mut text, &self.registry)?;
+        Ok(text)
+    }
+}
+
+/// Bytes of memory that this process has; 0 where nobody tells.
+fn resident() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    line.and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok()).unwrap_or(0) * 1_024
+}
