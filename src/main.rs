@@ -12,7 +12,7 @@ use kith::config::{self, Config};
 use kith::graphql::schema::WorkspaceSchema;
 use kith::objects;
 
-use commands::{CreateWorkspace, RegisterDocuments, Serve};
+use commands::{Backup, CreateWorkspace, RegisterDocuments, Restore, Serve};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -45,6 +45,12 @@ enum Command {
     },
     /// Fill the database with a demo workspace, unless it has one
     Demo,
+    /// Write a consistent copy of the embedded database while the server runs
+    Backup(Backup),
+    /// Put a copy in the place of an embedded database that is not there
+    Restore(Restore),
+    /// Look at everything that a server needs, and say what is wrong
+    Doctor,
     /// Make a workspace with its first administrator
     CreateWorkspace(CreateWorkspace),
     /// Register the documents that an application sends, from the manifest that its build wrote
@@ -84,6 +90,9 @@ async fn run(command: Command, config: Config) -> Result<(), StartError> {
         Command::Work => commands::work_alone(config).await,
         Command::Migrate { down } => commands::migrate(&config, down).await,
         Command::Demo => commands::demo(config).await,
+        Command::Backup(options) => commands::backup(&config, options).await,
+        Command::Restore(options) => commands::restore(&config, options).await,
+        Command::Doctor => commands::doctor(config).await,
         Command::CreateWorkspace(options) => commands::create_workspace(config, options).await,
         Command::RegisterDocuments(options) => commands::register_documents(config, options).await,
         Command::RotateSigningKey => commands::rotate_signing_key(&config),

@@ -1,12 +1,16 @@
 //! What the commands do.
 
+mod backup;
 mod database;
+mod doctor;
 mod documents;
 mod keys;
 mod serve;
 mod workspaces;
 
+pub use backup::{Backup, Restore, backup, restore};
 pub use database::{expire_audit, migrate};
+pub use doctor::doctor;
 pub use documents::{RegisterDocuments, register_documents};
 pub use keys::{rotate_encryption, rotate_signing_key};
 pub use serve::{Serve, demo, serve, work_alone};

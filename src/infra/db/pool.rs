@@ -153,6 +153,19 @@ impl Db {
         }
     }
 
+    /// Writes a consistent copy of an embedded database, while it is used.
+    pub async fn copy_to(&self, file: &std::path::Path) -> Result<(), sqlx::Error> {
+        let Pools::Sqlite { read, .. } = &self.pools else { return Ok(()) };
+        sqlx::query("VACUUM INTO $1").bind(file.display().to_string()).execute(read.pool()).await.map(drop)
+    }
+
+    /// Whether an embedded database is whole.
+    pub async fn is_sound(&self) -> Result<bool, sqlx::Error> {
+        let Pools::Sqlite { read, .. } = &self.pools else { return Ok(true) };
+        let (told,): (String,) = sqlx::query_as("PRAGMA integrity_check(1)").fetch_one(read.pool()).await?;
+        Ok(told == "ok")
+    }
+
     /// As SeaORM's migrations want it.
     pub fn for_migration(&self) -> sea_orm::DatabaseConnection {
         match &self.pools {

@@ -1,5 +1,6 @@
 //! Tenancy, the change log, migrations.
 
+mod backups;
 mod budgets;
 mod changelog;
 mod hanging_up;

@@ -144,7 +144,12 @@ async fn a_statement_that_takes_too_long_is_ended_on_either_database() {
     let postgres = Server::on_postgres().await.app.config.database.url.clone();
     let count = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000000000) SELECT count(*) FROM n";
     for url in ["sqlite::memory:".to_owned(), postgres] {
-        let settings = DbSettings { url, max_connections: 2, statement_timeout: std::time::Duration::from_millis(100) };
+        let settings = DbSettings {
+            url,
+            max_connections: 2,
+            statement_timeout: std::time::Duration::from_millis(100),
+            slow: std::time::Duration::MAX,
+        };
         let db = Db::connect(&settings).await.unwrap();
         for _ in 0..2 {
             let tx = db.begin(&Scope::default(), Mode::Read).await.unwrap();
