@@ -14,7 +14,7 @@ const OF_WORKERS: &str = "workspace_id = kith_workspace() OR (SELECT kith_worker
 const TABLES: &[Table] = &[
     Table::with_policy("log_reader", LOG_READER, OF_WORKERS),
     Table::new("log_failure", LOG_FAILURE),
-    Table::new("webhook", WEBHOOK),
+    Table::with_policy("webhook", WEBHOOK, OF_WORKERS),
     Table::with_policy("webhook_delivery", WEBHOOK_DELIVERY, OF_WORKERS),
 ];
 

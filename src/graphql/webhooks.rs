@@ -55,7 +55,9 @@ async fn open(app: &Arc<App>, schemas: &Schemas, kept: &Kept, hook: &webhook::Mo
     let kind = if hook.holder_kind == ActorKind::ApiKey.as_str() { ActorKind::ApiKey } else { ActorKind::Member };
     let caller = app.identity.caller_of_holder(hook.workspace_id, kind, hook.holder_id).await?;
     let (ctx, known) = app.ctx(&caller, Cause::Request, None).await?;
-    let content = serde_json::to_vec(&(&hook.document, &hook.variables, &hook.scopes))?;
+    // What somebody may follow depends on their rights as well.
+    let rights = ctx.access.policy().map(|policy| policy.fingerprint());
+    let content = serde_json::to_vec(&(&hook.document, &hook.variables, &hook.scopes, rights))?;
     let key = (hook.workspace_id, known.catalog.version, Sha256::digest(&content).into());
     let understood = match kept.get(&key) {
         Some(understood) => understood,

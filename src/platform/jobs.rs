@@ -63,13 +63,17 @@ pub async fn enqueue(tx: &Tx, clock: &Clock, workspace: Uuid, new: NewJob) -> Re
     tx.run(sql, values).await.map(drop)
 }
 
-/// Takes jobs that are due, the most urgent ones.
+/// Takes jobs that are due, the most urgent ones. Taking counts as a try: so a job over which its process dies each time is
+/// not taken for ever.
 pub async fn take(db: &Db, clock: &Clock, most: usize) -> Result<Vec<job::Model>, crate::error::Error> {
     let (now, lease) = (clock.now(), clock.new_id());
     let tx = db.begin(&Scope::worker(), Mode::Write).await?;
+    let died = "UPDATE job SET state = 'FAILED', error = 'Whoever did it died over it.', done_at = $1, lease = NULL \
+                WHERE state = 'QUEUED' AND tries >= $2 AND lease_until <= $1";
+    tx.run(died, vec![now.0.into(), MOST_TRIES.into()]).await?;
     let lock = if tx.backend() == Backend::Postgres { " FOR UPDATE SKIP LOCKED" } else { "" };
     let sql = format!(
-        "UPDATE job SET lease = $1, lease_until = $2 WHERE (workspace_id, id) IN (SELECT j.workspace_id, j.id FROM job j \
+        "UPDATE job SET lease = $1, lease_until = $2, tries = tries + 1 WHERE (workspace_id, id) IN (SELECT j.workspace_id, j.id FROM job j \
          WHERE j.state = 'QUEUED' AND j.run_at <= $3 AND j.lease_until <= $3 ORDER BY j.priority, j.run_at LIMIT {most}{lock})"
     );
     let values: Vec<Value> = vec![lease.into(), (now.0 + LEASE).into(), now.0.into()];
@@ -86,14 +90,14 @@ pub async fn take(db: &Db, clock: &Clock, most: usize) -> Result<Vec<job::Model>
 /// Writes down how a job went. Whoever lost the lease writes nothing.
 pub async fn finish(tx: &Tx, clock: &Clock, job: &job::Model, done: &Done) -> Result<(), sqlx::Error> {
     let now = clock.now();
-    let tries = job.tries + 1;
+    let tries = job.tries;
     let (state, run_at, error) = match done {
         Done::Well => ("DONE", now.0, None),
         Done::Retry(why) if tries < MOST_TRIES => ("QUEUED", now.0 + wait(tries), Some(why)),
         Done::Retry(why) | Done::GiveUp(why) => ("FAILED", now.0, Some(why)),
     };
     let error = error.map(|why| why.chars().take(LONGEST).collect::<String>());
-    let sql = "UPDATE job SET state = $4, run_at = $5, error = $6, tries = $7, done_at = $8, lease = NULL, lease_until = 0 \
+    let sql = "UPDATE job SET state = $4, run_at = $5, error = $6, done_at = $7, lease = NULL, lease_until = 0 \
                WHERE workspace_id = $1 AND id = $2 AND lease = $3";
     let values: Vec<Value> = vec![
         job.workspace_id.into(),
@@ -102,7 +106,6 @@ pub async fn finish(tx: &Tx, clock: &Clock, job: &job::Model, done: &Done) -> Re
         state.into(),
         run_at.into(),
         error.into(),
-        tries.into(),
         (state != "QUEUED").then_some(now.0).into(),
     ];
     tx.run(sql, values).await.map(drop)

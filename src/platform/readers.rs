@@ -1,8 +1,8 @@
 //! Readers of the change log and their places in it.
 //!
-//! Each reader has one place per workspace. Whoever reads locks it for as long as its transaction lasts, writes what follows
-//! from what it read, moves the place, and commits all of that at once: so exactly one reads at a time, nothing is read
-//! twice in effect, and when a process dies its lock is gone with its connection.
+//! Each reader has one place per workspace. Whoever reads looks first what follows, and then locks the place, writes that down
+//! if the place is still where it was, moves it, and commits all of that at once: so nothing is read twice in effect, and
+//! when a process dies its lock is gone with its connection.
 
 use entity::Micros;
 use uuid::Uuid;
@@ -37,6 +37,13 @@ pub struct Place {
 
 /// So often an entry is tried before it is set aside, and how long is waited in between.
 const BACKOFF: [i64; 5] = [1, 5, 30, 120, 300];
+impl Place {
+    /// Whether what comes next is set aside if it fails once more.
+    pub fn is_last_try(&self) -> bool {
+        usize::try_from(self.failures).is_ok_and(|failures| failures >= BACKOFF.len())
+    }
+}
+
 /// The longest text of an error that is kept.
 const LONGEST: usize = 500;
 
@@ -55,10 +62,18 @@ pub async fn open(tx: &Tx, workspace: Uuid, reader: Reader, now: Micros) -> Resu
     tx.run(sql, vec![workspace.into(), reader.as_str().into(), now.0.into()]).await.map(drop)
 }
 
-/// Locks a reader's place; none if somebody else reads, or it has no place.
+/// A reader's place; none if it has none.
+pub async fn place(tx: &Tx, workspace: Uuid, reader: Reader) -> Result<Option<Place>, sqlx::Error> {
+    select(tx, workspace, reader, "").await
+}
+
+/// Locks a reader's place; none if somebody else has it, or there is none.
 pub async fn lock(tx: &Tx, workspace: Uuid, reader: Reader) -> Result<Option<Place>, sqlx::Error> {
     // SQLite has one writer, and whoever asks here is it.
-    let lock = if tx.backend() == Backend::Postgres { " FOR UPDATE SKIP LOCKED" } else { "" };
+    select(tx, workspace, reader, if tx.backend() == Backend::Postgres { " FOR UPDATE SKIP LOCKED" } else { "" }).await
+}
+
+async fn select(tx: &Tx, workspace: Uuid, reader: Reader, lock: &str) -> Result<Option<Place>, sqlx::Error> {
     let sql = format!("SELECT seq, failures, retry_at FROM log_reader WHERE workspace_id = $1 AND reader = $2{lock}");
     let row = tx.fetch_optional(&sql, vec![workspace.into(), reader.as_str().into()]).await?;
     let Some(row) = row else { return Ok(None) };

@@ -1,16 +1,18 @@
 //! The kinds of job, and doing them.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use entity::job;
+use futures_util::FutureExt as _;
 use serde_json::json;
 use tokio::sync::watch;
 
 use super::expire;
 use crate::app::App;
-use crate::error::{Error, Result};
+use crate::error::{Code, Error, Result};
 use crate::features::webhooks;
 use crate::infra::db::{Mode, Scope};
 use crate::infra::mail::Letter;
@@ -46,14 +48,15 @@ pub async fn work_once(app: &Arc<App>) -> Result<bool> {
     schedule(app).await?;
     let taken = jobs::take(&app.db, &app.clock, SIDE_BY_SIDE).await?;
     let any = !taken.is_empty();
-    futures_util::future::try_join_all(taken.into_iter().map(|job| work_on(app, job))).await?;
+    let done = futures_util::future::join_all(taken.into_iter().map(|job| work_on(app, job))).await;
+    done.into_iter().collect::<Result<()>>()?;
     Ok(any)
 }
 
 /// What is done again and again is a job of its hour: whichever process enqueues it first.
 async fn schedule(app: &App) -> Result<()> {
     let hour = app.clock.now().0.div_euclid(HOUR);
-    if app.scheduled.swap(hour, Ordering::Relaxed) == hour {
+    if app.scheduled.load(Ordering::Relaxed) == hour {
         return Ok(());
     }
     let tx = app.db.begin(&Scope::worker(), Mode::Write).await?;
@@ -61,7 +64,9 @@ async fn schedule(app: &App) -> Result<()> {
         let new = NewJob { kind, key: Some(hour.to_string()), payload: json!({}), priority: 100, run_at: app.clock.now() };
         jobs::enqueue(&tx, &app.clock, INSTALLATION, new).await?;
     }
-    Ok(tx.commit().await?)
+    tx.commit().await?;
+    app.scheduled.store(hour, Ordering::Relaxed);
+    Ok(())
 }
 
 /// Lets old things go.
@@ -70,10 +75,11 @@ const EXPIRE: &str = "EXPIRE";
 const REPAIR_SEARCH: &str = "REPAIR_SEARCH";
 
 async fn work_on(app: &Arc<App>, job: job::Model) -> Result<()> {
-    let done = match perform(app, &job).await {
-        Ok(done) => done,
-        Err(Error::Refused(refused)) => Done::GiveUp(refused.message),
-        Err(fault) => Done::Retry(fault.to_string()),
+    let done = match AssertUnwindSafe(perform(app, &job)).catch_unwind().await {
+        Ok(Ok(done)) => done,
+        Ok(Err(Error::Refused(refused))) if refused.code != Code::Timeout => Done::GiveUp(refused.message),
+        Ok(Err(error)) => Done::Retry(error.to_string()),
+        Err(_) => Done::Retry("It panicked.".to_owned()),
     };
     if let Done::Retry(why) | Done::GiveUp(why) = &done {
         tracing::warn!("job {} ({}) of workspace {}: {why}", job.id, job.kind, job.workspace_id);

@@ -1,6 +1,7 @@
 //! Whoever works: reads the log on, and sends what is due.
 
 use std::collections::{HashMap, HashSet};
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -19,7 +20,7 @@ use super::model::{Attempt, MOST_TRIES, SECOND, State, Status, seconds, wait};
 use super::service::Secrets;
 use super::sign::signatures;
 use super::{Open, Opened, Webhooks};
-use crate::error::{Error, Result};
+use crate::error::{Code, Error, Result};
 use crate::features::live::{Viewer, account};
 use crate::infra::db::{Backend, Mode, Scope, Tx, Value};
 use crate::infra::outbound::Answer;
@@ -30,7 +31,9 @@ use crate::platform::readers::{self, Reader};
 use crate::records::feed::{self, Entry, Event, Kind};
 
 /// Attempts at one endpoint that run side by side.
-const SIDE_BY_SIDE: usize = 16;
+const SIDE_BY_SIDE: usize = 32;
+/// Webhooks to which one process sends at once.
+const AT_ONCE: usize = 64;
 /// Whoever takes a delivery has so long to send it: longer than any attempt lasts.
 const LEASE: i64 = 60 * SECOND;
 /// How often it is looked what is due, besides when something happens.
@@ -85,6 +88,26 @@ impl Outcome {
     }
 }
 
+/// That this process is sending to a webhook; given back however that ends.
+struct Turn {
+    worker: Arc<Worker>,
+    hook: Uuid,
+}
+
+impl Turn {
+    /// None if somebody has it.
+    fn take(worker: &Arc<Worker>, hook: Uuid) -> Option<Self> {
+        let free = worker.busy.lock().unwrap_or_else(PoisonError::into_inner).insert(hook);
+        free.then(|| Self { worker: worker.clone(), hook })
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.worker.busy.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.hook);
+    }
+}
+
 impl Worker {
     pub fn new(hooks: Webhooks, open: Open) -> Arc<Self> {
         Arc::new(Self { hooks, open, breakers: Breakers::default(), busy: Mutex::default(), stirred: Notify::new() })
@@ -95,8 +118,13 @@ impl Worker {
         let mut news = self.hooks.db.signals.listen();
         let mut sending = tokio::task::JoinSet::new();
         while !*stopping.borrow() {
-            if let Err(error) = self.clone().pulse(&mut sending).await {
-                tracing::warn!("webhooks: {error}");
+            let pulse = AssertUnwindSafe(self.clone().pulse(&mut sending, &stopping)).catch_unwind().await;
+            match pulse {
+                // There is more to read already.
+                Ok(Ok(true)) => continue,
+                Ok(Ok(false)) => {}
+                Ok(Err(error)) => tracing::warn!("webhooks: {error}"),
+                Err(_) => tracing::error!("webhooks: reading the log panicked"),
             }
             tokio::select! {
                 _ = stopping.changed() => {}
@@ -109,74 +137,96 @@ impl Worker {
         while sending.join_next().await.is_some() {}
     }
 
-    /// Reads what is new, and begins to send what is due to whomever nobody is sending.
-    async fn pulse(self: Arc<Self>, sending: &mut tokio::task::JoinSet<()>) -> Result<()> {
-        self.read().await?;
+    /// Reads some of what is new, and begins to send what is due to whomever nobody is sending; whether there is more to read.
+    async fn pulse(self: Arc<Self>, sending: &mut tokio::task::JoinSet<()>, stopping: &watch::Receiver<bool>) -> Result<bool> {
+        let more = self.read().await?;
         for (workspace, hook) in self.due().await? {
-            if self.busy.lock().unwrap_or_else(PoisonError::into_inner).insert(hook) {
-                let worker = self.clone();
-                sending.spawn(async move {
-                    if let Err(error) = worker.send(workspace, hook).await {
-                        tracing::warn!("webhook {hook}: {error}");
-                    }
-                    worker.busy.lock().unwrap_or_else(PoisonError::into_inner).remove(&hook);
-                    worker.stirred.notify_one();
-                });
+            if sending.len() >= AT_ONCE {
+                break;
             }
+            let Some(turn) = Turn::take(&self, hook) else { continue };
+            let (worker, stopping) = (self.clone(), stopping.clone());
+            sending.spawn(async move {
+                let sent = worker.send(workspace, hook, || *stopping.borrow()).await;
+                drop(turn);
+                match sent {
+                    Ok(0) => {}
+                    Ok(_) => worker.stirred.notify_one(),
+                    Err(error) => tracing::warn!("webhook {hook}: {error}"),
+                }
+            });
         }
-        Ok(())
+        Ok(more)
     }
 
     /// Reads the log and sends until nothing is due, once; for whoever wants to know when it is done.
     pub async fn work(&self) -> Result<()> {
-        self.read().await?;
+        while self.read().await? {}
         for (workspace, hook) in self.due().await? {
-            self.send(workspace, hook).await?;
+            self.send(workspace, hook, || false).await?;
         }
         Ok(())
     }
 
-    /// Reads the log on, in all workspaces.
-    async fn read(&self) -> Result<()> {
+    /// Reads the log on by one batch in each workspace; whether there may be more.
+    async fn read(&self) -> Result<bool> {
         let (db, clock) = (&self.hooks.db, &self.hooks.clock);
         let tx = db.begin(&Scope::worker(), Mode::Read).await?;
         let waiting = readers::waiting(&tx, Reader::Webhooks, clock.now()).await?;
         tx.commit().await?;
+        let mut more = false;
         for workspace in waiting {
-            while feed::step(db, clock, (Reader::Webhooks, workspace), self).await? {}
+            more |= feed::step(db, clock, (Reader::Webhooks, workspace), self).await?;
         }
-        Ok(())
+        Ok(more)
     }
 
-    /// Webhooks for which something is due.
+    /// Webhooks for which something can be sent now: what is leased, or waits for an earlier change of its record, cannot.
     async fn due(&self) -> Result<Vec<(Uuid, Uuid)>> {
+        let now = self.hooks.clock.now();
         let tx = self.hooks.db.begin(&Scope::worker(), Mode::Read).await?;
-        let sql = "SELECT DISTINCT workspace_id, webhook_id FROM webhook_delivery WHERE done_at IS NULL AND next_at <= $1 LIMIT 1000";
-        let rows = tx.fetch_all(sql, vec![self.hooks.clock.now().0.into()]).await?;
+        let sql = "SELECT w.workspace_id, w.id FROM webhook w WHERE w.status = 'ACTIVE' AND EXISTS (SELECT 1 FROM webhook_delivery d \
+                   WHERE d.workspace_id = w.workspace_id AND d.webhook_id = w.id AND d.done_at IS NULL AND d.next_at <= $1 \
+                   AND d.lease_until <= $1 AND NOT EXISTS (SELECT 1 FROM webhook_delivery e WHERE e.workspace_id = d.workspace_id \
+                   AND e.webhook_id = d.webhook_id AND e.record_id = d.record_id AND e.state = 'PENDING' AND e.seq < d.seq)) \
+                   ORDER BY w.workspace_id, w.id";
+        let rows = tx.fetch_all(sql, vec![now.0.into()]).await?;
         tx.commit().await?;
-        let of = |row: &crate::infra::db::Row| Ok(row.uuid(0)?.zip(row.uuid(1)?));
-        Ok(rows.iter().map(of).collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
+        let mut due = Vec::new();
+        for row in &rows {
+            let Some((workspace, hook)) = row.uuid(0)?.zip(row.uuid(1)?) else { continue };
+            if self.breakers.room(hook, now, 1) > 0 {
+                due.push((workspace, hook));
+            }
+        }
+        Ok(due)
     }
 
-    /// Sends what is due to a webhook, some of it side by side, until nothing is.
-    async fn send(&self, workspace: Uuid, hook: Uuid) -> Result<()> {
+    /// Sends what is due to a webhook, some of it side by side, until nothing is or it is to stop; how much.
+    async fn send(&self, workspace: Uuid, hook: Uuid, stops: impl Fn() -> bool) -> Result<usize> {
         let mut flights = FuturesUnordered::new();
+        let mut count = 0;
         loop {
             let room = self.breakers.room(hook, self.hooks.clock.now(), SIDE_BY_SIDE).saturating_sub(flights.len());
             if room > 0
+                && !stops()
                 && let Some((hook, opened)) = self.ready(workspace, hook).await?
             {
                 let secrets = Arc::new(Secrets::open(&self.hooks.vault, &hook)?);
                 let taken = self.take(&hook, room).await?;
                 for (delivery, body) in self.render(&opened, taken).await? {
-                    flights.push(self.attempt(hook.clone(), secrets.clone(), delivery, body));
+                    // By itself: its answer is heard while others are written down.
+                    flights.push(tokio::spawn(attempt(self.hooks.clone(), hook.clone(), secrets.clone(), delivery, body)));
                 }
             }
-            let Some(first) = flights.next().await else { return Ok(()) };
+            let Some(first) = flights.next().await else { return Ok(count) };
             let mut done = vec![first];
             while let Some(Some(more)) = flights.next().now_or_never() {
                 done.push(more);
             }
+            // What panicked is due again when its lease ends.
+            let done: Vec<Outcome> = done.into_iter().flatten().collect();
+            count += done.len();
             self.finish(done).await?;
         }
     }
@@ -186,13 +236,13 @@ impl Worker {
         let Some(hook) = self.active(workspace, hook).await?.map(Arc::new) else { return Ok(None) };
         match (self.open)(hook.clone()).await {
             Ok(opened) => Ok(Some((hook, opened))),
-            Err(Error::Refused(refused)) => {
+            Err(Error::Refused(refused)) if refused.code != Code::Timeout => {
                 let tx = self.hooks.db.begin(&Scope::workspace(workspace), Mode::Write).await?;
                 self.disable(&tx, &hook, &refused.message).await?;
                 tx.commit().await?;
                 Ok(None)
             }
-            Err(fault) => Err(fault),
+            Err(other) => Err(other),
         }
     }
 
@@ -253,7 +303,7 @@ impl Worker {
         tx.see_all(false).await?;
         let entries: HashMap<i64, Arc<Entry>> = entries.into_iter().map(|entry| (entry.seq, Arc::new(entry))).collect();
         let mut rendered = Vec::with_capacity(deliveries.len());
-        let events: Vec<Event> = deliveries.iter().map(|delivery| event(delivery, entries.get(&delivery.seq))).collect();
+        let events: Vec<Event> = deliveries.iter().map(|delivery| event(opened, delivery, entries.get(&delivery.seq))).collect();
         let data = payloads(opened, &tx, &events).await?;
         tx.commit().await?;
         account(&self.hooks.db, &opened.viewer).await?;
@@ -264,40 +314,6 @@ impl Worker {
             rendered.push((delivery, body));
         }
         Ok(rendered)
-    }
-
-    /// Sends one delivery.
-    async fn attempt(&self, hook: Arc<webhook::Model>, secrets: Arc<Secrets>, delivery: webhook_delivery::Model, body: String) -> Outcome {
-        let (at, begun) = (self.hooks.clock.now(), Instant::now());
-        let sent = self.post(&hook, &secrets, &format!("msg_{}", delivery.id.simple()), body).await;
-        let well = sent.as_ref().is_ok_and(|answer| (200..300).contains(&answer.status));
-        self.hooks.metrics.attempted(well, begun.elapsed());
-        let millis = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let mut attempt = Attempt { at: at.0, millis, status: None, error: None, response: None };
-        let mut retry_after = None;
-        match sent {
-            Ok(answer) => {
-                attempt.status = Some(answer.status);
-                attempt.response = Some(answer.body.chars().take(1_000).collect());
-                retry_after = answer.retry_after.filter(|_| matches!(answer.status, 429 | 503));
-            }
-            Err(why) => attempt.error = Some(why),
-        }
-        Outcome { hook, delivery, attempt, retry_after }
-    }
-
-    /// Signs a payload and posts it.
-    pub(super) async fn post(&self, hook: &webhook::Model, secrets: &Secrets, id: &str, body: String) -> Result<Answer, String> {
-        let now = self.hooks.clock.now();
-        let signed = signatures(&secrets.all, (id, seconds(now)), &body, now).map_err(|e| e.to_string())?;
-        let mut headers = reqwest::header::HeaderMap::new();
-        let stamp = seconds(now).to_string();
-        for (name, value) in
-            [("content-type", "application/json"), ("webhook-id", id), ("webhook-timestamp", &stamp), ("webhook-signature", &signed)]
-        {
-            headers.insert(name, reqwest::header::HeaderValue::from_str(value).map_err(|e| e.to_string())?);
-        }
-        self.hooks.outbound.post(&hook.url, headers, body).await
     }
 
     /// Writes down what came of attempts at one webhook.
@@ -356,16 +372,59 @@ impl Worker {
     }
 }
 
+/// Sends one delivery.
+async fn attempt(
+    hooks: Webhooks,
+    hook: Arc<webhook::Model>,
+    secrets: Arc<Secrets>,
+    delivery: webhook_delivery::Model,
+    body: String,
+) -> Outcome {
+    let (at, begun) = (hooks.clock.now(), Instant::now());
+    let sent = post(&hooks, &hook, &secrets, &format!("msg_{}", delivery.id.simple()), body).await;
+    let well = sent.as_ref().is_ok_and(|answer| (200..300).contains(&answer.status));
+    hooks.metrics.attempted(well, begun.elapsed());
+    let millis = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let mut attempt = Attempt { at: at.0, millis, status: None, error: None, response: None };
+    let mut retry_after = None;
+    match sent {
+        Ok(answer) => {
+            attempt.status = Some(answer.status);
+            attempt.response = Some(answer.body.chars().take(1_000).collect());
+            retry_after = answer.retry_after.filter(|_| matches!(answer.status, 429 | 503));
+        }
+        Err(why) => attempt.error = Some(why),
+    }
+    Outcome { hook, delivery, attempt, retry_after }
+}
+
+/// Signs a payload and posts it.
+pub(super) async fn post(hooks: &Webhooks, hook: &webhook::Model, secrets: &Secrets, id: &str, body: String) -> Result<Answer, String> {
+    let now = hooks.clock.now();
+    let signed = signatures(&secrets.all, (id, seconds(now)), &body, now).map_err(|e| e.to_string())?;
+    let mut headers = reqwest::header::HeaderMap::new();
+    let stamp = seconds(now).to_string();
+    for (name, value) in
+        [("content-type", "application/json"), ("webhook-id", id), ("webhook-timestamp", &stamp), ("webhook-signature", &signed)]
+    {
+        headers.insert(name, reqwest::header::HeaderValue::from_str(value).map_err(|e| e.to_string())?);
+    }
+    hooks.outbound.post(&hook.url, headers, body).await
+}
+
 /// A delivery as the feed tells of it. What is not seen any more has left, whatever happened then.
-fn event(delivery: &webhook_delivery::Model, entry: Option<&Arc<Entry>>) -> Event {
+fn event(opened: &Opened, delivery: &webhook_delivery::Model, entry: Option<&Arc<Entry>>) -> Event {
+    // The lists may be others by now: it is the object that counts. What is in none of them is not shown.
+    let scopes = &opened.wanted.scopes;
+    let scope = scopes.iter().position(|scope| scope.object.name == delivery.object);
     let kind = match delivery.kind.as_str() {
         "ENTERED" => Kind::Entered,
         "LEFT" => Kind::Left,
         _ => Kind::Updated,
     };
     Event {
-        kind,
-        scope: usize::try_from(delivery.scope).unwrap_or(0),
+        kind: if scope.is_some() { kind } else { Kind::Left },
+        scope: scope.unwrap_or(usize::MAX),
         record: delivery.record_id,
         seq: delivery.seq,
         first: delivery.seq,

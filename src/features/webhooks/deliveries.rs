@@ -86,15 +86,16 @@ impl Worker {
     /// Sends again what happened in a span of time: what failed, what was never sent because the webhook was off, and, if it
     /// is asked for, what was delivered. How much is due now.
     pub async fn replay(&self, ctx: &Ctx, replay: &Replay) -> Result<i64, Rejected> {
-        let hook = self.hooks.find(ctx, replay.webhook).await?;
+        let hook = Arc::new(self.hooks.find(ctx, replay.webhook).await?);
         if replay.to <= replay.from {
             return Err(UserError::new(UserErrorCode::InvalidValue, &["to"], "The span ends before it begins.").into());
         }
-        let tx = self.hooks.db.begin(&Scope::workspace(ctx.workspace), Mode::Write).await?;
+        let tx = self.hooks.db.begin(&ctx.system_scope(), Mode::Read).await?;
         // Entries are in the order of commits, which is nearly that of their instants: the span is found by both.
         let bounds = "SELECT min(seq), max(seq) FROM change_log WHERE workspace_id = $1 AND at >= $2 AND at < $3";
         let values: Vec<Value> = vec![ctx.workspace.into(), replay.from.0.into(), replay.to.0.into()];
         let row = tx.fetch_optional(bounds, values).await?;
+        tx.commit().await?;
         let bounds = row.map(|row| Ok::<_, crate::error::Error>((row.int(0)?, row.int(1)?))).transpose()?;
         let Some((Some(first), Some(last))) = bounds else { return Ok(0) };
         if last - first >= i64::try_from(MOST).unwrap_or(i64::MAX) {
@@ -104,12 +105,19 @@ impl Worker {
         let again: &[State] = if replay.delivered { &[State::Failed, State::Delivered] } else { &[State::Failed] };
         let mut after = first - 1;
         while after < last {
+            let tx = self.hooks.db.begin(&ctx.system_scope(), Mode::Read).await?;
             let read = feed::read(&tx, ctx.workspace, after, BATCH).await?;
+            tx.commit().await?;
             let entries: Vec<Arc<feed::Entry>> = read.into_iter().filter(|entry| entry.seq <= last).map(Arc::new).collect();
             let Some(end) = entries.last().map(|entry| entry.seq) else { break };
-            self.fan_out(&tx, hook.clone(), after, &entries, again).await?;
+            let found = self.find(hook.clone(), after, &entries).await?;
+            // A part at a time: others write as well.
+            let tx = self.hooks.db.begin(&Scope::workspace(ctx.workspace), Mode::Write).await?;
+            self.write_down(&tx, found, again).await?;
+            tx.commit().await?;
             after = end;
         }
+        let tx = self.hooks.db.begin(&Scope::workspace(ctx.workspace), Mode::Write).await?;
         let due = "SELECT count(*) FROM webhook_delivery WHERE workspace_id = $1 AND webhook_id = $2 AND done_at IS NULL AND seq BETWEEN $3 AND $4";
         let values: Vec<Value> = vec![ctx.workspace.into(), hook.id.into(), first.into(), last.into()];
         let due = tx.fetch_optional(due, values).await?.map(|row| row.int(0)).transpose()?.flatten().unwrap_or(0);

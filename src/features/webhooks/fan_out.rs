@@ -10,74 +10,111 @@ use uuid::Uuid;
 use super::Opened;
 use super::deliver::Worker;
 use super::model::{Change, State, Status};
-use crate::error::{Error, Result};
-use crate::infra::db::{Backend, Mode, Tx, Value};
+use crate::error::{Code, Error, Result};
+use crate::infra::db::{Backend, Mode, Scope, Tx, Value};
+use crate::platform::readers::Place;
 use crate::records::feed::{self, Entry, Event, Handler, Kind, head};
 
 /// Rows that one statement writes.
 const AT_ONCE: usize = 500;
 
+/// What follows from entries of the log for one webhook.
+pub struct Found {
+    hook: Arc<webhook::Model>,
+    events: Vec<(Event, String)>,
+    /// Why it is not told of anything any more.
+    over: Option<String>,
+}
+
 impl Handler for Worker {
-    async fn handle(&self, tx: &Tx, workspace: Uuid, after: i64, entries: &[Arc<Entry>]) -> Result<()> {
+    type Found = Vec<Found>;
+
+    async fn look(&self, workspace: Uuid, place: &Place, entries: &[Arc<Entry>]) -> Result<Vec<Found>> {
+        let tx = self.hooks.db.begin(&Scope::workspace(workspace), Mode::Read).await?;
         let active = webhook::Entity::find()
             .filter(webhook::Column::WorkspaceId.eq(workspace))
             .filter(webhook::Column::Status.eq(Status::Active.as_str()))
             .order_by_asc(webhook::Column::Id);
-        for hook in active.all(tx).await? {
+        let active = active.all(&tx).await?;
+        tx.commit().await?;
+        let mut found = Vec::new();
+        for hook in active {
             let first = entries.partition_point(|entry| entry.seq <= hook.from_seq);
-            let (after, entries) = (after.max(hook.from_seq), &entries[first..]);
-            if !entries.is_empty() {
-                self.fan_out(tx, hook, after, entries, &[]).await?;
+            let (after, entries) = (place.seq.max(hook.from_seq), &entries[first..]);
+            if entries.is_empty() {
+                continue;
             }
+            let hook = Arc::new(hook);
+            match self.find(hook.clone(), after, entries).await {
+                Ok(of_hook) => found.push(of_hook),
+                // The others go on: it alone is not told, and its owner learns why.
+                Err(error) if place.is_last_try() => {
+                    let over = Some(format!("What happened could not be judged for it: {error}"));
+                    found.push(Found { hook, events: Vec::new(), over });
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(found)
+    }
+
+    async fn write(&self, tx: &Tx, _: Uuid, found: Vec<Found>) -> Result<()> {
+        for of_hook in found {
+            self.write_down(tx, of_hook, &[]).await?;
         }
         Ok(())
     }
 }
 
 impl Worker {
-    /// Writes a webhook's deliveries of some entries of the log; those that are there already and are of one of the states
-    /// are due again.
-    pub(super) async fn fan_out(&self, tx: &Tx, hook: webhook::Model, after: i64, entries: &[Arc<Entry>], again: &[State]) -> Result<()> {
-        let hook = Arc::new(hook);
+    /// What follows from entries of the log for a webhook. What takes too long, or fails, may not the next time.
+    pub(super) async fn find(&self, hook: Arc<webhook::Model>, after: i64, entries: &[Arc<Entry>]) -> Result<Found> {
+        let ends = |hook, error: Error| match error {
+            Error::Refused(refused) if refused.code != Code::Timeout => Ok(Found { hook, events: Vec::new(), over: Some(refused.message) }),
+            other => Err(other),
+        };
         let opened = match (self.open)(hook.clone()).await {
             Ok(opened) => opened,
-            Err(Error::Refused(refused)) => return self.disable(tx, &hook, &refused.message).await,
-            Err(fault) => return Err(fault),
+            Err(error) => return ends(hook, error),
         };
         let (ctx, catalog) = (&opened.viewer.ctx, &opened.viewer.catalog);
         let scopes = &opened.wanted.scopes;
-        if !entries.iter().any(|entry| scopes.iter().any(|scope| scope.object.name == entry.object || !scope.filter.is_null())) {
-            return Ok(());
+        let all_told_by_the_log = |scope: &feed::Scope| scope.filter.is_null() && ctx.access.sees_all(&scope.object.name);
+        let concerns = |entry: &Arc<Entry>| scopes.iter().any(|scope| scope.object.name == entry.object || !all_told_by_the_log(scope));
+        if !entries.iter().any(concerns) {
+            return Ok(Found { hook, events: Vec::new(), over: None });
         }
         let reading = self.hooks.db.begin(&ctx.scope(), Mode::Read).await?;
         let mut events = match feed::each(ctx, catalog, &reading, scopes, after, entries).await {
             Ok(events) => events,
             // Its filter names what is not there any more.
-            Err(Error::Refused(refused)) => return self.disable(tx, &hook, &refused.message).await,
-            Err(fault) => return Err(fault),
+            Err(error) => return ends(hook, error),
         };
         reading.commit().await?;
-        self.add_lost(tx, (&hook, &opened), entries, &mut events).await?;
+        self.add_lost((&hook, &opened), entries, &mut events).await?;
         let kinds: Vec<String> = serde_json::from_value(hook.kinds.clone())?;
-        let wanted: Vec<&Event> =
-            events.iter().filter(|event| kinds.is_empty() || kinds.iter().any(|kind| kind == change(event))).collect();
-        let objects: HashMap<usize, &str> = scopes.iter().enumerate().map(|(index, scope)| (index, &*scope.object.name)).collect();
-        for part in wanted.chunks(AT_ONCE) {
-            self.enqueue(tx, &hook, &objects, part, again).await?;
+        events.retain(|event| kinds.is_empty() || kinds.iter().any(|kind| kind == change(event)));
+        let object = |event: &Event| scopes.get(event.scope).map_or_else(String::new, |scope| scope.object.name.clone());
+        let events = events.into_iter().map(|event| (event.clone(), object(&event))).collect();
+        Ok(Found { hook, events, over: None })
+    }
+
+    /// Writes a webhook's deliveries; those that are there already and are of one of the states are due again.
+    pub(super) async fn write_down(&self, tx: &Tx, found: Found, again: &[State]) -> Result<()> {
+        if let Some(why) = &found.over {
+            self.disable(tx, &found.hook, why).await?;
+        }
+        for part in found.events.chunks(AT_ONCE) {
+            self.enqueue(tx, &found.hook, part, again).await?;
         }
         Ok(())
     }
 
     /// Records that a subscriber who does not see everything was told of, and does not see any more: because they were given
     /// away, say, which the past does not tell, for it is seen with today's access.
-    async fn add_lost(
-        &self,
-        tx: &Tx,
-        (hook, opened): (&webhook::Model, &Opened),
-        entries: &[Arc<Entry>],
-        events: &mut Vec<Event>,
-    ) -> Result<()> {
+    async fn add_lost(&self, (hook, opened): (&webhook::Model, &Opened), entries: &[Arc<Entry>], events: &mut Vec<Event>) -> Result<()> {
         let ctx = &opened.viewer.ctx;
+        let tx = self.hooks.db.begin(&Scope::workspace(hook.workspace_id), Mode::Read).await?;
         for (index, scope) in opened.wanted.scopes.iter().enumerate() {
             if ctx.access.sees_all(&scope.object.name) {
                 continue;
@@ -104,20 +141,13 @@ impl Worker {
             }
         }
         events.sort_by_key(|event| event.seq);
-        Ok(())
+        Ok(tx.commit().await?)
     }
 
-    async fn enqueue(
-        &self,
-        tx: &Tx,
-        hook: &webhook::Model,
-        objects: &HashMap<usize, &str>,
-        events: &[&Event],
-        again: &[State],
-    ) -> Result<()> {
+    async fn enqueue(&self, tx: &Tx, hook: &webhook::Model, events: &[(Event, String)], again: &[State]) -> Result<()> {
         let now = self.hooks.clock.now();
         let (mut rows, mut values): (Vec<String>, Vec<Value>) = (Vec::new(), vec![hook.workspace_id.into(), hook.id.into(), now.0.into()]);
-        for event in events {
+        for (event, object) in events {
             let mut bind = |value: Value| {
                 values.push(value);
                 format!("${}", values.len())
@@ -127,8 +157,8 @@ impl Worker {
                 bind(event.record.into()),
                 bind(self.hooks.clock.new_id().into()),
                 bind(i64::try_from(event.scope).unwrap_or(0).into()),
-                bind(objects.get(&event.scope).copied().unwrap_or_default().into()),
-                bind(kind(event.kind).into()),
+                bind(object.clone().into()),
+                bind(event.kind.as_str().into()),
                 bind(event.entry.as_ref().map(|entry| entry.kind.clone()).into()),
             ];
             rows.push(format!("($1, $2, {}, 'PENDING', '[]', 0, $3, 0, $3)", row.join(", ")));
@@ -162,9 +192,4 @@ impl Worker {
 /// What happened, as kinds are named when a webhook chooses among them.
 fn change(event: &Event) -> &str {
     event.entry.as_ref().map_or(Change::Moved.as_str(), |entry| entry.kind.as_str())
-}
-
-/// How a list sees it.
-fn kind(kind: Kind) -> &'static str {
-    kind.as_str()
 }

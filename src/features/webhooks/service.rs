@@ -121,7 +121,7 @@ impl Webhooks {
             "Nothing is sent to your webhook \"{}\" ({}) any more.\n\n{}\n\nWhen it works again, activate it (updateWebhook) and ask for what \
              was missed (replayWebhooks).\n",
             hook.name,
-            hook.url,
+            hook.url.split(['?', '#']).next().unwrap_or_default(),
             notice["why"].as_str().unwrap_or_default()
         );
         Ok(Some(Letter { to, subject: format!("Your webhook {} was switched off", hook.name), text }))

@@ -8,12 +8,13 @@ use serde_json::{Map, Value as Json, json};
 use uuid::Uuid;
 
 use super::Opened;
-use super::deliver::{Worker, envelope, payloads, subject};
+use super::deliver::{Worker, envelope, payloads, post, subject};
 use super::model::{Attempt, KINDS, Signature, Status, WebhookInput};
 use super::service::{Made, Secrets, find, invalid};
 use super::sign::Secret;
 use crate::error::{Error, Result, UserError, UserErrorCode};
 use crate::features::access;
+use crate::features::live::account;
 use crate::infra::db::Mode;
 use crate::platform::access::Setting;
 use crate::platform::audit::Action;
@@ -39,9 +40,7 @@ impl Worker {
         access::require(ctx, Setting::Integrations)?;
         let holder = ctx.actor.id.filter(|_| ctx.actor.kind != ActorKind::System);
         let holder = holder.ok_or_else(|| Error::forbidden("A webhook belongs to a member or to an API key."))?;
-        if ctx.access.policy().is_some_and(|policy| !policy.row_filters.is_empty()) {
-            return Err(Error::forbidden("A credential with row filters cannot make webhooks: they would outlive it.").into());
-        }
+        not_filtered(ctx)?;
         let now = ctx.now();
         let signature = input.signature.unwrap_or(Signature::Hmac);
         let (id, secret) = (self.hooks.clock.new_id(), Secret::new(signature));
@@ -78,7 +77,7 @@ impl Worker {
         readers::open(&tx, ctx.workspace, Reader::Webhooks, now).await?;
         row.from_seq = Worker::head(&tx, ctx.workspace).await?;
         webhook::Entity::insert(row.clone().into_active_model()).exec_without_returning(&tx).await.map_err(Error::from)?;
-        access::audit(&tx, ctx, Action::WebhookChanged, id, json!({ "created": row.name, "url": row.url })).await?;
+        access::audit(&tx, ctx, Action::WebhookChanged, id, json!({ "created": row.name, "url": without_query(&row.url) })).await?;
         tx.commit().await?;
         Ok(Made { webhook: row, secret: told })
     }
@@ -90,8 +89,16 @@ impl Worker {
         let mut row = find(&tx, ctx.workspace, id).await?;
         let old = row.clone();
         let content = input.document.is_some() || input.scopes.is_some() || input.variables.is_some();
+        if (content || input.url.is_some()) && ctx.actor.id != Some(row.holder_id) {
+            // Whoever says where it goes, or what, shows what they see themselves.
+            not_filtered(ctx)?;
+            let holder = ctx.actor.id.filter(|_| ctx.actor.kind != ActorKind::System);
+            row.holder_id = holder.ok_or_else(|| Error::forbidden("A webhook belongs to a member or to an API key."))?;
+            row.holder_kind = ctx.actor.kind.as_str().to_owned();
+        }
+        let held_by_another = row.holder_id != old.holder_id;
         self.apply(&mut row, input, false)?;
-        if content {
+        if content || held_by_another {
             self.settle(&mut row).await?;
         }
         row.updated_at = ctx.now();
@@ -103,7 +110,7 @@ impl Worker {
             }
         }
         webhook::Entity::update(row.clone().into_active_model().reset_all()).exec(&tx).await.map_err(Error::from)?;
-        let detail = json!({ "updated": row.name, "url": row.url, "status": row.status });
+        let detail = json!({ "updated": row.name, "url": without_query(&row.url), "status": row.status });
         access::audit(&tx, ctx, Action::WebhookChanged, id, detail).await?;
         tx.commit().await?;
         Ok(row)
@@ -161,6 +168,11 @@ impl Worker {
         if let Some(why) = opened.note {
             return Err(invalid(member, why));
         }
+        let mut objects: Vec<&str> = opened.wanted.scopes.iter().map(|scope| scope.object.name.as_str()).collect();
+        objects.sort_unstable();
+        if objects.windows(2).any(|pair| pair[0] == pair[1]) {
+            return Err(invalid(member, "Two of the lists are of the same object: make one of them, with `or`."));
+        }
         // Each filter is asked once, of nothing: it may name what its maker does not see.
         let (ctx, catalog) = (&opened.viewer.ctx, &opened.viewer.catalog);
         let tx = self.hooks.db.begin(&ctx.scope(), Mode::Read).await?;
@@ -187,6 +199,11 @@ impl Worker {
     /// What would be sent of a record, and, if it is to be sent, what came of that. Without a record, the one that was
     /// changed last.
     pub async fn preview(&self, ctx: &Ctx, hook: Arc<webhook::Model>, record: Option<Uuid>, send: bool) -> Result<Preview, Rejected> {
+        not_filtered(ctx)?;
+        if ctx.actor.id != Some(hook.holder_id) {
+            let why = "Only whoever made a webhook is shown what it is sent. Change its url or document, and it is yours.";
+            return Err(Error::forbidden(why).into());
+        }
         let opened = (self.open)(hook.clone()).await?;
         let body = match self.example(&opened, record).await? {
             Some(body) => body,
@@ -200,12 +217,12 @@ impl Worker {
             return Ok(Preview { body, attempt: None });
         }
         let tx = self.hooks.db.begin(&ctx.system_scope(), Mode::Write).await?;
-        access::audit(&tx, ctx, Action::WebhookChanged, hook.id, json!({ "tested": hook.name, "url": hook.url })).await?;
+        access::audit(&tx, ctx, Action::WebhookChanged, hook.id, json!({ "tested": hook.name, "url": without_query(&hook.url) })).await?;
         tx.commit().await?;
         let secrets = Secrets::open(&self.hooks.vault, &hook)?;
         let (at, begun) = (self.hooks.clock.now(), std::time::Instant::now());
         let id = format!("msg_test_{}", self.hooks.clock.new_id().simple());
-        let sent = self.post(&hook, &secrets, &id, body.clone()).await;
+        let sent = post(&self.hooks, &hook, &secrets, &id, body.clone()).await;
         let millis = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         let mut attempt = Attempt { at: at.0, millis, status: None, error: None, response: None };
         match sent {
@@ -235,9 +252,23 @@ impl Worker {
             }
             let data = payloads(opened, &tx, std::slice::from_ref(&event)).await?.pop().unwrap_or_default();
             tx.commit().await?;
+            account(&self.hooks.db, &opened.viewer).await?;
             let what = entry.kind.to_ascii_lowercase();
             return envelope(opened, (subject(opened, index), &what), entry.at, &data).map(Some);
         }
         Ok(None)
     }
+}
+
+/// Refuses a credential that sees only some rows of what its roles reach: a webhook would outlive the filter.
+fn not_filtered(ctx: &Ctx) -> Result<()> {
+    if ctx.access.policy().is_some_and(|policy| !policy.row_filters.is_empty() || !policy.key_filters.is_empty()) {
+        return Err(Error::forbidden("A credential with row filters has no webhooks: they would see more than it does."));
+    }
+    Ok(())
+}
+
+/// An address as the audit tells it: what comes after the path may be a secret.
+fn without_query(url: &str) -> &str {
+    url.split(['?', '#']).next().unwrap_or_default()
 }

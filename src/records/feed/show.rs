@@ -1,6 +1,6 @@
 //! What of an event is shown: the members that were selected, with the record as it is now.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 use std::sync::Arc;
 
@@ -97,19 +97,24 @@ pub async fn show(ctx: &Ctx, catalog: &Catalog, tx: &Tx, shown: &Shown<'_>, even
 /// Each event as JSON, for whoever is told of all of them, some time later. A record that is not seen any more has left.
 pub async fn show_each(ctx: &Ctx, catalog: &Catalog, tx: &Tx, shown: &Shown<'_>, events: &[Event]) -> Result<Vec<String>> {
     let fields = collect(&[shown.selection], |_| true);
-    let id = Selection { items: vec![Item { key: "id".into(), name: "id".into(), ..Item::default() }] };
-    // Whether it is seen is asked in any case.
-    let seen = Merged { key: "", name: "", arguments: &Map::new(), children: vec![&id] };
-    let seen = read(ctx, catalog, tx, shown, &seen, events).await?;
     let mut records: HashMap<&str, Records> = HashMap::new();
     for field in fields.iter().filter(|field| field.name == shown.record) {
         records.insert(field.key, read(ctx, catalog, tx, shown, field, events).await?);
     }
+    // Whether it is seen is asked in any case.
+    let seen: HashSet<Uuid> = match records.values().next() {
+        Some(found) => found.keys().copied().collect(),
+        None => {
+            let id = Selection { items: vec![Item { key: "id".into(), name: "id".into(), ..Item::default() }] };
+            let alone = Merged { key: "", name: "", arguments: &Map::new(), children: vec![&id] };
+            read(ctx, catalog, tx, shown, &alone, events).await?.into_keys().collect()
+        }
+    };
     let actors = actors(ctx, catalog, tx, &fields, events).await?;
     let mut out = Vec::with_capacity(events.len());
     for event in events {
         let left = Event { kind: Kind::Left, ..event.clone() };
-        let event = if seen.contains_key(&event.record) { event } else { &left };
+        let event = if seen.contains(&event.record) { event } else { &left };
         let cursor = shown.cursor(event, None);
         let mut json = String::with_capacity(256);
         Told { ctx, shown, event, cursor: &cursor, records: &records, actors: &actors }.write(&fields, &mut json)?;
@@ -198,7 +203,10 @@ impl Told<'_> {
                 "__typename" => out.push_str(&text(self.shown.type_name)?),
                 "kind" => out.push_str(&text(event.kind.as_str())?),
                 "id" if about => out.push_str(&text(&event.record.to_string())?),
-                "object" if about => out.push_str(&text(&self.shown.scopes[event.scope].object.enum_name())?),
+                "object" if about => match self.shown.scopes.get(event.scope) {
+                    Some(scope) => out.push_str(&text(&scope.object.enum_name())?),
+                    None => out.push_str("null"),
+                },
                 "cursor" => out.push_str(&text(self.cursor)?),
                 "at" => {
                     let at = entry.map_or_else(|| self.ctx.now(), |entry| entry.at);

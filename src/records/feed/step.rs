@@ -8,14 +8,21 @@ use super::{Entry, read};
 use crate::error::Result;
 use crate::infra::clock::Clock;
 use crate::infra::db::{Db, Mode, Scope, Tx};
-use crate::platform::readers::{self, Reader};
+use crate::platform::readers::{self, Place, Reader};
 
 /// Entries that are read together.
 const BATCH: usize = 500;
 
-/// What somebody does with entries of the log, which come after a place, within the transaction that moves the place.
+/// What somebody does with entries of the log: first looks what follows from them, which may take a while, and then writes
+/// that down in the transaction that moves the place.
 pub trait Handler: Sync {
-    fn handle(&self, tx: &Tx, workspace: Uuid, after: i64, entries: &[Arc<Entry>]) -> impl Future<Output = Result<()>> + Send;
+    /// What follows from entries.
+    type Found: Send;
+
+    /// The place says how often these entries failed before.
+    fn look(&self, workspace: Uuid, place: &Place, entries: &[Arc<Entry>]) -> impl Future<Output = Result<Self::Found>> + Send;
+
+    fn write(&self, tx: &Tx, workspace: Uuid, found: Self::Found) -> impl Future<Output = Result<()>> + Send;
 }
 
 /// Reads on; whether there may be more. What fails is tried again later, one entry at a time, and set aside in the end.
@@ -45,6 +52,8 @@ struct Stuck {
     why: String,
 }
 
+/// Handles some entries; how many. Others are looked at meanwhile by whoever wants to: the first who writes has moved the
+/// place, and the others have nothing to write.
 async fn batch(
     db: &Db,
     clock: &Clock,
@@ -53,27 +62,39 @@ async fn batch(
     most: usize,
 ) -> std::result::Result<usize, Stuck> {
     let mut at = 0;
-    let lost = |error: sqlx::Error| Stuck { at: 0, why: error.to_string() };
-    let tx = db.begin(&Scope::workspace(workspace), Mode::Write).await.map_err(lost)?;
-    let done = async {
-        let Some(place) = readers::lock(&tx, workspace, reader).await? else { return Ok(0) };
-        at = place.seq + 1;
+    let looked = async {
+        let tx = db.begin(&Scope::workspace(workspace), Mode::Read).await?;
+        let Some(place) = readers::place(&tx, workspace, reader).await? else { return Ok(None) };
         if place.retry_at > clock.now() {
-            return Ok(0);
+            return Ok(None);
         }
         let entries: Vec<Arc<Entry>> = read(&tx, workspace, place.seq, most).await?.into_iter().map(Arc::new).collect();
-        let Some(last) = entries.last() else { return Ok(0) };
-        handler.handle(&tx, workspace, place.seq, &entries).await?;
-        readers::advance(&tx, workspace, reader, last.seq, clock.now()).await?;
-        Ok(entries.len())
+        tx.commit().await?;
+        let Some(last) = entries.last().map(|entry| entry.seq) else { return Ok(None) };
+        at = place.seq + 1;
+        let found = handler.look(workspace, &place, &entries).await?;
+        Ok(Some((place, last, entries.len(), found)))
     };
-    let done: Result<usize> = done.await;
-    match done {
-        Ok(read) => tx.commit().await.map(|()| read).map_err(|error| Stuck { at, why: error.to_string() }),
+    let looked: Result<_> = looked.await;
+    let stuck = |at: i64, why: String| Stuck { at, why };
+    let Some((place, last, count, found)) = looked.map_err(|error| stuck(at, error.to_string()))? else { return Ok(0) };
+    let tx = db.begin(&Scope::workspace(workspace), Mode::Write).await.map_err(|error| stuck(0, error.to_string()))?;
+    let written = async {
+        match readers::lock(&tx, workspace, reader).await? {
+            Some(now) if now.seq == place.seq => {}
+            _ => return Ok(0),
+        }
+        handler.write(&tx, workspace, found).await?;
+        readers::advance(&tx, workspace, reader, last, clock.now()).await?;
+        Ok(count)
+    };
+    let written: Result<usize> = written.await;
+    match written {
+        Ok(count) => tx.commit().await.map(|()| count).map_err(|error| stuck(at, error.to_string())),
         Err(error) => {
             // The lock is given back before the failure is noted.
             let _ = tx.rollback().await;
-            Err(Stuck { at, why: error.to_string() })
+            Err(stuck(at, error.to_string()))
         }
     }
 }

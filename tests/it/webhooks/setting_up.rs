@@ -33,6 +33,8 @@ on_both! {
         }
         assert_eq!(refused(json!({ "document": "subscription { dealChanges { kind } }", "scopes": [{ "deals": {} }] })).await.0, "scopes");
         assert_eq!(refused(json!({ "variables": { "a": 1 } })).await.0, "variables");
+        let twice = json!({ "scopes": [{ "deals": { "status": { "eq": "OPEN" } } }, { "deals": { "status": { "eq": "WON" } } }] });
+        assert!(refused(twice).await.1.contains("same object"));
         let rep = server.member(&admin, "Rep", "REP").await;
         let input = json!({ "input": { "name": "hook", "url": "https://example.com/" } });
         let (_, _, answer) = rep.post(json!({ "query": CREATE, "variables": input }), &[]).await;
@@ -62,6 +64,42 @@ on_both! {
         assert!(super::deliveries(&admin).await.is_empty());
         admin.ask(&format!("mutation {{ deleteWebhook(input: {{ id: \"{id}\" }}) {{ deletedId userErrors {{ message }} }} }}")).await;
         assert_eq!(admin.ask("{ webhooks { id } }").await["webhooks"], json!([]));
+    }
+
+    async fn nobody_borrows_another_ones_eyes(server: &Server) {
+        let admin = server.admin().await;
+        let receiver = Receiver::listen().await;
+        let role = "mutation { createRole(input: { name: \"Integrator\", settings: [INTEGRATIONS], objects: [{ object: TAG, read: [ALL], create: true }] }) { role { id } } }";
+        let role = admin.ask(role).await["createRole"]["role"]["id"].as_str().unwrap().to_owned();
+        let other = server.member_with(&admin, "Other", "REP", json!({ "roles": [role] })).await;
+        let (id, _) = hook(&admin, &receiver, json!({})).await;
+        let deal = admin.create("deal", json!({ "name": "Confidential" })).await;
+        assert_eq!(other.refused(&format!("{{ webhookPreview(id: \"{id}\", recordId: \"{deal}\") {{ body }} }}")).await.0, "FORBIDDEN");
+        assert_eq!(other.refused(&format!("mutation {{ sendTestWebhook(input: {{ id: \"{id}\" }}) {{ body }} }}")).await.0, "FORBIDDEN");
+        // Sent elsewhere, it shows what whoever says so sees.
+        let elsewhere = Receiver::listen().await;
+        let take = format!("mutation {{ updateWebhook(input: {{ id: \"{id}\", url: \"{}\" }}) {{ webhook {{ holderId }} userErrors {{ message }} }} }}", elsewhere.url);
+        let taken = other.ask(&take).await["updateWebhook"].clone();
+        assert_eq!(taken["webhook"]["holderId"], json!(other.id().await), "{taken}");
+        admin.create("tag", json!({ "name": "Public" })).await;
+        super::work(server).await;
+        let received = elsewhere.take();
+        assert_eq!(received.len(), 1, "{received:?}");
+        assert!(received[0].text.contains("Public") && receiver.take().is_empty());
+        // Each webhook follows what its own maker sees, whoever came first.
+        let both = Receiver::listen().await;
+        hook(&admin, &both, json!({ "name": "admin's" })).await;
+        admin.create("deal", json!({ "name": "For admins" })).await;
+        super::work(server).await;
+        assert_eq!(both.types(), ["deal.created"]);
+        assert!(elsewhere.take().is_empty());
+        // A credential that sees some rows only has none.
+        let owner = admin.role("OWNER").await;
+        let make = format!("mutation {{ createApiKey(input: {{ name: \"k\", roles: [\"{owner}\"], restrictions: {{ rowFilters: [{{ deals: {{ name: {{ eq: \"x\" }} }} }}], settings: [INTEGRATIONS] }} }}) {{ secret userErrors {{ message }} }} }}");
+        let made = admin.ask(&make).await["createApiKey"].clone();
+        let key = server.bearer(made["secret"].as_str().unwrap_or_else(|| panic!("{made}")));
+        let (_, _, answer) = key.post(json!({ "query": CREATE, "variables": { "input": { "name": "h", "url": both.url } } }), &[]).await;
+        assert_eq!(answer["errors"][0]["extensions"]["code"], "FORBIDDEN", "{answer}");
     }
 
     async fn another_workspace_sees_nothing_of_it(server: &Server) {
