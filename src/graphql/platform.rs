@@ -9,6 +9,7 @@ mod describe;
 mod duplicates;
 mod fields;
 mod identity;
+mod newest;
 mod objects;
 mod relations;
 mod second_factor;

@@ -3,10 +3,9 @@
 use std::collections::{HashMap, HashSet};
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use chrono::SecondsFormat;
-use entity::{Micros, webhook, webhook_delivery};
+use entity::{webhook, webhook_delivery};
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt as _, StreamExt as _};
 use sea_orm::sea_query::Expr;
@@ -16,19 +15,19 @@ use tokio::sync::{Notify, watch};
 use uuid::Uuid;
 
 use super::breaker::Breakers;
-use super::model::{Attempt, MOST_TRIES, SECOND, State, Status, seconds, wait};
+use super::model::{SECOND, State, Status};
+use super::payload::{envelope, event, payloads, subject};
+use super::send::{Outcome, attempt};
 use super::service::Secrets;
-use super::sign::signatures;
 use super::{Open, Opened, Webhooks};
 use crate::error::{Code, Error, Result};
-use crate::features::live::{Viewer, account};
+use crate::features::live::account;
 use crate::infra::db::{Backend, Mode, Scope, Tx, Value};
-use crate::infra::outbound::Answer;
 use crate::infra::signals::Topic;
 use crate::platform::audit::{self, Action};
 use crate::platform::jobs::{self, NewJob};
 use crate::platform::readers::{self, Reader};
-use crate::records::feed::{self, Entry, Event, Kind};
+use crate::records::feed::{self, Entry, Event};
 
 /// Attempts at one endpoint that run side by side.
 const SIDE_BY_SIDE: usize = 32;
@@ -40,8 +39,6 @@ const LEASE: i64 = 60 * SECOND;
 const PULSE: Duration = Duration::from_secs(1);
 /// Attempts of a delivery that are kept, the latest ones.
 const MOST_KEPT: usize = 20;
-/// The longest wait that an endpoint may ask for.
-const LONGEST_WAIT: i64 = 24 * 3_600 * SECOND;
 
 /// The job that tells the owner of a webhook that it was switched off.
 pub const NOTICE: &str = "WEBHOOK_NOTICE";
@@ -54,38 +51,6 @@ pub struct Worker {
     busy: Mutex<HashSet<Uuid>>,
     /// Something was sent or is due.
     stirred: Notify,
-}
-
-/// What came of an attempt.
-struct Outcome {
-    hook: Arc<webhook::Model>,
-    delivery: webhook_delivery::Model,
-    attempt: Attempt,
-    retry_after: Option<Duration>,
-}
-
-/// What follows from an attempt.
-struct Verdict {
-    state: State,
-    next_at: i64,
-    /// Why the webhook is not sent anything more.
-    over: Option<String>,
-}
-
-impl Outcome {
-    fn verdict(&self, now: Micros) -> Verdict {
-        let (tries, status) = (self.delivery.tries + 1, self.attempt.status);
-        let asked = self.retry_after.map(|asked| i64::try_from(asked.as_micros()).unwrap_or(LONGEST_WAIT).min(LONGEST_WAIT));
-        let failed = |why: String| Verdict { state: State::Failed, next_at: now.0, over: Some(why) };
-        match wait(tries, rand::random()) {
-            _ if status.is_some_and(|status| (200..300).contains(&status)) => {
-                Verdict { state: State::Delivered, next_at: now.0, over: None }
-            }
-            _ if status == Some(410) => failed("The endpoint says that it is gone (410).".to_owned()),
-            Some(wait) => Verdict { state: State::Pending, next_at: now.0 + wait.max(asked.unwrap_or(0)), over: None },
-            None => failed(format!("An event could not be delivered in {MOST_TRIES} attempts over three days.")),
-        }
-    }
 }
 
 /// That this process is sending to a webhook; given back however that ends.
@@ -370,95 +335,4 @@ impl Worker {
         let notice = NewJob { kind: NOTICE, key: Some(format!("{} {}", hook.id, now.0)), payload, priority: 10, run_at: now };
         Ok(jobs::enqueue(tx, &self.hooks.clock, hook.workspace_id, notice).await?)
     }
-}
-
-/// Sends one delivery.
-async fn attempt(
-    hooks: Webhooks,
-    hook: Arc<webhook::Model>,
-    secrets: Arc<Secrets>,
-    delivery: webhook_delivery::Model,
-    body: String,
-) -> Outcome {
-    let (at, begun) = (hooks.clock.now(), Instant::now());
-    let sent = post(&hooks, &hook, &secrets, &format!("msg_{}", delivery.id.simple()), body).await;
-    let well = sent.as_ref().is_ok_and(|answer| (200..300).contains(&answer.status));
-    hooks.metrics.attempted(well, begun.elapsed());
-    let millis = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-    let mut attempt = Attempt { at: at.0, millis, status: None, error: None, response: None };
-    let mut retry_after = None;
-    match sent {
-        Ok(answer) => {
-            attempt.status = Some(answer.status);
-            attempt.response = Some(answer.body.chars().take(1_000).collect());
-            retry_after = answer.retry_after.filter(|_| matches!(answer.status, 429 | 503));
-        }
-        Err(why) => attempt.error = Some(why),
-    }
-    Outcome { hook, delivery, attempt, retry_after }
-}
-
-/// Signs a payload and posts it.
-pub(super) async fn post(hooks: &Webhooks, hook: &webhook::Model, secrets: &Secrets, id: &str, body: String) -> Result<Answer, String> {
-    let now = hooks.clock.now();
-    let signed = signatures(&secrets.all, (id, seconds(now)), &body, now).map_err(|e| e.to_string())?;
-    let mut headers = reqwest::header::HeaderMap::new();
-    let stamp = seconds(now).to_string();
-    for (name, value) in
-        [("content-type", "application/json"), ("webhook-id", id), ("webhook-timestamp", &stamp), ("webhook-signature", &signed)]
-    {
-        headers.insert(name, reqwest::header::HeaderValue::from_str(value).map_err(|e| e.to_string())?);
-    }
-    hooks.outbound.post(&hook.url, headers, body).await
-}
-
-/// A delivery as the feed tells of it. What is not seen any more has left, whatever happened then.
-fn event(opened: &Opened, delivery: &webhook_delivery::Model, entry: Option<&Arc<Entry>>) -> Event {
-    // The lists may be others by now: it is the object that counts. What is in none of them is not shown.
-    let scopes = &opened.wanted.scopes;
-    let scope = scopes.iter().position(|scope| scope.object.name == delivery.object);
-    let kind = match delivery.kind.as_str() {
-        "ENTERED" => Kind::Entered,
-        "LEFT" => Kind::Left,
-        _ => Kind::Updated,
-    };
-    Event {
-        kind: if scope.is_some() { kind } else { Kind::Left },
-        scope: scope.unwrap_or(usize::MAX),
-        record: delivery.record_id,
-        seq: delivery.seq,
-        first: delivery.seq,
-        entry: entry.cloned(),
-        fields: entry.map(|entry| entry.fields.clone()).unwrap_or_default(),
-        place: None,
-    }
-}
-
-/// What is shown of events, one for each.
-pub(super) async fn payloads(opened: &Opened, tx: &Tx, events: &[Event]) -> Result<Vec<String>> {
-    let Viewer { ctx, catalog } = &opened.viewer;
-    feed::show_each(ctx, catalog, tx, &opened.wanted.shown(None, ctx.now()), events).await
-}
-
-/// What the records of a list are called.
-pub(super) fn subject(opened: &Opened, scope: usize) -> &str {
-    opened.wanted.scopes.get(scope).map_or("record", |scope| scope.variant.map_or(scope.object.one.as_str(), |variant| variant.name))
-}
-
-/// What is sent.
-pub(super) fn envelope(opened: &Opened, (object, what): (&str, &str), at: Micros, data: &str) -> Result<String> {
-    let text = |text: &str| serde_json::to_string(text);
-    let stamp = text(&at.to_utc().to_rfc3339_opts(SecondsFormat::AutoSi, true))?;
-    let note = match &opened.note {
-        Some(why) => {
-            let why = format!("The webhook's document does not fit the schema any more, so this is the usual payload: {why}");
-            format!(",\"note\":{}", text(&why)?)
-        }
-        None => String::new(),
-    };
-    Ok(format!(
-        "{{\"type\":{},\"timestamp\":{stamp},\"data\":{{{}:{data}}}{note}}}",
-        text(&format!("{object}.{what}"))?,
-        text(&opened.key)?
-    ))
 }

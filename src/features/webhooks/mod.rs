@@ -14,6 +14,8 @@ mod deliver;
 mod deliveries;
 mod fan_out;
 mod model;
+mod payload;
+mod send;
 mod service;
 mod setup;
 mod sign;

@@ -8,8 +8,10 @@ use serde_json::{Map, Value as Json, json};
 use uuid::Uuid;
 
 use super::Opened;
-use super::deliver::{Worker, envelope, payloads, post, subject};
+use super::deliver::Worker;
 use super::model::{Attempt, KINDS, Signature, Status, WebhookInput};
+use super::payload::{envelope, payloads, subject};
+use super::send::post;
 use super::service::{Made, Secrets, find, invalid};
 use super::sign::Secret;
 use crate::error::{Error, Result, UserError, UserErrorCode};

@@ -1,10 +1,11 @@
 //! What the server does by itself: jobs, and readers of the log.
 
 use async_graphql::{Context, Enum, ID, InputObject, Object, Result, SimpleObject};
-use entity::{Micros, job};
+use entity::job;
 use uuid::Uuid;
 
 use super::access::{id, or_refuse};
+use super::newest;
 use super::values::{Cursor, DateTime, PageInfo, UserErrorView, views};
 use crate::error::{Error, UserError, UserErrorCode};
 use crate::features::access::{audit, require};
@@ -198,9 +199,6 @@ pub struct WorkQuery;
 #[derive(Default)]
 pub struct WorkMutation;
 
-/// The longest page.
-const MOST: usize = 200;
-
 #[Object]
 impl WorkQuery {
     /// What the server does and did by itself in this workspace. Needs INTEGRATIONS.
@@ -213,13 +211,7 @@ impl WorkQuery {
     ) -> Result<JobConnection> {
         let signed = request::of(ctx).signed().map_err(|e| field_error(&e))?;
         require(&signed.ctx, Setting::Integrations).map_err(|e| field_error(&e))?;
-        let wrong = |argument: &str, why: String| field_error(&Error::bad_request(why).within(argument));
-        let first = usize::try_from(first).ok().filter(|first| (1..=MOST).contains(first));
-        let first = first.ok_or_else(|| wrong("first", format!("`first` is a number from 1 to {MOST}.")))?;
-        let after = match after {
-            Some(Cursor(text)) => Some(place(&text).ok_or_else(|| wrong("after", "This is no place in the list.".to_owned()))?),
-            None => None,
-        };
+        let (first, after) = newest::asked(first, after)?;
         let filter = filter.unwrap_or_default();
         let filter = JobFilter {
             states: filter.states.unwrap_or_default().into_iter().map(JobState::stored).collect(),
@@ -232,16 +224,8 @@ impl WorkQuery {
             Ok::<_, Error>(found)
         };
         let found = found.await.map_err(|e| field_error(&e))?;
-        let has_next_page = found.len() > first;
-        let cursor = |row: Option<&job::Model>| row.map(|row| Cursor(format!("{}.{}", row.created_at.0, row.id.simple())));
-        let shown = &found[..found.len().min(first)];
-        let page_info = PageInfo {
-            has_next_page,
-            has_previous_page: after.is_some(),
-            start_cursor: cursor(shown.first()),
-            end_cursor: cursor(shown.last()),
-        };
-        Ok(JobConnection { nodes: shown.iter().cloned().map(Job::from).collect(), page_info })
+        let page_info = newest::page_info(&found, (first, after), |row| (row.created_at, row.id));
+        Ok(JobConnection { nodes: found.into_iter().take(first).map(Job::from).collect(), page_info })
     }
 
     /// Readers of this workspace's change log, and how far they are. Needs INTEGRATIONS.
@@ -319,10 +303,4 @@ async fn all(ctx: &Context<'_>) -> crate::error::Result<Vec<LogReader>> {
     let found = status::readers(&tx, signed.ctx.workspace).await?;
     tx.commit().await?;
     Ok(found.into_iter().filter_map(LogReader::of).collect())
-}
-
-/// Reads a place in the list.
-fn place(text: &str) -> Option<(Micros, Uuid)> {
-    let (at, id) = text.split_once('.')?;
-    Some((Micros(at.parse().ok()?), id.parse().ok()?))
 }

@@ -7,10 +7,11 @@ use entity::{Micros, webhook_delivery};
 use uuid::Uuid;
 
 use super::super::access::{id, or_refuse};
+use super::super::newest;
 use super::super::values::{Cursor, DateTime, ObjectName, PageInfo, UserErrorView, views};
 use super::super::workspace::split;
 use super::{WebhookEventKind, kind_of, worker};
-use crate::error::{Error, UserError, UserErrorCode};
+use crate::error::{UserError, UserErrorCode};
 use crate::features::webhooks::{Attempt, DeliveryFilter, MOST_TRIES, Preview, Replay, State};
 use crate::graphql::errors::field_error;
 use crate::graphql::request;
@@ -209,9 +210,6 @@ pub struct DeliveryQuery;
 #[derive(Default)]
 pub struct DeliveryMutation;
 
-/// The longest page.
-const MOST: usize = 200;
-
 #[Object]
 impl DeliveryQuery {
     /// What webhooks were and are to be sent. Needs INTEGRATIONS.
@@ -224,13 +222,7 @@ impl DeliveryQuery {
     ) -> Result<WebhookDeliveryConnection> {
         let request = request::of(ctx);
         let signed = request.signed().map_err(|e| field_error(&e))?;
-        let wrong = |argument: &str, why: String| field_error(&Error::bad_request(why).within(argument));
-        let first = usize::try_from(first).ok().filter(|first| (1..=MOST).contains(first));
-        let first = first.ok_or_else(|| wrong("first", format!("`first` is a number from 1 to {MOST}.")))?;
-        let after = match after {
-            Some(Cursor(text)) => Some(place(&text).ok_or_else(|| wrong("after", "This is no place in the list.".to_owned()))?),
-            None => None,
-        };
+        let (first, after) = newest::asked(first, after)?;
         let filter = filter.unwrap_or_default();
         let uuid = |id: Option<ID>| id.map(|id| id.parse().unwrap_or_else(|_| Uuid::nil()));
         let filter = DeliveryFilter {
@@ -241,16 +233,8 @@ impl DeliveryQuery {
             to: filter.to.and_then(|at| at.micros()),
         };
         let found = request.app.webhooks.deliveries(&signed.ctx, &filter, after, first + 1).await.map_err(|e| field_error(&e))?;
-        let has_next_page = found.len() > first;
-        let nodes: Vec<WebhookDelivery> = found.into_iter().take(first).map(|row| WebhookDelivery { row }).collect();
-        let cursor =
-            |node: Option<&WebhookDelivery>| node.map(|node| Cursor(format!("{}.{}", node.row.created_at.0, node.row.id.simple())));
-        let page_info = PageInfo {
-            has_next_page,
-            has_previous_page: after.is_some(),
-            start_cursor: cursor(nodes.first()),
-            end_cursor: cursor(nodes.last()),
-        };
+        let page_info = newest::page_info(&found, (first, after), |row| (row.created_at, row.id));
+        let nodes = found.into_iter().take(first).map(|row| WebhookDelivery { row }).collect();
         Ok(WebhookDeliveryConnection { nodes, page_info })
     }
 
@@ -316,10 +300,4 @@ async fn try_out(ctx: &Context<'_>, hook: &ID, record: Option<&ID>, send: bool) 
     let (hook, errors) = split(request.app.webhooks.find(&signed.ctx, hook).await)?;
     let Some(hook) = hook else { return Ok((None, errors)) };
     split(worker.preview(&signed.ctx, Arc::new(hook), record, send).await)
-}
-
-/// Reads a place in the list.
-fn place(text: &str) -> Option<(Micros, Uuid)> {
-    let (at, id) = text.split_once('.')?;
-    Some((Micros(at.parse().ok()?), id.parse().ok()?))
 }
