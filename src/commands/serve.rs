@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Args;
 use kith::app::{App, StartError};
@@ -64,9 +65,10 @@ pub async fn serve(mut config: Config, options: Serve) -> Result<(), StartError>
     };
     let served = kith::infra::listen::serve(listener, tls, server, asked).await;
     if let Some(working) = working {
-        let _ = working.await;
+        // A delivery or a job under way comes to its end, or is taken over when its lease is over.
+        let _ = tokio::time::timeout(Duration::from_secs(30), working).await;
     }
-    app.db.close().await;
+    close(&app).await;
     served.map_err(|e| StartError(format!("server: {e}")))
 }
 
@@ -82,8 +84,15 @@ pub async fn work_alone(config: Config) -> Result<(), StartError> {
         stopping.stopping.send_replace(true);
     });
     work::run(app.clone()).await;
-    app.db.close().await;
+    close(&app).await;
     Ok(())
+}
+
+/// Gives the connections to the database back; whoever still holds one is not waited for longer than a moment.
+async fn close(app: &App) {
+    if tokio::time::timeout(Duration::from_secs(5), app.db.close()).await.is_err() {
+        tracing::warn!("the database was not let go of in time");
+    }
 }
 
 fn welcome(address: SocketAddr, with_tls: bool, with_demo: bool) -> String {

@@ -33,7 +33,26 @@ pub async fn serve(
 ) -> Result<(), String> {
     let service = router.into_make_service_with_connect_info::<SocketAddr>();
     let Some(tls) = tls else {
-        return axum::serve(listener, service).with_graceful_shutdown(stop).await.map_err(|e| e.to_string());
+        let (told, mut heard) = tokio::sync::watch::channel(false);
+        let served = axum::serve(listener, service).with_graceful_shutdown(async move {
+            stop.await;
+            told.send_replace(true);
+        });
+        let too_long = async {
+            // Whoever told is gone only when everything was answered.
+            if heard.wait_for(|told| *told).await.is_ok() {
+                tokio::time::sleep(GRACE).await;
+            } else {
+                std::future::pending::<()>().await;
+            }
+        };
+        return tokio::select! {
+            served = served.into_future() => served.map_err(|e| e.to_string()),
+            () = too_long => {
+                tracing::warn!("some requests were not answered in time");
+                Ok(())
+            }
+        };
     };
     let config = RustlsConfig::from_config(Arc::new(load(&tls)?));
     let renewing = tokio::spawn(renew(tls, config.clone()));
