@@ -216,9 +216,18 @@ pub struct RotateWebhookSecretInput {
     grace_hours: i64,
 }
 
-/// What came of making or changing a webhook.
+/// What came of changing a webhook.
 #[derive(SimpleObject, Default)]
 pub struct WebhookPayload {
+    /// The webhook.
+    webhook: Option<Webhook>,
+    /// Why nothing was changed; empty if something was.
+    user_errors: Vec<UserErrorView>,
+}
+
+/// What came of making a webhook, or of giving it a new secret.
+#[derive(SimpleObject, Default)]
+pub struct WebhookSecretPayload {
     /// The webhook.
     webhook: Option<Webhook>,
     /// What its endpoint needs to verify signatures: `whsec_…`, or the public key `whpk_…`. It is told this once.
@@ -278,7 +287,7 @@ impl OwnWebhookMutation {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The new webhook.")] input: CreateWebhookInput,
-    ) -> Result<WebhookPayload> {
+    ) -> Result<WebhookSecretPayload> {
         let request = request::of(ctx);
         let signed = request.signed().map_err(|e| field_error(&e))?;
         let mut wanted = content(input.scopes, input.document, input.variables);
@@ -308,7 +317,7 @@ impl OwnWebhookMutation {
         wanted.kinds = input.kinds.map(names);
         wanted.status = input.status.map(Into::into);
         let (row, errors) = split(worker(request)?.update(&signed.ctx, id, wanted).await)?;
-        Ok(WebhookPayload { webhook: row.map(|row| Webhook { row }), secret: None, user_errors: views(errors) })
+        Ok(WebhookPayload { webhook: row.map(|row| Webhook { row }), user_errors: views(errors) })
     }
 
     /// Takes a webhook away, with its deliveries. Needs INTEGRATIONS.
@@ -329,10 +338,10 @@ impl OwnWebhookMutation {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "Which webhook, and for how long.")] input: RotateWebhookSecretInput,
-    ) -> Result<WebhookPayload> {
+    ) -> Result<WebhookSecretPayload> {
         let request = request::of(ctx);
         let signed = request.signed().map_err(|e| field_error(&e))?;
-        let id = or_refuse!(WebhookPayload, id(&input.id, &["id"]));
+        let id = or_refuse!(WebhookSecretPayload, id(&input.id, &["id"]));
         made(request.app.webhooks.rotate_secret(&signed.ctx, id, input.grace_hours).await)
     }
 }
@@ -341,10 +350,10 @@ fn names(kinds: Vec<WebhookEventKind>) -> Vec<String> {
     kinds.into_iter().map(|kind| kind.name().to_owned()).collect()
 }
 
-fn made(done: std::result::Result<Made, crate::records::write::Rejected>) -> Result<WebhookPayload> {
+fn made(done: std::result::Result<Made, crate::records::write::Rejected>) -> Result<WebhookSecretPayload> {
     let (made, errors) = split(done)?;
     let (webhook, secret) = made.map_or((None, None), |made| (Some(Webhook { row: made.webhook }), Some(made.secret)));
-    Ok(WebhookPayload { webhook, secret, user_errors: views(errors) })
+    Ok(WebhookSecretPayload { webhook, secret, user_errors: views(errors) })
 }
 
 /// Whoever works on webhooks.
