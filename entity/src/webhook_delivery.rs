@@ -16,7 +16,6 @@ pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub seq: i64,
     pub id: Uuid,
-    pub scope: i64,
     #[sea_orm(column_type = "Text")]
     pub object: String,
     #[sea_orm(column_type = "Text")]

@@ -84,7 +84,6 @@ CREATE TABLE webhook_delivery (
     seq BIGINT NOT NULL,
     record_id UUID NOT NULL,
     id UUID NOT NULL,
-    scope BIGINT NOT NULL,
     object TEXT NOT NULL,
     kind TEXT NOT NULL,
     change TEXT,

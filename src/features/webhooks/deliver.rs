@@ -12,6 +12,7 @@ use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use serde_json::json;
 use tokio::sync::{Notify, watch};
+use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 use super::breaker::Breakers;
@@ -170,21 +171,17 @@ impl Worker {
     /// Sends what is due to a webhook, some of it side by side, until nothing is or it is to stop; how much.
     async fn send(&self, workspace: Uuid, hook: Uuid, stops: impl Fn() -> bool) -> Result<usize> {
         let mut flights = FuturesUnordered::new();
-        let mut count = 0;
+        let (mut count, mut failed) = (0, None);
         loop {
             let room = self.breakers.room(hook, self.hooks.clock.now(), SIDE_BY_SIDE).saturating_sub(flights.len());
-            if room > 0
-                && !stops()
-                && let Some((hook, opened)) = self.ready(workspace, hook).await?
-            {
-                let secrets = Arc::new(Secrets::open(&self.hooks.vault, &hook)?);
-                let taken = self.take(&hook, room).await?;
-                for (delivery, body) in self.render(&opened, taken).await? {
-                    // By itself: its answer is heard while others are written down.
-                    flights.push(tokio::spawn(attempt(self.hooks.clone(), hook.clone(), secrets.clone(), delivery, body)));
+            if room > 0 && failed.is_none() && !stops() {
+                match self.begin(workspace, hook, room).await {
+                    Ok(begun) => flights.extend(begun),
+                    // What is on its way is written down all the same.
+                    Err(error) => failed = Some(error),
                 }
             }
-            let Some(first) = flights.next().await else { return Ok(count) };
+            let Some(first) = flights.next().await else { return failed.map_or(Ok(count), Err) };
             let mut done = vec![first];
             while let Some(Some(more)) = flights.next().now_or_never() {
                 done.push(more);
@@ -194,6 +191,16 @@ impl Worker {
             count += done.len();
             self.finish(done).await?;
         }
+    }
+
+    /// Takes what is due and begins to send it, each by itself: its answer is heard while others are written down.
+    async fn begin(&self, workspace: Uuid, hook: Uuid, most: usize) -> Result<Vec<JoinHandle<Outcome>>> {
+        let Some((hook, opened)) = self.ready(workspace, hook).await? else { return Ok(Vec::new()) };
+        let secrets = Arc::new(Secrets::open(&self.hooks.vault, &hook)?);
+        let taken = self.take(&hook, most).await?;
+        let rendered = self.render(&opened, taken).await?.into_iter();
+        let attempts = rendered.map(|(delivery, body)| attempt(self.hooks.clone(), hook.clone(), secrets.clone(), delivery, body));
+        Ok(attempts.map(tokio::spawn).collect())
     }
 
     /// A webhook to which may be sent, and who its subscriber is now.

@@ -156,7 +156,6 @@ impl Worker {
                 bind(event.seq.into()),
                 bind(event.record.into()),
                 bind(self.hooks.clock.new_id().into()),
-                bind(i64::try_from(event.scope).unwrap_or(0).into()),
                 bind(object.clone().into()),
                 bind(event.kind.as_str().into()),
                 bind(event.entry.as_ref().map(|entry| entry.kind.clone()).into()),
@@ -174,7 +173,7 @@ impl Worker {
             )
         };
         let sql = format!(
-            "INSERT INTO webhook_delivery (workspace_id, webhook_id, seq, record_id, id, scope, object, kind, change, state, attempts, tries, \
+            "INSERT INTO webhook_delivery (workspace_id, webhook_id, seq, record_id, id, object, kind, change, state, attempts, tries, \
              next_at, lease_until, created_at) VALUES {} ON CONFLICT {known}",
             rows.join(", "),
         );
