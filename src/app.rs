@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use crate::catalog::Catalog;
-use crate::config::Config;
+use crate::config::{Config, StreamsTo};
 use crate::error::{Error, Result};
 use crate::features::access::{self, AccessControl, Holding};
 use crate::features::data_model::{self, DataModel};
@@ -35,13 +35,14 @@ use crate::objects;
 use crate::platform::access::Policy;
 use crate::platform::budget::Budgets;
 use crate::platform::limits::Buckets;
+use crate::platform::readers::Reader;
 use crate::platform::secrets::Secrets;
 use crate::platform::work;
 use crate::platform::{Access, Actor, ActorKind, Cause, Ctx, Hidden, House, Opened, Origin, Problems};
 use crate::records::search::refresh;
 use crate::records::write::RuleBook;
 
-pub use opening::{applied_migrations, connect, is_migrated, migrate, migrate_down, signing_keys, vault};
+pub use opening::{applied_migrations, broker, connect, is_migrated, migrate, migrate_down, signing_keys, vault};
 
 pub struct App {
     pub config: Config,
@@ -159,6 +160,7 @@ impl App {
             links: identity::Links { magic_link, password_reset },
             issuers: identity::Issuers::new(config.oidc.clone(), &auth.public_url, auth.app_urls.clone(), web.clone()),
         });
+        let data_model = DataModel { db: db.clone(), secrets: secrets.clone(), standard: standard.clone() };
         let metrics = Arc::<Metrics>::default();
         let outbound = Outbound::new(config.webhooks.allowed_networks.clone(), Duration::from_secs(config.webhooks.timeout_seconds));
         let invitation_url = config.mail.invitation_url.clone();
@@ -169,6 +171,8 @@ impl App {
                 clock: clock.clone(),
                 hasher: hasher.clone(),
                 guard: guard.clone(),
+                rules: rules.clone(),
+                data_model: data_model.clone(),
                 mailer: mailer.clone(),
                 invitation_url,
             },
@@ -191,7 +195,7 @@ impl App {
                 guard,
             },
             statistics: Statistics::default(),
-            data_model: DataModel { db: db.clone(), secrets: secrets.clone(), standard: standard.clone() },
+            data_model,
             secrets,
             known: Cache::new(1_000),
             policies: Cache::new(10_000),
@@ -293,7 +297,18 @@ impl App {
         let tx = self.db.begin(&Scope::worker(), Mode::Read).await?;
         let looked = work::look(&tx, self.clock.now()).await?;
         tx.commit().await?;
-        Ok(Looked { statements: self.db.statements(), ..looked })
+        let here = self.look_here();
+        let mut looked = Looked { database: true, statements: here.statements, connections: here.connections, ..looked };
+        if self.config.streams.to == StreamsTo::Nowhere {
+            // It had a place once; nobody waits for it.
+            looked.lag.retain(|(reader, _)| reader != Reader::Streams.as_str());
+        }
+        Ok(looked)
+    }
+
+    /// What this process knows without asking the database.
+    pub fn look_here(&self) -> Looked {
+        Looked { statements: self.db.statements(), connections: self.db.connections(), ..Looked::default() }
     }
 
     /// Forgets what is remembered of a workspace, here and on the other nodes, because it was changed.

@@ -12,7 +12,7 @@ use kith::config::{self, Config};
 use kith::graphql::schema::WorkspaceSchema;
 use kith::objects;
 
-use commands::{Backup, CreateWorkspace, RegisterDocuments, Restore, Serve};
+use commands::{Backup, CreateWorkspace, HealthCheck, RegisterDocuments, Restore, Serve};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -51,6 +51,10 @@ enum Command {
     Restore(Restore),
     /// Look at everything that a server needs, and say what is wrong
     Doctor,
+    /// Ask a server or worker that runs on this machine how it is
+    Healthcheck(HealthCheck),
+    /// Replay the change log and compare it with the tables: after a restore, or in doubt
+    Verify,
     /// Make a workspace with its first administrator
     CreateWorkspace(CreateWorkspace),
     /// Register the documents that an application sends, from the manifest that its build wrote
@@ -93,6 +97,8 @@ async fn run(command: Command, config: Config) -> Result<(), StartError> {
         Command::Backup(options) => commands::backup(&config, options).await,
         Command::Restore(options) => commands::restore(&config, options).await,
         Command::Doctor => commands::doctor(config).await,
+        Command::Healthcheck(options) => commands::healthcheck(&config, options).await,
+        Command::Verify => commands::verify(config).await,
         Command::CreateWorkspace(options) => commands::create_workspace(config, options).await,
         Command::RegisterDocuments(options) => commands::register_documents(config, options).await,
         Command::RotateSigningKey => commands::rotate_signing_key(&config),

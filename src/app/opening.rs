@@ -5,9 +5,10 @@ use std::time::Duration;
 use migration::{Migrator, MigratorTrait};
 
 use super::StartError;
-use crate::config::{Config, Encryption};
+use crate::config::{Config, Encryption, StreamsTo};
 use crate::error::Result;
 use crate::features::identity::SigningKeys;
+use crate::infra::broker::Broker;
 use crate::infra::db::{Db, DbSettings, Mode, Scope};
 use crate::infra::vault::Vault;
 
@@ -49,6 +50,17 @@ pub async fn connect(config: &Config, setting: &str, url: &str) -> Result<Db, St
     let settings = DbSettings { url, max_connections, statement_timeout: config.query_timeout(), slow };
     let db = Db::connect(&settings).await;
     db.map_err(|e| StartError(format!("{setting}: cannot connect: {e}")))
+}
+
+/// Where the log is published, if it is.
+pub async fn broker(config: &Config) -> Result<Option<Broker>, String> {
+    let streams = &config.streams;
+    let (prefix, keep) = (&streams.prefix, streams.keep_events);
+    Ok(match streams.to {
+        StreamsTo::Nowhere => None,
+        StreamsTo::Redis => Some(Broker::redis(&config.redis.url, prefix, keep).await?),
+        StreamsTo::Nats => Some(Broker::nats(&streams.nats_url, prefix, keep).await?),
+    })
 }
 
 pub async fn migrate(db: &Db) -> Result<(), StartError> {

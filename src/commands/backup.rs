@@ -27,7 +27,7 @@ pub async fn backup(config: &Config, options: Backup) -> Result<(), StartError> 
     if options.to.exists() {
         return Err(told("it is there already".into()));
     }
-    let db = app::connect(config, "database.url (DATABASE_URL)", &config.database.url).await?;
+    let db = app::connect(&super::patient(config), "database.url (DATABASE_URL)", &config.database.url).await?;
     if db.backend() == Backend::Postgres {
         return Err(StartError("PostgreSQL is backed up with pg_dump or by its WAL: see docs/operations.md.".into()));
     }

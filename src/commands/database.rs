@@ -6,11 +6,11 @@ use kith::infra::clock::Clock;
 use kith::infra::db::{Mode, Scope};
 use kith::platform::audit;
 
-use super::owner_of;
+use super::{owner_of, patient};
 
 pub async fn migrate(config: &Config, down: Option<u32>) -> Result<(), StartError> {
     let (setting, owner) = owner_of(config);
-    let db = app::connect(config, setting, owner).await?;
+    let db = app::connect(&patient(config), setting, owner).await?;
     match down {
         Some(steps) => app::migrate_down(&db, steps).await?,
         None => app::migrate(&db).await?,
@@ -29,7 +29,7 @@ pub async fn migrate(config: &Config, down: Option<u32>) -> Result<(), StartErro
 pub async fn expire_audit(config: &Config) -> Result<(), StartError> {
     let keys = app::signing_keys(config)?;
     let (setting, owner) = owner_of(config);
-    let db = app::connect(config, setting, owner).await?;
+    let db = app::connect(&patient(config), setting, owner).await?;
     let now = Clock::default().now();
     let days = &config.audit;
     let retention = audit::Retention::from([

@@ -7,7 +7,7 @@ use kith::features::secrets::rewrap;
 use kith::features::webhooks;
 use kith::infra::db::{Mode, Scope};
 
-use super::owner_of;
+use super::{owner_of, patient};
 
 pub fn rotate_signing_key(config: &Config) -> Result<(), StartError> {
     if !config.auth.jwt_private_key.is_empty() {
@@ -23,7 +23,7 @@ pub fn rotate_signing_key(config: &Config) -> Result<(), StartError> {
 pub async fn rotate_encryption(config: &Config) -> Result<(), StartError> {
     let vault = app::vault(config)?;
     let (setting, owner) = owner_of(config);
-    let db = app::connect(config, setting, owner).await?;
+    let db = app::connect(&patient(config), setting, owner).await?;
     let resealed = async {
         let tx = db.begin(&Scope::default(), Mode::Write).await?;
         let keys = rewrap(&tx, &vault).await?;

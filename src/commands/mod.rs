@@ -4,21 +4,32 @@ mod backup;
 mod database;
 mod doctor;
 mod documents;
+mod healthcheck;
 mod keys;
 mod serve;
+mod verify;
 mod workspaces;
 
 pub use backup::{Backup, Restore, backup, restore};
 pub use database::{expire_audit, migrate};
 pub use doctor::doctor;
 pub use documents::{RegisterDocuments, register_documents};
+pub use healthcheck::{HealthCheck, healthcheck};
 pub use keys::{rotate_encryption, rotate_signing_key};
 pub use serve::{Serve, demo, serve, work_alone};
+pub use verify::verify;
 pub use workspaces::{CreateWorkspace, create_workspace};
 
 use kith::app::StartError;
 use kith::config::Config;
 use kith::records::write::Rejected;
+
+/// The settings for what takes as long as it takes: requests have a deadline, an operator's commands do not.
+fn patient(config: &Config) -> Config {
+    let mut patient = config.clone();
+    patient.limits.query_seconds = 7 * 24 * 3_600;
+    patient
+}
 
 /// The login that owns the tables.
 fn owner_of(config: &Config) -> (&'static str, &str) {

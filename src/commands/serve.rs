@@ -9,7 +9,7 @@ use clap::Args;
 use kith::app::{App, StartError};
 use kith::config::{Config, LogFormat};
 use kith::features::demo as filling;
-use kith::graphql::http::{Server, router};
+use kith::graphql::http::{Server, probes, router};
 use kith::infra::clock::Clock;
 use kith::infra::listen::Tls;
 use kith::work;
@@ -50,8 +50,7 @@ pub async fn serve(mut config: Config, options: Serve) -> Result<(), StartError>
     if with_demo {
         println!("{}", fill(&app).await?);
     }
-    let listener = tokio::net::TcpListener::bind(listen).await;
-    let listener = listener.map_err(|e| StartError(format!("server.listen (KITH_LISTEN): cannot listen on {listen}: {e}")))?;
+    let listener = bind("server.listen (KITH_LISTEN)", &listen.to_string()).await?;
     let address = listener.local_addr().map_err(|e| StartError(e.to_string()))?;
     println!("{}", welcome(address, tls.is_some(), with_demo));
     let server = Server::new(app.clone());
@@ -76,16 +75,36 @@ pub async fn serve(mut config: Config, options: Serve) -> Result<(), StartError>
 pub async fn work_alone(config: Config) -> Result<(), StartError> {
     start_log(&config)?;
     let app = App::start(config, Clock::default()).await?;
-    let _server = Server::new(app.clone());
-    println!("Kith works beside the requests: webhooks and jobs.");
+    let server = Server::new(app.clone());
+    let answering = match app.config.work.listen.as_str() {
+        "" => None,
+        address => Some(tokio::spawn(answer(bind("work.listen (KITH_WORK_LISTEN)", address).await?, server))),
+    };
+    println!("Kith works beside the requests: webhooks, streams and jobs.");
     let stopping = app.clone();
     tokio::spawn(async move {
         asked_to_stop().await;
         stopping.stopping.send_replace(true);
     });
     work::run(app.clone()).await;
+    if let Some(answering) = answering {
+        answering.abort();
+    }
     close(&app).await;
     Ok(())
+}
+
+async fn bind(setting: &str, address: &str) -> Result<tokio::net::TcpListener, StartError> {
+    let listener = tokio::net::TcpListener::bind(address).await;
+    listener.map_err(|e| StartError(format!("{setting}: cannot listen on {address}: {e}")))
+}
+
+/// Tells how the process is, until it stops.
+async fn answer(listener: tokio::net::TcpListener, server: Server) {
+    let service = probes(server).into_make_service_with_connect_info::<SocketAddr>();
+    if let Err(error) = axum::serve(listener, service).await {
+        tracing::error!("work.listen: {error}");
+    }
 }
 
 /// Gives the connections to the database back; whoever still holds one is not waited for longer than a moment.

@@ -6,5 +6,6 @@ pub mod demo;
 pub mod identity;
 pub mod live;
 pub mod secrets;
+pub mod streams;
 pub mod webhooks;
 pub mod workspaces;

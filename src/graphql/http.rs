@@ -67,10 +67,8 @@ pub fn router(server: Server) -> Router {
         .route("/graphql", get(handlers::get).post(handlers::post))
         .route("/schema.graphql", get(sdl::sdl))
         .route("/audit.jsonl", get(audit::export))
-        .route("/healthz", get(health::healthz))
-        .route("/readyz", get(health::readyz))
-        .route("/metrics", get(health::metrics))
         .route("/.well-known/jwks.json", get(health::jwks))
+        .merge(health::routes())
         .merge(explorer::routes())
         .merge(oidc::routes())
         .layer(CompressionLayer::new().quality(CompressionLevel::Fastest).compress_when(SizeAbove::new(SMALL).and(NotForContentType::SSE)))
@@ -80,6 +78,11 @@ pub fn router(server: Server) -> Router {
         .layer(PropagateRequestIdLayer::new(request_id.clone()))
         .layer(SetRequestIdLayer::new(request_id, MakeRequestUuid))
         .with_state(server)
+}
+
+/// What those ask who watch a process that serves nothing else.
+pub fn probes(server: Server) -> Router {
+    health::routes().with_state(server)
 }
 
 fn cors(origins: &[String]) -> CorsLayer {

@@ -1,5 +1,6 @@
-//! What knows no CRM: the database, the clock, text, sealing, mail, outgoing requests, words within the process.
+//! What knows no CRM: the database, the clock, text, sealing, mail, outgoing requests, brokers, words within the process.
 
+pub mod broker;
 pub mod bus;
 pub mod clock;
 pub mod db;

@@ -1,7 +1,7 @@
 //! What is counted and timed, in the form that Prometheus reads (OpenMetrics). No name, address or id of anybody is in it.
 
-use std::sync::atomic::AtomicU64;
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
@@ -9,10 +9,11 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
 /// Upper bounds of how long something takes, in seconds.
-const SECONDS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
+const SECONDS: [f64; 13] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 pub struct Request {
@@ -50,7 +51,10 @@ pub struct Metrics {
     pub attempts: Family<Outcome, Counter>,
     pub attempt_seconds: Histogram,
     pub jobs_done: Family<Of, Counter>,
-    statements: Gauge<i64, std::sync::atomic::AtomicI64>,
+    statements: Counter,
+    connections: Family<Of, Gauge>,
+    database: Gauge,
+    redis: Gauge,
     lag: Family<Of, Gauge>,
     jobs: Family<Of, Gauge>,
     deliveries: Gauge,
@@ -61,7 +65,13 @@ pub struct Metrics {
 /// What is asked of the database when somebody looks.
 #[derive(Clone, Debug, Default)]
 pub struct Looked {
+    /// Whether the database answered.
+    pub database: bool,
+    /// Likewise Redis, where there is one.
+    pub redis: Option<bool>,
     pub statements: usize,
+    /// Connections to the database that are open, and how many of them do nothing.
+    pub connections: (u32, usize),
     /// Entries that each reader of the log has before it, in all workspaces.
     pub lag: Vec<(String, i64)>,
     /// Jobs, by state.
@@ -86,7 +96,10 @@ impl Default for Metrics {
             attempts: Family::default(),
             attempt_seconds: histogram(),
             jobs_done: Family::default(),
-            statements: Gauge::default(),
+            statements: Counter::default(),
+            connections: Family::default(),
+            database: Gauge::default(),
+            redis: Gauge::default(),
             lag: Family::default(),
             jobs: Family::default(),
             deliveries: Gauge::default(),
@@ -103,6 +116,13 @@ impl Default for Metrics {
         registry.register("webhook_attempt_seconds", "How long attempts took", metrics.attempt_seconds.clone());
         registry.register("jobs_done", "Jobs that this process did, by how they went", metrics.jobs_done.clone());
         registry.register("statements", "Statements that this process ran", metrics.statements.clone());
+        registry.register("database_connections", "Connections to the database that this process holds", metrics.connections.clone());
+        registry.register("database_up", "Whether the database answers", metrics.database.clone());
+        registry.register("redis_up", "Whether Redis answers; 1 where none is configured", metrics.redis.clone());
+        let started = Gauge::<i64, std::sync::atomic::AtomicI64>::default();
+        started.set(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(0)));
+        registry.register("start_time_seconds", "When this process started, since the beginning of 1970", started);
+        registry.register("build", "Which version this is", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
         registry.register("log_reader_lag", "Entries that readers of the log have before them", metrics.lag.clone());
         registry.register("jobs", "Jobs, by state", metrics.jobs.clone());
         registry.register("webhook_deliveries_due", "Deliveries that are due", metrics.deliveries.clone());
@@ -128,7 +148,13 @@ impl Metrics {
 
     /// Everything, as text.
     pub fn text(&self, looked: &Looked) -> Result<String, std::fmt::Error> {
-        self.statements.set(i64::try_from(looked.statements).unwrap_or(i64::MAX));
+        self.statements.inner().store(u64::try_from(looked.statements).unwrap_or(u64::MAX), Ordering::Relaxed);
+        let (open, idle) = (i64::from(looked.connections.0), i64::try_from(looked.connections.1).unwrap_or(0));
+        for (of, number) in [("idle", idle), ("used", (open - idle).max(0))] {
+            self.connections.get_or_create(&Of { of: of.to_owned() }).set(number);
+        }
+        self.database.set(i64::from(looked.database));
+        self.redis.set(i64::from(looked.redis.unwrap_or(true)));
         for (family, numbers) in [(&self.lag, &looked.lag), (&self.jobs, &looked.jobs)] {
             // What is not there any more is not told any more.
             family.clear();

@@ -14,14 +14,17 @@ use crate::infra::db::{Backend, Tx};
 pub enum Reader {
     /// Decides what is delivered to which endpoint.
     Webhooks,
+    /// Publishes the log to a broker.
+    Streams,
 }
 
 impl Reader {
-    pub const EVERY: [Self; 1] = [Self::Webhooks];
+    pub const EVERY: [Self; 2] = [Self::Webhooks, Self::Streams];
 
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Webhooks => "WEBHOOKS",
+            Self::Streams => "STREAMS",
         }
     }
 }
@@ -37,6 +40,9 @@ pub struct Place {
 
 /// So often an entry is tried before it is set aside, and how long is waited in between.
 const BACKOFF: [i64; 5] = [1, 5, 30, 120, 300];
+/// How long is waited for somebody who is away.
+const OUTAGE: i64 = 5_000_000;
+
 impl Place {
     /// Whether what comes next is set aside if it fails once more.
     pub fn is_last_try(&self) -> bool {
@@ -59,6 +65,20 @@ pub async fn waiting(tx: &Tx, reader: Reader, now: Micros) -> Result<Vec<Uuid>, 
 pub async fn open(tx: &Tx, workspace: Uuid, reader: Reader, now: Micros) -> Result<(), sqlx::Error> {
     let sql = "INSERT INTO log_reader (workspace_id, reader, seq, failures, retry_at, updated_at) \
                SELECT h.workspace_id, $2, h.seq, 0, 0, $3 FROM log_head h WHERE h.workspace_id = $1 ON CONFLICT DO NOTHING";
+    tx.run(sql, vec![workspace.into(), reader.as_str().into(), now.0.into()]).await.map(drop)
+}
+
+/// Workspaces in which a reader has no place. The transaction is a worker's.
+pub async fn without(tx: &Tx, reader: Reader) -> Result<Vec<Uuid>, sqlx::Error> {
+    let sql = "SELECT h.workspace_id FROM log_head h WHERE NOT EXISTS \
+               (SELECT 1 FROM log_reader r WHERE r.workspace_id = h.workspace_id AND r.reader = $1) LIMIT 1000";
+    let rows = tx.fetch_all(sql, vec![reader.as_str().into()]).await?;
+    Ok(rows.iter().map(|row| row.uuid(0)).collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
+}
+
+/// Gives a reader a place at the beginning of the log, if it has none.
+pub async fn open_at_beginning(tx: &Tx, workspace: Uuid, reader: Reader, now: Micros) -> Result<(), sqlx::Error> {
+    let sql = "INSERT INTO log_reader (workspace_id, reader, seq, failures, retry_at, updated_at) VALUES ($1, $2, 0, 0, 0, $3) ON CONFLICT DO NOTHING";
     tx.run(sql, vec![workspace.into(), reader.as_str().into(), now.0.into()]).await.map(drop)
 }
 
@@ -85,6 +105,14 @@ pub async fn advance(tx: &Tx, workspace: Uuid, reader: Reader, seq: i64, now: Mi
     let sql = "UPDATE log_reader SET seq = $3, failures = 0, retry_at = 0, last_error = NULL, updated_at = $4 \
                WHERE workspace_id = $1 AND reader = $2";
     tx.run(sql, vec![workspace.into(), reader.as_str().into(), seq.into(), now.0.into()]).await.map(drop)
+}
+
+/// Notes that a reader cannot go on for now, through no fault of what it reads.
+pub async fn wait(tx: &Tx, workspace: Uuid, reader: Reader, why: &str, now: Micros) -> Result<(), sqlx::Error> {
+    let sql = "UPDATE log_reader SET retry_at = $3, last_error = $4, updated_at = $5 WHERE workspace_id = $1 AND reader = $2";
+    let why: String = why.chars().take(LONGEST).collect();
+    let values = vec![workspace.into(), reader.as_str().into(), (now.0 + OUTAGE).into(), why.into(), now.0.into()];
+    tx.run(sql, values).await.map(drop)
 }
 
 /// Notes that an entry failed; when it did so often enough it is set aside and the place is moved past it.

@@ -84,5 +84,5 @@ pub async fn look(tx: &Tx, now: Micros) -> Result<Looked> {
         }
         None => (0, 0),
     };
-    Ok(Looked { statements: 0, lag, jobs, deliveries })
+    Ok(Looked { lag, jobs, deliveries, ..Looked::default() })
 }

@@ -16,6 +16,7 @@ pub mod search;
 pub mod selection;
 mod sql;
 pub mod value;
+pub mod verify;
 pub mod write;
 
 use serde_json::{Map, Value as Json};

@@ -10,6 +10,9 @@ use kith::config::Config;
 use kith::features::workspaces::NewWorkspace;
 use kith::graphql::http::{Server as HttpServer, router};
 use kith::infra::clock::Clock;
+use kith::infra::db::Mode;
+use kith::platform::Cause;
+use kith::records::verify::verify;
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use tower::ServiceExt;
@@ -24,13 +27,17 @@ macro_rules! on_both {
         mod sqlite {
             $(#[tokio::test(flavor = "multi_thread")]
             async fn $name() {
-                super::$name(&$crate::harness::Server::on_sqlite().await).await;
+                let server = $crate::harness::Server::on_sqlite().await;
+                super::$name(&server).await;
+                server.is_as_the_log_says().await;
             })*
         }
         mod postgres {
             $(#[tokio::test(flavor = "multi_thread")]
             async fn $name() {
-                super::$name(&$crate::harness::Server::on_postgres().await).await;
+                let server = $crate::harness::Server::on_postgres().await;
+                super::$name(&server).await;
+                server.is_as_the_log_says().await;
             })*
         }
     };
@@ -125,6 +132,25 @@ impl Server {
         let app = App::start(config, clock.clone()).await.unwrap();
         let router = router(HttpServer::new(app.clone()));
         Self { app, clock, router, folder }
+    }
+
+    /// What replaying the log finds wrong in all workspaces.
+    pub async fn faults(&self) -> Vec<String> {
+        let mut faults = Vec::new();
+        for workspace in self.app.workspaces.all().await.unwrap() {
+            let known = self.app.workspace(workspace).await.unwrap();
+            let ctx = known.server_ctx(workspace, Cause::SetUp, &self.clock);
+            let tx = self.app.db.begin(&ctx.system_scope(), Mode::Read).await.unwrap();
+            faults.extend(verify(&tx, &ctx, &known.catalog).await.unwrap().told);
+            tx.commit().await.unwrap();
+        }
+        faults
+    }
+
+    /// Whatever a test did: the log, replayed, gives the tables.
+    pub async fn is_as_the_log_says(&self) {
+        let faults = self.faults().await;
+        assert!(faults.is_empty(), "the tables are not as the log says: {faults:#?}");
     }
 
     /// A new workspace's administrator, signed in.

@@ -19,4 +19,5 @@ mod live;
 mod platform;
 mod records;
 mod stories;
+mod streams;
 mod webhooks;

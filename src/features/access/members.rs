@@ -14,12 +14,13 @@ use super::roles::{assign, audit, built_in, held, no_more_than_own, refused, req
 use super::{AccessControl, builtin};
 use crate::catalog::Catalog;
 use crate::error::{Error, Result, UserError, UserErrorCode};
+use crate::features::data_model;
 use crate::features::identity::{check_strength, digest, new_secret};
-use crate::infra::db::{Mode, Scope};
+use crate::infra::db::{Mode, Scope, Tx};
 use crate::infra::mail::Letter;
 use crate::platform::access::Setting;
 use crate::platform::audit::{self, Action, Event};
-use crate::platform::{Ctx, Origin};
+use crate::platform::{Actor, ActorKind, Cause, Ctx, House, Origin};
 use crate::records::value;
 use crate::records::write::{Rejected, RuleBook, Unit};
 
@@ -154,14 +155,27 @@ impl AccessControl {
         let member = member.filter(|member| member.deleted_at.is_none() && member.status != "SUSPENDED").ok_or_else(void)?;
         let id = member.id;
         let mut model = member.into_active_model();
-        model.status = Set("ACTIVE".into());
         model.user_id = Set(Some(user));
         model.update(&tx).await.map_err(Error::from)?;
         let row = membership::Model { user_id: user, workspace_id: found.workspace_id, member_id: id, created_at: now };
         membership::Entity::insert(row.into_active_model()).exec_without_returning(&tx).await.map_err(Error::from)?;
         audit::append(&tx, &Event::sign_in(found.workspace_id, Some(id), Action::InvitationAccepted, origin, now)).await?;
+        self.activate(&tx, found.workspace_id, id).await?;
         tx.commit().await?;
         Ok(Accepted { workspace: found.workspace_id, user, member: id })
+    }
+
+    /// Makes an invited member an active one: their own doing, which the log tells like any other change of a record.
+    async fn activate(&self, tx: &Tx, workspace: Uuid, id: Uuid) -> Result<(), Rejected> {
+        let row = data_model::current_version(tx, workspace).await?.ok_or_else(|| Error::fault("the workspace is gone"))?;
+        let catalog = self.data_model.catalog(tx, workspace, row.catalog_version).await?;
+        let house = House { workspace, time_zone: row.time_zone.parse().unwrap_or(chrono_tz::UTC), home_currency: row.home_currency };
+        let actor = Actor { kind: ActorKind::Member, id: Some(id) };
+        let ctx = Ctx { actor, ..Ctx::server(house, Cause::Request, self.clock.clone()) };
+        let mut unit = Unit::new(&ctx, &catalog, tx, &self.rules);
+        unit.set_fields("member", id, &[("status", json!("ACTIVE"))]).await?;
+        unit.finish().await?;
+        Ok(())
     }
 
     async fn user_of(

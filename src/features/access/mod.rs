@@ -13,10 +13,14 @@ mod roles;
 mod shares;
 mod teams;
 
+use std::sync::Arc;
+
+use crate::features::data_model::DataModel;
 use crate::features::identity::{Guard, Hasher};
 use crate::infra::clock::Clock;
 use crate::infra::db::Db;
 use crate::infra::mail::Mailer;
+use crate::records::write::RuleBook;
 
 pub use builtin::seed;
 pub use load::{Holding, policy};
@@ -33,6 +37,8 @@ pub struct AccessControl {
     pub clock: Clock,
     pub hasher: Hasher,
     pub guard: Guard,
+    pub rules: Arc<RuleBook>,
+    pub data_model: DataModel,
     pub mailer: Mailer,
     /// The page of the front end that an invitation leads to, with `{token}` in it.
     pub invitation_url: String,

@@ -36,6 +36,7 @@ pub use relations::{Cardinality, NewRelation, RelationChange};
 /// The most fields that a workspace can add to one object.
 const MOST_FIELDS: usize = 300;
 
+#[derive(Clone)]
 pub struct DataModel {
     pub db: Db,
     pub secrets: SecretKeys,

@@ -174,7 +174,9 @@ impl Worker {
         let (mut count, mut failed) = (0, None);
         loop {
             let room = self.breakers.room(hook, self.hooks.clock.now(), SIDE_BY_SIDE).saturating_sub(flights.len());
-            if room > 0 && failed.is_none() && !stops() {
+            // Taking one costs as much as taking many, so places are filled when a quarter of them is free.
+            let worth_it = flights.is_empty() || room >= SIDE_BY_SIDE / 4;
+            if room > 0 && worth_it && failed.is_none() && !stops() {
                 match self.begin(workspace, hook, room).await {
                     Ok(begun) => flights.extend(begun),
                     // What is on its way is written down all the same.
@@ -294,6 +296,7 @@ impl Worker {
         let now = self.hooks.clock.now();
         let mut over = None;
         let tx = self.hooks.db.begin(&Scope::workspace(hook.workspace_id), Mode::Write).await?;
+        let (mut rows, mut values): (Vec<String>, Vec<Value>) = (Vec::new(), vec![hook.workspace_id.into(), hook.id.into()]);
         for outcome in outcomes {
             let well = outcome.attempt.status.is_some_and(|status| (200..300).contains(&status));
             // Too much is no failure: it says when it goes on.
@@ -303,23 +306,37 @@ impl Worker {
             let mut attempts: Vec<serde_json::Value> = serde_json::from_value(delivery.attempts)?;
             attempts.push(serde_json::to_value(&attempt)?);
             let attempts = attempts.split_off(attempts.len().saturating_sub(MOST_KEPT));
-            let sql = "UPDATE webhook_delivery SET state = $5, attempts = $6, tries = $7, next_at = $8, done_at = $9, lease = NULL, lease_until = 0 \
-                       WHERE workspace_id = $1 AND webhook_id = $2 AND seq = $3 AND record_id = $4 AND lease = $10";
-            let values: Vec<Value> = vec![
-                delivery.workspace_id.into(),
-                delivery.webhook_id.into(),
-                delivery.seq.into(),
-                delivery.record_id.into(),
-                verdict.state.as_str().into(),
-                serde_json::Value::Array(attempts).into(),
-                (delivery.tries + 1).into(),
-                verdict.next_at.into(),
-                (verdict.state != State::Pending).then_some(now.0).into(),
-                delivery.lease.into(),
+            let of_row: [(Value, &str); 8] = [
+                (delivery.seq.into(), "bigint"),
+                (delivery.record_id.into(), "uuid"),
+                (verdict.state.as_str().into(), "text"),
+                (serde_json::Value::Array(attempts).into(), "jsonb"),
+                ((delivery.tries + 1).into(), "bigint"),
+                (verdict.next_at.into(), "bigint"),
+                ((verdict.state != State::Pending).then_some(now.0).into(), "bigint"),
+                (delivery.lease.into(), "uuid"),
             ];
-            tx.run(sql, values).await?;
+            let mut marks = Vec::with_capacity(of_row.len());
+            for (value, kind) in of_row {
+                values.push(value);
+                marks.push(if tx.backend() == Backend::Postgres {
+                    format!("${}::{kind}", values.len())
+                } else {
+                    format!("${}", values.len())
+                });
+            }
+            rows.push(format!("({})", marks.join(", ")));
             over = over.or(verdict.over);
         }
+        let sql = format!(
+            "WITH done (seq, record_id, state, attempts, tries, next_at, done_at, lease) AS (VALUES {}) \
+             UPDATE webhook_delivery SET state = done.state, attempts = done.attempts, tries = done.tries, next_at = done.next_at, \
+             done_at = done.done_at, lease = NULL, lease_until = 0 FROM done WHERE webhook_delivery.workspace_id = $1 \
+             AND webhook_delivery.webhook_id = $2 AND webhook_delivery.seq = done.seq AND webhook_delivery.record_id = done.record_id \
+             AND webhook_delivery.lease = done.lease",
+            rows.join(", ")
+        );
+        tx.run(&sql, values).await?;
         if let Some(why) = &over {
             self.disable(&tx, &hook, why).await?;
         }

@@ -13,7 +13,7 @@ use super::model::{Change, State, Status};
 use crate::error::{Code, Error, Result};
 use crate::infra::db::{Backend, Mode, Scope, Tx, Value};
 use crate::platform::readers::Place;
-use crate::records::feed::{self, Entry, Event, Handler, Kind, head};
+use crate::records::feed::{self, Entry, Event, Handler, Kind, Look, head};
 
 /// Rows that one statement writes.
 const AT_ONCE: usize = 500;
@@ -29,7 +29,7 @@ pub struct Found {
 impl Handler for Worker {
     type Found = Vec<Found>;
 
-    async fn look(&self, workspace: Uuid, place: &Place, entries: &[Arc<Entry>]) -> Result<Vec<Found>> {
+    async fn look(&self, workspace: Uuid, place: &Place, entries: &[Arc<Entry>]) -> Result<Look<Vec<Found>>> {
         let tx = self.hooks.db.begin(&Scope::workspace(workspace), Mode::Read).await?;
         let active = webhook::Entity::find()
             .filter(webhook::Column::WorkspaceId.eq(workspace))
@@ -55,7 +55,7 @@ impl Handler for Worker {
                 Err(error) => return Err(error),
             }
         }
-        Ok(found)
+        Ok(Look::Found(found))
     }
 
     async fn write(&self, tx: &Tx, _: Uuid, found: Vec<Found>) -> Result<()> {

@@ -3,7 +3,8 @@
 use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::{Extension, Json};
+use axum::routing::get;
+use axum::{Extension, Json, Router};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
@@ -12,9 +13,15 @@ use super::origin::Peer;
 use super::respond::refusal;
 use crate::app;
 use crate::error::Error;
+use crate::infra::telemetry::Looked;
+
+/// What those ask who start, watch and balance servers.
+pub fn routes() -> Router<Server> {
+    Router::new().route("/healthz", get(healthz)).route("/readyz", get(readyz)).route("/metrics", get(metrics))
+}
 
 /// Alive: the process answers.
-pub async fn healthz() -> &'static str {
+async fn healthz() -> &'static str {
     "ok\n"
 }
 
@@ -25,7 +32,7 @@ pub async fn jwks(State(server): State<Server>) -> Response {
 
 /// Whether requests can be served: each part is really asked. Without Redis a node serves on, only
 /// later to hear of the others, so its absence is told but takes nobody out of service.
-pub async fn readyz(State(server): State<Server>) -> Response {
+async fn readyz(State(server): State<Server>) -> Response {
     let app = &server.app;
     let database = match app.db.ping().await {
         Ok(()) => "ok",
@@ -56,7 +63,7 @@ pub async fn readyz(State(server): State<Server>) -> Response {
 
 /// What is counted and timed, for Prometheus. With a token in the settings whoever brings it may look; without one, whoever
 /// is on this machine.
-pub async fn metrics(State(server): State<Server>, headers: HeaderMap, peer: Peer) -> Response {
+async fn metrics(State(server): State<Server>, headers: HeaderMap, peer: Peer) -> Response {
     let token = &server.app.config.telemetry.metrics_token;
     let brought = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
     let proxied = ["forwarded", "x-forwarded-for", "x-real-ip"].iter().any(|name| headers.contains_key(*name));
@@ -66,10 +73,15 @@ pub async fn metrics(State(server): State<Server>, headers: HeaderMap, peer: Pee
         let error = Error::forbidden("Set telemetry.metrics_token, and bring it as `Authorization: Bearer …`.");
         return refusal(StatusCode::FORBIDDEN, &error);
     }
-    let told = server.app.look().await.map(|looked| server.app.metrics.text(&looked));
-    match told {
-        Ok(Ok(text)) => ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text).into_response(),
-        _ => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+    // What the process knows by itself is told also when the database is away.
+    let looked = server.app.look().await.unwrap_or_else(|_| server.app.look_here());
+    let redis = server.app.bus.ping().await.map(|answer| answer.is_ok());
+    match server.app.metrics.text(&Looked { redis, ..looked }) {
+        Ok(text) => ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text).into_response(),
+        Err(error) => {
+            tracing::error!("metrics: {error}");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
     }
 }
 

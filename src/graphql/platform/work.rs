@@ -139,6 +139,8 @@ pub struct LogReader {
 pub enum LogReaderName {
     /// Decides what is delivered to which webhook.
     Webhooks,
+    /// Publishes the log to a broker, if the operator set one up.
+    Streams,
 }
 
 impl LogReader {

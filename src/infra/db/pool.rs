@@ -137,6 +137,14 @@ impl Db {
         self.statements.load(Ordering::Relaxed)
     }
 
+    /// Connections that are open, and how many of them do nothing.
+    pub fn connections(&self) -> (u32, usize) {
+        match &self.pools {
+            Pools::Postgres(pool) => (pool.pool().size(), pool.pool().num_idle()),
+            Pools::Sqlite { read, .. } => (read.pool().size(), read.pool().num_idle()),
+        }
+    }
+
     /// The pool of connections to PostgreSQL, for what is no transaction.
     pub fn postgres(&self) -> Option<PgPool> {
         match &self.pools {

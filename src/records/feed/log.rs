@@ -1,9 +1,10 @@
 //! The change log, entry by entry.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use entity::Micros;
 use serde::de::IgnoredAny;
+use serde_json::Value as Json;
 use uuid::Uuid;
 
 use crate::error::Result;
@@ -65,6 +66,42 @@ pub async fn entries_at(tx: &Tx, workspace: Uuid, seqs: &[i64]) -> Result<Vec<En
     let marks: Vec<String> = (2..2 + seqs.len()).map(|n| format!("${n}")).collect();
     let values = std::iter::once(workspace.into()).chain(seqs.iter().map(|seq| (*seq).into())).collect();
     select(tx, &format!("seq IN ({}) ORDER BY seq", marks.join(", ")), values).await
+}
+
+/// The rest of what an entry says: values as they are stored, and how it came about.
+#[derive(Clone, Debug)]
+pub struct Detail {
+    pub version: i64,
+    pub before: Json,
+    pub after: Json,
+    pub cause: String,
+    pub request: Option<String>,
+    pub change_set: Option<Uuid>,
+}
+
+/// What entries from one to another say besides, by number. The transaction must see all of the log.
+pub async fn details(tx: &Tx, workspace: Uuid, (first, last): (i64, i64)) -> Result<HashMap<i64, Detail>> {
+    let sql = format!(
+        "SELECT seq, version, {}, {}, cause, request_id, change_set_id FROM change_log \
+         WHERE workspace_id = $1 AND seq BETWEEN $2 AND $3",
+        as_text(tx, "before"),
+        as_text(tx, "after"),
+    );
+    let rows = tx.fetch_all(&sql, vec![workspace.into(), first.into(), last.into()]).await?;
+    let mut details = HashMap::with_capacity(rows.len());
+    for row in &rows {
+        let side = |text: Option<&str>| text.map_or(Ok(Json::Null), serde_json::from_str);
+        let detail = Detail {
+            version: row.int(1)?.unwrap_or(0),
+            before: side(row.text(2)?)?,
+            after: side(row.text(3)?)?,
+            cause: row.text(4)?.unwrap_or_default().to_owned(),
+            request: row.text(5)?.map(str::to_owned),
+            change_set: row.uuid(6)?,
+        };
+        details.insert(row.int(0)?.unwrap_or(0), detail);
+    }
+    Ok(details)
 }
 
 async fn select(tx: &Tx, condition: &str, values: Vec<Value>) -> Result<Vec<Entry>> {

@@ -20,21 +20,35 @@ pub trait Handler: Sync {
     type Found: Send;
 
     /// The place says how often these entries failed before.
-    fn look(&self, workspace: Uuid, place: &Place, entries: &[Arc<Entry>]) -> impl Future<Output = Result<Self::Found>> + Send;
+    fn look(&self, workspace: Uuid, place: &Place, entries: &[Arc<Entry>]) -> impl Future<Output = Result<Look<Self::Found>>> + Send;
 
     fn write(&self, tx: &Tx, workspace: Uuid, found: Self::Found) -> impl Future<Output = Result<()>> + Send;
+}
+
+/// What came of looking.
+pub enum Look<T> {
+    Found(T),
+    /// Whoever is needed for it is away: it is no fault of the entries, and none of them is ever set aside for it.
+    Later(String),
 }
 
 /// Reads on; whether there may be more. What fails is tried again later, one entry at a time, and set aside in the end.
 pub async fn step(db: &Db, clock: &Clock, (reader, workspace): (Reader, Uuid), handler: &impl Handler) -> Result<bool> {
     match batch(db, clock, (reader, workspace), handler, BATCH).await {
         Ok(read) => Ok(read == BATCH),
+        Err(Stuck { later: true, why, .. }) => {
+            tracing::warn!("{} waits in workspace {workspace}: {why}", reader.as_str());
+            let tx = db.begin(&Scope::workspace(workspace), Mode::Write).await?;
+            readers::wait(&tx, workspace, reader, &why, clock.now()).await?;
+            tx.commit().await?;
+            Ok(false)
+        }
         Err(_) => loop {
             // Which of them is it?
             match batch(db, clock, (reader, workspace), handler, 1).await {
                 Ok(0) => return Ok(false),
                 Ok(_) => {}
-                Err(Stuck { at, why }) => {
+                Err(Stuck { at, why, .. }) => {
                     tracing::warn!("{} cannot go on past entry {at} of workspace {workspace}: {why}", reader.as_str());
                     let tx = db.begin(&Scope::workspace(workspace), Mode::Write).await?;
                     readers::fail(&tx, workspace, reader, (at, &why), clock.now()).await?;
@@ -50,6 +64,8 @@ pub async fn step(db: &Db, clock: &Clock, (reader, workspace): (Reader, Uuid), h
 struct Stuck {
     at: i64,
     why: String,
+    /// Whether it is no fault of the entry.
+    later: bool,
 }
 
 /// Handles some entries; how many. Others are looked at meanwhile by whoever wants to: the first who writes has moved the
@@ -76,8 +92,12 @@ async fn batch(
         Ok(Some((place, last, entries.len(), found)))
     };
     let looked: Result<_> = looked.await;
-    let stuck = |at: i64, why: String| Stuck { at, why };
+    let stuck = |at: i64, why: String| Stuck { at, why, later: false };
     let Some((place, last, count, found)) = looked.map_err(|error| stuck(at, error.to_string()))? else { return Ok(0) };
+    let found = match found {
+        Look::Found(found) => found,
+        Look::Later(why) => return Err(Stuck { at, why, later: true }),
+    };
     let tx = db.begin(&Scope::workspace(workspace), Mode::Write).await.map_err(|error| stuck(0, error.to_string()))?;
     let written = async {
         match readers::lock(&tx, workspace, reader).await? {

@@ -15,4 +15,5 @@ pub use contact::email;
 pub use mask::mask;
 pub use parse::{Invalid, date, parse};
 pub use seal::{seal, seal_over};
-pub(in crate::records) use write::{write, write_custom, write_money, write_options, write_picks, write_stored};
+pub use write::write_stored;
+pub(in crate::records) use write::{write, write_custom, write_money, write_options, write_picks};

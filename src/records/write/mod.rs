@@ -10,7 +10,7 @@ mod batch;
 mod bulk;
 mod cascade;
 mod children;
-mod draft;
+pub(in crate::records) mod draft;
 mod duplicates;
 mod input;
 mod links;

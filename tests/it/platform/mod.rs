@@ -11,3 +11,4 @@ mod migrations;
 mod nodes;
 mod tenancy;
 mod tls;
+mod verify;

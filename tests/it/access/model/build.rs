@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
+use super::merging::NUMBER;
 use super::office::*;
 use crate::harness::{Actor, Server};
 
@@ -117,6 +118,7 @@ pub(super) async fn make_records(admin: &Actor<'_>, office: &mut Office, dice: &
             input["description"] = json!(format!("d{n:02}"));
         }
         if object == "person" {
+            input["phones"] = json!([{ "number": NUMBER }]);
             record.works_at = (0..5).filter(|_| dice.one_in(4)).collect();
             let companies: Vec<Value> = record.works_at.iter().map(|company| json!({ "id": office.records[*company].id })).collect();
             input["companies"] = json!({ "connect": companies });
@@ -160,6 +162,9 @@ pub(super) async fn give_roles(admin: &Actor<'_>, office: &mut Office, dice: &mu
                 let kept: Vec<&str> = names.iter().copied().filter(|_| dice.one_in(2)).collect();
                 rights.update |= bits(&kept);
                 spec["update"] = json!(kept);
+                let kept: Vec<&str> = kept.into_iter().filter(|_| !dice.one_in(3)).collect();
+                rights.delete |= bits(&kept);
+                spec["delete"] = json!(kept);
             }
             objects.push(spec);
             if object == "deal" {
@@ -179,7 +184,8 @@ pub(super) async fn give_roles(admin: &Actor<'_>, office: &mut Office, dice: &mu
         let (read, names) = scopes(dice);
         rights.read &= read;
         rights.update &= read;
-        let mut input = json!({ "name": format!("bound {member}"), "restricts": true, "objects": [{ "object": "DEAL", "create": true, "read": names, "update": names }] });
+        rights.delete &= read;
+        let mut input = json!({ "name": format!("bound {member}"), "restricts": true, "objects": [{ "object": "DEAL", "create": true, "read": names, "update": names, "delete": names }] });
         if dice.one_in(2) {
             rights.sight = rights.sight.min(Sight::Masked);
             input["fields"] = json!([{ "object": "DEAL", "field": "description", "sight": "MASKED" }]);

@@ -5,6 +5,7 @@
 //! `KITH_CASES` sets how many random offices each test builds; `KITH_SEED` where they begin.
 
 mod build;
+mod merging;
 mod office;
 
 use std::collections::BTreeSet;
@@ -158,7 +159,11 @@ async fn run(server: &Server, writes: bool) {
         let mut dice = Dice(seed.wrapping_mul(7_919));
         let (office, actors) = build(server, &mut dice).await;
         for (member, actor) in actors.iter().enumerate() {
-            compare(&office, member, actor, &format!("(KITH_SEED={seed}, member {member})"), writes).await;
+            let context = format!("(KITH_SEED={seed}, member {member})");
+            compare(&office, member, actor, &context, writes).await;
+            if writes {
+                merging::compare(&office, member, actor, &context).await;
+            }
         }
     }
 }

@@ -32,6 +32,7 @@ pub(super) enum Sight {
 pub(super) struct Rights {
     pub(super) read: u8,
     pub(super) update: u8,
+    pub(super) delete: u8,
     /// Of a deal's description.
     pub(super) sight: Sight,
 }
@@ -142,6 +143,11 @@ impl Office {
 
     pub(super) fn changes(&self, member: usize, record: usize) -> bool {
         let reach = self.rights[member][rights_of(self.records[record].object)].update;
+        self.reached(member, record, reach, true) && self.sees(member, record)
+    }
+
+    pub(super) fn deletes(&self, member: usize, record: usize) -> bool {
+        let reach = self.rights[member][rights_of(self.records[record].object)].delete;
         self.reached(member, record, reach, true) && self.sees(member, record)
     }
 }
