@@ -19,6 +19,7 @@ use crate::error::{Error, Result};
 use crate::features::access::{self, AccessControl, Holding};
 use crate::features::data_model::{self, DataModel};
 use crate::features::identity::{self, Caller, Guard, Hasher, Identity, Lifetimes};
+use crate::features::inbound::InboundHooks;
 use crate::features::live::Live;
 use crate::features::secrets::SecretKeys;
 use crate::features::webhooks::{self, Webhooks};
@@ -65,6 +66,7 @@ pub struct App {
     pub web: Web,
     pub live: Live,
     pub webhooks: Webhooks,
+    pub inbound: InboundHooks,
     /// Whoever works on webhooks; it is given by who knows the schema.
     pub worker: OnceLock<Arc<webhooks::Worker>>,
     pub mailer: Mailer,
@@ -180,6 +182,7 @@ impl App {
             budgets: Budgets::new(bus.clone()),
             web,
             live: Live::open(db.clone(), &db.signals),
+            inbound: InboundHooks { db: db.clone(), clock: clock.clone(), vault: vault.clone() },
             webhooks: Webhooks { db: db.clone(), clock: clock.clone(), vault, outbound, metrics: metrics.clone() },
             worker: OnceLock::new(),
             mailer: mailer.clone(),

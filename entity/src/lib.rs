@@ -19,6 +19,7 @@ pub mod duplicate_rule;
 pub mod field_definition;
 pub mod field_index;
 pub mod idempotency_key;
+pub mod inbound_hook;
 pub mod invitation;
 pub mod job;
 pub mod log_failure;

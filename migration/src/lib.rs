@@ -22,6 +22,7 @@ mod m20261126_000012_past;
 mod m20261126_000013_merges;
 mod m20261126_000014_webhooks;
 mod m20261126_000015_jobs;
+mod m20261126_000016_inbound;
 mod policies;
 
 pub use sea_orm_migration::prelude::{MigratorTrait, SchemaManager};
@@ -47,6 +48,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261126_000013_merges::Migration),
             Box::new(m20261126_000014_webhooks::Migration),
             Box::new(m20261126_000015_jobs::Migration),
+            Box::new(m20261126_000016_inbound::Migration),
         ]
     }
 }

@@ -4,7 +4,7 @@ use kith::app::{self, StartError};
 use kith::config::Config;
 use kith::features::identity::{SigningKeys, reseal};
 use kith::features::secrets::rewrap;
-use kith::features::webhooks;
+use kith::features::{inbound, webhooks};
 use kith::infra::db::{Mode, Scope};
 
 use super::{owner_of, patient};
@@ -28,12 +28,12 @@ pub async fn rotate_encryption(config: &Config) -> Result<(), StartError> {
         let tx = db.begin(&Scope::default(), Mode::Write).await?;
         let keys = rewrap(&tx, &vault).await?;
         let factors = reseal(&tx, &vault).await?;
-        let hooks = webhooks::reseal(&tx, &vault).await?;
+        let hooks = webhooks::reseal(&tx, &vault).await? + inbound::reseal(&tx, &vault).await?;
         tx.commit().await?;
         Ok::<_, kith::error::Error>((keys, factors, hooks))
     };
     let (keys, factors, hooks) = resealed.await.map_err(|e| StartError(format!("nothing was changed: {e}")))?;
-    println!("Sealed anew: {keys} keys of encrypted fields, {factors} second factors, {hooks} secrets of webhooks.");
+    println!("Sealed anew: {keys} keys of encrypted fields, {factors} second factors, {hooks} secrets of hooks.");
     db.close().await;
     Ok(())
 }

@@ -4,6 +4,7 @@ pub mod access;
 pub mod data_model;
 pub mod demo;
 pub mod identity;
+pub mod inbound;
 pub mod live;
 pub mod secrets;
 pub mod streams;

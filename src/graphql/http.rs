@@ -1,4 +1,4 @@
-//! HTTP: `/graphql`, the schema, the explorer, health.
+//! HTTP: `/graphql`, the schema, inbound hooks, the explorer, health.
 
 mod audit;
 mod body;
@@ -7,6 +7,7 @@ mod explorer;
 mod gate;
 mod handlers;
 mod health;
+mod hooks;
 mod identify;
 mod incoming;
 mod negotiate;
@@ -69,6 +70,7 @@ pub fn router(server: Server) -> Router {
         .route("/audit.jsonl", get(audit::export))
         .route("/.well-known/jwks.json", get(health::jwks))
         .merge(health::routes())
+        .merge(hooks::routes())
         .merge(explorer::routes())
         .merge(oidc::routes())
         .layer(CompressionLayer::new().quality(CompressionLevel::Fastest).compress_when(SizeAbove::new(SMALL).and(NotForContentType::SSE)))

@@ -13,6 +13,7 @@ mod document;
 mod duplicates;
 mod errors;
 pub mod http;
+mod inbound;
 mod live;
 pub mod manifest;
 mod merge;

@@ -9,6 +9,7 @@ mod describe;
 mod duplicates;
 mod fields;
 mod identity;
+mod inbound;
 mod newest;
 mod objects;
 mod relations;
@@ -36,6 +37,7 @@ pub struct PlatformQueryParts(
     duplicates::DuplicateQuery,
     cost::CostQuery,
     webhooks::WebhookQuery,
+    inbound::InboundHookQuery,
     work::WorkQuery,
 );
 
@@ -55,6 +57,7 @@ pub struct PlatformMutationParts(
     change_sets::ChangeSetMutation,
     duplicates::DuplicateMutation,
     webhooks::WebhookMutation,
+    inbound::InboundHookMutation,
     work::WorkMutation,
 );
 

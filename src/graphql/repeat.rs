@@ -19,17 +19,19 @@ pub const REPLAYED: &str = "idempotent-replayed";
 const LONGEST: usize = 255;
 
 /// Payloads that tell a secret, by root field: they are never kept.
-pub const SECRETS: [&str; 13] = [
+pub const SECRETS: [&str; 15] = [
     "acceptInvitation",
     "completeSignIn",
     "confirmTotp",
     "createApiKey",
     "createEmbedToken",
+    "createInboundHook",
     "createWebhook",
     "createWorkspace",
     "enrollTotp",
     "inviteMember",
     "refreshSession",
+    "rotateInboundHookSecret",
     "rotateWebhookSecret",
     "signIn",
     "switchWorkspace",

@@ -52,13 +52,14 @@ pub enum Action {
     AuditExported,
     AuditExpired,
     WebhookChanged,
+    InboundHookChanged,
     JobRetried,
     LogReaderMoved,
 }
 
 impl Action {
     /// All of them, with what they mean: the API's enum is made of this.
-    pub const ALL: [(Self, &'static str); 31] = [
+    pub const ALL: [(Self, &'static str); 32] = [
         (Self::SignIn, "SIGN_IN"),
         (Self::SignInFailed, "SIGN_IN_FAILED"),
         (Self::SignOut, "SIGN_OUT"),
@@ -88,6 +89,7 @@ impl Action {
         (Self::AuditExported, "AUDIT_EXPORTED"),
         (Self::AuditExpired, "AUDIT_EXPIRED"),
         (Self::WebhookChanged, "WEBHOOK_CHANGED"),
+        (Self::InboundHookChanged, "INBOUND_HOOK_CHANGED"),
         (Self::JobRetried, "JOB_RETRIED"),
         (Self::LogReaderMoved, "LOG_READER_MOVED"),
     ];

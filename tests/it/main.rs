@@ -15,6 +15,7 @@ mod harness;
 
 mod access;
 mod coverage;
+mod inbound;
 mod live;
 mod platform;
 mod records;

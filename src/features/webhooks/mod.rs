@@ -38,7 +38,7 @@ pub use deliveries::{DeliveryFilter, Replay};
 pub use model::{Attempt, Change, KINDS, MOST_TRIES, Signature, State, Status, WebhookInput};
 pub use service::{Made, reseal};
 pub use setup::Preview;
-pub use sign::Secret;
+pub use sign::{Secret, Signed, is_signed};
 
 /// A webhook with its subscriber, as of now.
 #[derive(Clone)]

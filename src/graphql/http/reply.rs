@@ -87,7 +87,6 @@ impl Reply {
         self.fate == Fate::Executed
     }
 
-    /// The first error's code.
     /// What kind of operation it answers; `none` where nothing was executed.
     pub fn operation(&self) -> &'static str {
         match self.document.as_ref().map(|document| document.kind) {
@@ -98,6 +97,7 @@ impl Reply {
         }
     }
 
+    /// The first error's code.
     pub fn code(&self) -> Option<&str> {
         code(self.answer.errors.first()?)
     }

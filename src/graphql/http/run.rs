@@ -92,10 +92,25 @@ impl Asking<'_> {
             Ok(found) => found,
             Err(turned) => return turned_away(turned).into(),
         };
-        match unwinding(self.run_as(signed, &schema, request)).await {
-            Ok(Outcome::Reply(reply)) => Outcome::Reply(Box::new(reply.of_schema(&schema))),
+        self.run_known(signed, &schema, request).await
+    }
+
+    /// The same for whoever is known already.
+    async fn run_known(self, signed: Option<Signed>, schema: &Arc<WorkspaceSchema>, request: Request) -> Outcome {
+        match unwinding(self.run_as(signed, schema, request)).await {
+            Ok(Outcome::Reply(reply)) => Outcome::Reply(Box::new(reply.of_schema(schema))),
             Ok(live) => live,
-            Err(reply) => reply.of_schema(&schema).into(),
+            Err(reply) => reply.of_schema(schema).into(),
+        }
+    }
+
+    /// Runs a document of the server's own making for somebody: what it is answered.
+    pub async fn run_for(self, signed: Signed, request: Request) -> Reply {
+        let schema = self.server.schemas.of(signed.ctx.workspace, &signed.known.catalog);
+        match self.run_known(Some(signed), &schema, request).await {
+            Outcome::Reply(reply) => *reply,
+            // No such document is a subscription.
+            Outcome::Live(_) => Reply::refused(StatusCode::INTERNAL_SERVER_ERROR, &Error::fault("a stream where none was asked for")),
         }
     }
 

@@ -76,6 +76,8 @@ pub enum AuditAction {
     AuditExpired,
     /// A webhook was made, changed, tried again or switched off.
     WebhookChanged,
+    /// An inbound hook was made, changed, or got a new secret.
+    InboundHookChanged,
     /// Somebody had a job done again.
     JobRetried,
     /// Somebody let a reader of the change log go on from another place.
