@@ -22,7 +22,7 @@ CREATE TABLE inbound_hook (
     input_map JSON NOT NULL,
     verification TEXT NOT NULL,
     secret TEXT NOT NULL,
-    paused BOOLEAN NOT NULL,
+    paused BOOL NOT NULL,
     holder_kind TEXT NOT NULL,
     holder_id UUID NOT NULL,
     last_at BIGINT,
