@@ -4,7 +4,7 @@
 mod opening;
 
 use std::collections::BTreeSet;
-use std::sync::atomic::AtomicI64;
+use std::sync::atomic::{AtomicBool, AtomicI64};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -73,6 +73,8 @@ pub struct App {
     pub metrics: Arc<Metrics>,
     /// The last hour for which this process enqueued what is done every hour.
     pub scheduled: AtomicI64,
+    /// Whether the server is about to go: it answers, and tells those who balance that others should.
+    pub draining: AtomicBool,
     /// Whether the server is going down, for those who hold connections open.
     pub stopping: watch::Sender<bool>,
     known: Cache<Uuid, Arc<Known>>,
@@ -181,13 +183,14 @@ impl App {
             buckets: Buckets::default(),
             budgets: Budgets::new(bus.clone()),
             web,
-            live: Live::open(db.clone(), &db.signals),
+            live: Live::open(db.clone(), &db.signals, config.retention.feed_days),
             inbound: InboundHooks { db: db.clone(), clock: clock.clone(), vault: vault.clone() },
             webhooks: Webhooks { db: db.clone(), clock: clock.clone(), vault, outbound, metrics: metrics.clone() },
             worker: OnceLock::new(),
             mailer: mailer.clone(),
             metrics: metrics.clone(),
             scheduled: AtomicI64::new(0),
+            draining: AtomicBool::new(false),
             stopping: watch::channel(false).0,
             workspaces: Workspaces {
                 db: db.clone(),

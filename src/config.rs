@@ -32,6 +32,7 @@ pub struct Config {
     pub limits: Limits,
     pub work: Work,
     pub retention: Retention,
+    pub backup: Backup,
     pub webhooks: Webhooks,
     pub streams: Streams,
     pub telemetry: Telemetry,
@@ -47,6 +48,7 @@ pub struct Server {
     pub client_address_header: String,
     pub tls_certificate: PathBuf,
     pub tls_key: PathBuf,
+    pub drain_seconds: u64,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -176,10 +178,17 @@ pub struct Work {
     pub listen: String,
 }
 
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Backup {
+    pub key: String,
+}
+
 /// How many days is kept what is over.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Retention {
+    pub feed_days: u32,
     pub delivery_days: u32,
     pub job_days: u32,
     pub session_days: u32,

@@ -20,6 +20,8 @@ pub enum Code {
     HistoryExpired,
     /// The record is younger than the instant that was asked for.
     NotYetCreated,
+    /// The server has no room to write.
+    StorageFull,
     /// Done by an earlier request with the same idempotency key, which told a secret.
     AlreadyIssued,
     /// An earlier request with the same idempotency key is not over.
@@ -38,6 +40,7 @@ impl Code {
             Self::Timeout => "TIMEOUT",
             Self::HistoryExpired => "HISTORY_EXPIRED",
             Self::NotYetCreated => "NOT_YET_CREATED",
+            Self::StorageFull => "STORAGE_FULL",
             Self::AlreadyIssued => "ALREADY_ISSUED",
             Self::IdempotencyInProgress => "IDEMPOTENCY_IN_PROGRESS",
             Self::IdempotencyKeyReused => "IDEMPOTENCY_KEY_REUSED",
@@ -52,6 +55,13 @@ pub struct Refusal {
     pub message: String,
     /// Where in the arguments the reason lies, outermost first.
     pub path: Vec<String>,
+}
+
+impl Refusal {
+    /// Whether it is for now only: nobody who works by themselves gives up because of it.
+    pub fn is_temporary(&self) -> bool {
+        matches!(self.code, Code::Timeout | Code::StorageFull)
+    }
 }
 
 /// Something that should not have happened. Shown as an id.
@@ -117,10 +127,16 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
+const FULL: &str = "The server has no room to write: nothing was changed. Reading goes on.";
+
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
         if crate::infra::db::is_timeout(&error) {
             return Self::refuse(Code::Timeout, "The query took longer than the deadline allows.");
+        }
+        if crate::infra::db::is_full(&error) {
+            tracing::error!("database: {error}");
+            return Self::refuse(Code::StorageFull, FULL);
         }
         let retry = crate::infra::db::wants_retry(&error);
         match Self::fault(format!("database: {error}")) {
@@ -132,6 +148,13 @@ impl From<sqlx::Error> for Error {
 
 impl From<sea_orm::DbErr> for Error {
     fn from(error: sea_orm::DbErr) -> Self {
+        if let sea_orm::DbErr::Exec(sea_orm::RuntimeErr::SqlxError(inner)) | sea_orm::DbErr::Query(sea_orm::RuntimeErr::SqlxError(inner)) =
+            &error
+            && crate::infra::db::is_full(inner)
+        {
+            tracing::error!("database: {error}");
+            return Self::refuse(Code::StorageFull, FULL);
+        }
         Self::fault(format!("database: {error}"))
     }
 }

@@ -26,15 +26,15 @@ def must(holds, what):
 
 def variables():
     """The variables that Kith reads, as its source names them."""
-    text = (ROOT / "src/config.rs").read_text()
+    text = (ROOT / "src/config/load.rs").read_text()
     table = text[text.index("const VARIABLES") : text.index("];", text.index("const VARIABLES"))]
     names = re.findall(r'\("([A-Z_]+)", "', table)
-    assert len(names) > 20, "src/config.rs is not read any more"
+    assert len(names) > 20, "src/config/load.rs is not read any more"
     return set(names)
 
 
 SECRET = {"DATABASE_URL", "DATABASE_MIGRATE_URL", "REDIS_URL", "KITH_JWT_PRIVATE_KEY", "KITH_ENCRYPTION_KEY"}
-SECRET |= {"KITH_METRICS_TOKEN", "KITH_MAIL_URL", "KITH_CHALLENGE_SECRET", "KITH_ENCRYPTION_PREVIOUS_KEYS"}
+SECRET |= {"KITH_METRICS_TOKEN", "KITH_MAIL_URL", "KITH_NATS_URL", "KITH_CHALLENGE_SECRET", "KITH_ENCRYPTION_PREVIOUS_KEYS"}
 
 
 def settings(where, environment):
@@ -75,6 +75,12 @@ def bounds():
     return grace, work, close
 
 
+def patience():
+    """For how long `kith healthcheck` waits for an answer."""
+    text = (ROOT / "src/commands/healthcheck.rs").read_text()
+    return int(re.search(r"const PATIENCE: Duration = Duration::from_secs\((\d+)\)", text).group(1))
+
+
 def aliases(service):
     networks = service.get("networks", {})
     return [alias for network in networks if isinstance(networks, dict) for alias in networks[network].get("aliases", [])]
@@ -103,11 +109,16 @@ def compose():
         must({"cpus", "memory", "pids"} <= set(limits), f"{name}: takes as much as it can get")
         must("max-size" in service.get("logging", {}).get("options", {}), f"{name}: its log grows without end")
         health = service.get("healthcheck", {})
-        unasked = once or name == "work"
         must(
-            health.get("disable") is True if unasked else {"test", "interval", "timeout", "retries", "start_period"} <= set(health),
+            health.get("disable") is True if once else {"test", "interval", "timeout", "retries", "start_period"} <= set(health),
             f"{name}: health check",
         )
+        if ours and not once:
+            # It says what was wrong when its patience is over, and not before.
+            must(seconds(health["timeout"]) > patience(), f"{name}: the health check is killed before it says anything")
+            must(("--work" in health["test"]) == ("KITH_WORK_LISTEN" in environment) == (name == "work"), f"{name}: asks somebody else")
+            must("KITH_METRICS_TOKEN_FILE" in environment, f"{name}: Prometheus may not look")
+        must(not once or "KITH_QUERY_SECONDS" not in environment, f"{name}: Kith gives it no deadline, the settings do")
         must("stop_grace_period" in service or name == "expire-audit", f"{name}: is killed after ten seconds")
         if name.startswith("serve"):
             must(seconds(service["stop_grace_period"]) > grace + close, f"{name}: is killed before it has stopped by itself")
@@ -169,7 +180,7 @@ def in_context(path):
 
 
 def context():
-    needed = {"Cargo.toml", "Cargo.lock", "build.rs", "LICENSE", "deploy/kith-ask"}
+    needed = {"Cargo.toml", "Cargo.lock", "build.rs", "LICENSE"}
     manifest = (ROOT / "Cargo.toml").read_text()
     needed |= set(re.findall(r'^path = "([^"]+\.rs)"', manifest, re.M))
     needed |= {f"benches/{name}.rs" for name in re.findall(r'\[\[bench\]\]\nname = "(\w+)"', manifest)}
@@ -195,10 +206,11 @@ def context():
         "tests/it/harness.rs",
     ]:
         must(not in_context(path), f"the build gets {path}")
-    copied = re.findall(r"^COPY (?:--\S+ )*([\w./-]+) /", (DEPLOY / "Dockerfile").read_text(), re.M)
-    must({"deploy/kith-ask", "LICENSE"} <= set(copied), f"the image takes {copied}")
+    dockerfile = (DEPLOY / "Dockerfile").read_text()
+    must("LICENSE" in re.findall(r"^COPY (?:--\S+ )*([\w./-]+) /", dockerfile, re.M), "the image does not have the licence")
+    must(seconds(re.search(r"^HEALTHCHECK .*--timeout=(\w+)", dockerfile, re.M).group(1)) > patience(), "Dockerfile: the health check is killed")
     version = re.search(r'^version = "([^"]+)"', manifest, re.M).group(1)
-    must(f"ARG VERSION={version}\n" in (DEPLOY / "Dockerfile").read_text(), f"Dockerfile: the version is not {version}")
+    must(f"ARG VERSION={version}\n" in dockerfile, f"Dockerfile: the version is not {version}")
     must(f"${{KITH_VERSION:-{version}}}" in (DEPLOY / "compose.yaml").read_text(), f"compose.yaml: the version is not {version}")
     must(
         yaml.safe_load((DEPLOY / "helm/kith/Chart.yaml").read_text())["appVersion"] == version, f"Chart.yaml: the version is not {version}"
@@ -223,10 +235,21 @@ def chart(files):
             for pod in pods(document):
                 pod_rules(name, document, pod)
         deployments = {d["metadata"]["labels"]["app.kubernetes.io/component"]: d for d in by["Deployment"]}
-        selector = by["Service"][0]["spec"]["selector"].items()
+        services = {s["metadata"]["labels"]["app.kubernetes.io/component"]: s for s in by["Service"]}
         labels = {part: d["spec"]["template"]["metadata"]["labels"].items() for part, d in deployments.items()}
-        must(selector <= labels["serve"], f"{file}: the service finds no node")
-        must(all(not selector <= of for part, of in labels.items() if part != "serve"), f"{file}: the service finds workers")
+        ports = {part: d["spec"]["template"]["spec"]["containers"][0]["ports"] for part, d in deployments.items()}
+        must(set(services) == set(deployments), f"{file}: services for {sorted(services)}")
+        for part, service in services.items():
+            selector = service["spec"]["selector"].items()
+            must([other for other, of in labels.items() if selector <= of] == [part], f"{file}: the service finds others than {part}")
+            must([p["targetPort"] for p in service["spec"]["ports"]] == [p["name"] for p in ports[part]], f"{file}: {part}: the service's ports")
+        reached = {}
+        for policy in by.get("NetworkPolicy", []):
+            selector = policy["spec"]["podSelector"]["matchLabels"].items()
+            for part in (part for part, of in labels.items() if selector <= of and "matchExpressions" not in policy["spec"]["podSelector"]):
+                reached[part] = [port["port"] for rule in policy["spec"]["ingress"] for port in rule["ports"]]
+        for part in deployments if reached else ():
+            must(reached.get(part) == [port["name"] for port in ports[part]], f"{file}: {part} is reached at {reached.get(part)}")
         for part, deployment in deployments.items():
             must(deployment["spec"]["selector"]["matchLabels"].items() <= labels[part], f"{file}: {part} does not find its pods")
             must(
@@ -242,15 +265,22 @@ def chart(files):
             must(scaler["spec"]["scaleTargetRef"]["name"] == deployments["serve"]["metadata"]["name"], f"{file}: the scaler finds no node")
             must("replicas" not in deployments["serve"]["spec"], f"{file}: scaler and deployment both say how many")
         for monitor in by.get("ServiceMonitor", []):
-            service = by["Service"][0]
+            (component,) = monitor["spec"]["selector"]["matchExpressions"]
+            must(component["key"] == "app.kubernetes.io/component" and component["operator"] == "In", f"{file}: the monitor's selector")
+            for part, service in services.items():
+                must(
+                    monitor["spec"]["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
+                    and part in component["values"],
+                    f"{file}: the monitor does not find the service of {part}",
+                )
             must(
-                monitor["spec"]["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items(),
-                f"{file}: the monitor finds no service",
+                {endpoint["port"] for endpoint in monitor["spec"]["endpoints"]}
+                == {port["name"] for service in services.values() for port in service["spec"]["ports"]},
+                f"{file}: the monitor's ports",
             )
-            must(
-                monitor["spec"]["endpoints"][0]["port"] in [port["name"] for port in service["spec"]["ports"]],
-                f"{file}: the monitor's port",
-            )
+            for endpoint in monitor["spec"]["endpoints"]:
+                given = {rule["targetLabel"]: rule.get("replacement") for rule in endpoint["relabelings"]}
+                must(given.get("job") == "kith" and "part" in given, f"{file}: the alerts do not know the series by these labels")
         for rule in by.get("PrometheusRule", []):
             must(rule["spec"] == yaml.safe_load((DEPLOY / "prometheus/alerts.yaml").read_text()), f"{file}: the alerts are others")
         for job in by.get("Job", []):
@@ -295,9 +325,15 @@ def pod_rules(name, document, pod):
                 must(not inside or any(Path(value).name in paths for paths in inside.values()), f"{name}: {value} is not mounted")
         owner = "DATABASE_MIGRATE_URL_FILE" in environment
         must(owner == (document["kind"] in ("Job", "CronJob")), f"{name}: who has the owner's login")
-        if container["args"][0] == "serve":
+        must(not owner or "KITH_QUERY_SECONDS" not in environment, f"{name}: Kith gives it no deadline, the settings do")
+        if container["args"][0] in ("serve", "work"):
             asked = {probe: container[probe]["httpGet"]["path"] for probe in ("startupProbe", "livenessProbe", "readinessProbe")}
             must(asked == {"startupProbe": "/healthz", "livenessProbe": "/healthz", "readinessProbe": "/readyz"}, f"{name}: {asked}")
+            (port,) = container["ports"]
+            must({container[probe]["httpGet"]["port"] for probe in asked} == {port["name"]}, f"{name}: the probes' port")
+            listen = environment["KITH_LISTEN" if container["args"][0] == "serve" else "KITH_WORK_LISTEN"]
+            must(listen == f"0.0.0.0:{port['containerPort']}", f"{name}: listens at {listen}")
+        if container["args"][0] == "serve":
             grace, work, close = bounds()
             stop = int(container["lifecycle"]["preStop"]["exec"]["command"][1]) if "lifecycle" in container else 0
             needed = stop + grace + close + (work if environment["KITH_WORK_IN_SERVE"] == "true" else 0)
@@ -311,7 +347,12 @@ def told():
     fields = dict(re.findall(r"^    (?:pub )?(\w+): (.+),$", body, re.M))
     labels = {name: re.findall(r"pub (\w+):", body) for name, body in re.findall(r"pub struct (\w+) \{([^}]*)\}", text)}
     series = {}
-    for name, field in re.findall(r'registry\.register\("(\w+)", "[^"]*", metrics\.(\w+)', text):
+    # What is known once and for all is no field.
+    fields |= dict(re.findall(r"let (\w+) = (Gauge)::<", text))
+    for name, field in re.findall(r'registry\.register\("(\w+)", "[^"]*", (?:metrics\.)?(\w+(?:::new\(\[\("\w+)?)', text):
+        if field.startswith("Info"):
+            series[f"kith_{name}_info"] = [field.rpartition('"')[2]]
+            continue
         kind = fields[field]
         of = next((found for key, found in labels.items() if f"Family<{key}," in kind), [])
         if kind == "Seconds":
@@ -328,7 +369,7 @@ def told():
 
 
 def metrics(out, scraped=None):
-    series, beside = told(), {"job", "instance", "namespace"}
+    series, beside = told(), {"job", "instance", "namespace", "part"}
     alerts = yaml.safe_load((DEPLOY / "prometheus/alerts.yaml").read_text())
     expressions = [(rule["alert"], rule["expr"]) for group in alerts["groups"] for rule in group["rules"]]
     for group in alerts["groups"]:
@@ -358,7 +399,7 @@ def metrics(out, scraped=None):
     Path(out).write_text(yaml.safe_dump({"groups": [{"name": "dashboard", "rules": rules}]}))
     # A family without a sample is not told; what is told must be what the source was understood to say.
     for family, kind in re.findall(r"^# TYPE (\S+) (\w+)$", Path(scraped).read_text() if scraped else "", re.M):
-        name = family + {"counter": "_total", "gauge": "", "histogram": "_bucket"}[kind]
+        name = family + {"counter": "_total", "gauge": "", "histogram": "_bucket", "info": "_info"}[kind]
         must(name in series, f"the server that was asked tells {name}, which was not expected")
     for where, text in expressions:
         for name, matchers in re.findall(r"\b(kith_\w+)(?:\{([^}]*)\})?", text):

@@ -30,16 +30,19 @@ def walk(image, metrics):
 
     server = Container(image, [*image.entrypoint, *image.cmd], **how)
 
+    asked = []
+
     def health(*command):
-        return Container(image, list(command), **how).ended(20)
+        asked.append(Container(image, list(command), **how))
+        return asked[-1].ended(20)
 
     holds(
         "it becomes healthy",
         until(60, lambda: server.ended(0.1) is not None or health(*image.health) == 0) and server.ended(0) is None,
-        server.said(),
+        server.said() + (asked[-1].said() if asked else ""),
     )
-    holds("kith-ask /readyz", health("kith-ask", "/readyz") == 0)
-    holds("kith-ask notices what is not 200", health("kith-ask", "/nothing-here") == 1)
+    holds("it is ready", health(*image.health, "--ready") == 0)
+    holds("nobody takes it for a worker", health(*image.health, "--work") == 1)
     status = dict(line.split(":\t", 1) for line in Path(f"/proc/{server.process.pid}/status").read_text().splitlines() if ":\t" in line)
     holds("the server is the container's first process", status["Name"] == "kith", status["Name"])
     holds(

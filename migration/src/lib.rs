@@ -29,10 +29,34 @@ pub use sea_orm_migration::prelude::{MigratorTrait, SchemaManager};
 
 pub struct Migrator;
 
+/// A step that is taken as a whole or not at all, on SQLite too.
+struct Whole(Box<dyn MigrationTrait>);
+
+impl MigrationName for Whole {
+    fn name(&self) -> &str {
+        self.0.name()
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for Whole {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        self.0.up(manager).await
+    }
+
+    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        self.0.down(manager).await
+    }
+
+    fn use_transaction(&self) -> Option<bool> {
+        Some(true)
+    }
+}
+
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![
+        let steps: Vec<Box<dyn MigrationTrait>> = vec![
             Box::new(m20261122_000001_platform::Migration),
             Box::new(m20261122_000002_records::Migration),
             Box::new(m20261122_000003_sales_core::Migration),
@@ -49,6 +73,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261126_000014_webhooks::Migration),
             Box::new(m20261126_000015_jobs::Migration),
             Box::new(m20261126_000016_inbound::Migration),
-        ]
+        ];
+        steps.into_iter().map(|step| Box::new(Whole(step)) as Box<dyn MigrationTrait>).collect()
     }
 }

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use clap::Args;
@@ -58,7 +59,12 @@ pub async fn serve(mut config: Config, options: Serve) -> Result<(), StartError>
     let server = router(server);
     let stopping = app.clone();
     let asked = async move {
-        asked_to_stop().await;
+        if asked_to_stop().await == Asked::ByTheSystem {
+            stopping.draining.store(true, Ordering::Relaxed);
+            let drained = Duration::from_secs(stopping.config.server.drain_seconds);
+            // Whoever asks again does not want to wait.
+            let _ = tokio::time::timeout(drained, asked_to_stop()).await;
+        }
         // Whoever holds a connection open is told to go elsewhere.
         stopping.stopping.send_replace(true);
     };
@@ -145,8 +151,17 @@ async fn fill(app: &Arc<App>) -> Result<&'static str, StartError> {
     }
 }
 
-/// Ctrl-C, or SIGTERM from whoever runs us: requests under way are answered first.
-async fn asked_to_stop() {
+/// Who wants the server to stop.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    /// Somebody at a terminal, with Ctrl-C.
+    ByHand,
+    /// Whoever runs us, with SIGTERM.
+    ByTheSystem,
+}
+
+/// Waits until somebody wants the server to stop: requests under way are answered first.
+async fn asked_to_stop() -> Asked {
     let interrupt = async {
         let _ = tokio::signal::ctrl_c().await;
     };
@@ -158,9 +173,10 @@ async fn asked_to_stop() {
     };
     #[cfg(not(unix))]
     let terminate = std::future::pending::<()>();
-    tokio::select! {
-        () = interrupt => {}
-        () = terminate => {}
-    }
+    let asked = tokio::select! {
+        () = interrupt => Asked::ByHand,
+        () = terminate => Asked::ByTheSystem,
+    };
     tracing::info!("stopping: requests under way are answered first");
+    asked
 }

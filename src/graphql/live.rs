@@ -25,7 +25,7 @@ use super::types::{self, Followed, Roots, event_type};
 use crate::app::App;
 use crate::catalog::Catalog;
 use crate::error::{Error, Result};
-use crate::features::live::follow::{MOST_MISSED, after};
+use crate::features::live::follow::after;
 use crate::features::live::{Follow, Next, Renew, Viewer, Wanted};
 use crate::infra::db::{Mode, Tx};
 use crate::platform::{Cause, Ctx};
@@ -269,7 +269,8 @@ impl Reading<'_> {
             Some((_, access)) if access != mine => (Some(last), None),
             Some((cursor, _)) => {
                 tx.see_all(true).await?;
-                let mut unbroken = feed::is_unbroken(&tx, ctx.workspace, cursor.seq, MOST_MISSED).await?;
+                let reach = self.request.app.live.reach(ctx.now());
+                let mut unbroken = feed::is_unbroken(&tx, ctx.workspace, cursor.seq, reach).await?;
                 tx.see_all(false).await?;
                 unbroken = unbroken && feed::keeps_sight(ctx, &tx, &self.scopes, cursor.seq).await?;
                 if unbroken { (None, Some(cursor)) } else { (Some(last), None) }

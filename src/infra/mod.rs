@@ -9,6 +9,7 @@ pub mod files;
 pub mod listen;
 pub mod mail;
 pub mod outbound;
+pub mod sealed_file;
 pub mod signals;
 pub mod telemetry;
 pub mod text;

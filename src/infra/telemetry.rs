@@ -162,8 +162,11 @@ impl Metrics {
                 family.get_or_create(&Of { of: of.clone() }).set(*number);
             }
         }
-        self.deliveries.set(looked.deliveries.0);
-        self.oldest.set(looked.deliveries.1);
+        // What nobody could ask stays as it was.
+        if looked.database {
+            self.deliveries.set(looked.deliveries.0);
+            self.oldest.set(looked.deliveries.1);
+        }
         self.memory.set(resident());
         let mut text = String::new();
         encode(&mut text, &self.registry)?;

@@ -12,7 +12,7 @@ use tokio::sync::watch;
 
 use super::expire;
 use crate::app::App;
-use crate::error::{Code, Error, Result};
+use crate::error::{Error, Result};
 use crate::features::webhooks;
 use crate::infra::db::{Mode, Scope};
 use crate::infra::mail::Letter;
@@ -77,7 +77,7 @@ const REPAIR_SEARCH: &str = "REPAIR_SEARCH";
 async fn work_on(app: &Arc<App>, job: job::Model) -> Result<()> {
     let done = match AssertUnwindSafe(perform(app, &job)).catch_unwind().await {
         Ok(Ok(done)) => done,
-        Ok(Err(Error::Refused(refused))) if refused.code != Code::Timeout => Done::GiveUp(refused.message),
+        Ok(Err(Error::Refused(refused))) if !refused.is_temporary() => Done::GiveUp(refused.message),
         Ok(Err(error)) => Done::Retry(error.to_string()),
         Err(_) => Done::Retry("It panicked.".to_owned()),
     };

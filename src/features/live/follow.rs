@@ -12,7 +12,7 @@ use crate::records::feed::{self, Cursor, Kind, Line};
 /// Entries of the log that are looked at together while somebody catches up.
 const BATCH: usize = 500;
 /// Whoever was away for longer reads anew: that is quicker than so many changes.
-pub const MOST_MISSED: i64 = 100_000;
+pub(super) const MOST_MISSED: i64 = 100_000;
 
 /// Somebody who follows lists.
 pub struct Follow {
@@ -141,7 +141,7 @@ impl Follow {
         if access.is_some() && access != feed::sight(ctx, &tx).await?.as_deref() {
             return Ok(false);
         }
-        let unbroken = feed::is_unbroken(&tx, ctx.workspace, after.seq, MOST_MISSED).await?
+        let unbroken = feed::is_unbroken(&tx, ctx.workspace, after.seq, self.live.reach(ctx.now())).await?
             && feed::keeps_sight(ctx, &tx, &self.wanted.scopes, after.seq).await?;
         tx.commit().await?;
         Ok(unbroken)

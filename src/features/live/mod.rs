@@ -16,6 +16,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use entity::Micros;
 use futures_util::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
@@ -25,7 +26,7 @@ use crate::error::{Error, Result};
 use crate::infra::db::Db;
 use crate::infra::signals::{Signals, Topic};
 use crate::platform::Ctx;
-use crate::records::feed::{Line, Scope};
+use crate::records::feed::{Line, Reach, Scope};
 use crate::records::selection::Selection;
 
 pub use circle::account;
@@ -92,13 +93,15 @@ pub struct Live(Arc<Rooms>);
 
 struct Rooms {
     db: Db,
+    /// How many days back somebody is told what they missed; 0: however far.
+    feed_days: u32,
     rooms: Mutex<HashMap<Uuid, mpsc::UnboundedSender<Command>>>,
 }
 
 impl Live {
     /// Opens the house: from now on what is committed is heard.
-    pub fn open(db: Db, signals: &Signals) -> Self {
-        let rooms = Arc::new(Rooms { db, rooms: Mutex::default() });
+    pub fn open(db: Db, signals: &Signals, feed_days: u32) -> Self {
+        let rooms = Arc::new(Rooms { db, feed_days, rooms: Mutex::default() });
         let (house, mut heard) = (Arc::downgrade(&rooms), signals.listen());
         tokio::spawn(async move {
             while let Some(signal) = heard.next().await {
@@ -112,6 +115,15 @@ impl Live {
             }
         });
         Self(rooms)
+    }
+
+    /// How far back somebody who comes now is told what they missed.
+    pub fn reach(&self, now: Micros) -> Reach {
+        let since = match self.0.feed_days {
+            0 => i64::MIN,
+            days => now.0 - i64::from(days) * 86_400_000_000,
+        };
+        Reach { most: follow::MOST_MISSED, since: Micros(since) }
     }
 
     /// Takes a seat in the room of the viewer's workspace.

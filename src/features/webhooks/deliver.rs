@@ -21,7 +21,7 @@ use super::payload::{envelope, event, payloads, subject};
 use super::send::{Outcome, attempt};
 use super::service::Secrets;
 use super::{Open, Opened, Webhooks};
-use crate::error::{Code, Error, Result};
+use crate::error::{Error, Result};
 use crate::features::live::account;
 use crate::infra::db::{Backend, Mode, Scope, Tx, Value};
 use crate::infra::signals::Topic;
@@ -210,7 +210,7 @@ impl Worker {
         let Some(hook) = self.active(workspace, hook).await?.map(Arc::new) else { return Ok(None) };
         match (self.open)(hook.clone()).await {
             Ok(opened) => Ok(Some((hook, opened))),
-            Err(Error::Refused(refused)) if refused.code != Code::Timeout => {
+            Err(Error::Refused(refused)) if !refused.is_temporary() => {
                 let tx = self.hooks.db.begin(&Scope::workspace(workspace), Mode::Write).await?;
                 self.disable(&tx, &hook, &refused.message).await?;
                 tx.commit().await?;

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::Opened;
 use super::deliver::Worker;
 use super::model::{Change, State, Status};
-use crate::error::{Code, Error, Result};
+use crate::error::{Error, Result};
 use crate::infra::db::{Backend, Mode, Scope, Tx, Value};
 use crate::platform::readers::Place;
 use crate::records::feed::{self, Entry, Event, Handler, Kind, Look, head};
@@ -70,7 +70,7 @@ impl Worker {
     /// What follows from entries of the log for a webhook. What takes too long, or fails, may not the next time.
     pub(super) async fn find(&self, hook: Arc<webhook::Model>, after: i64, entries: &[Arc<Entry>]) -> Result<Found> {
         let ends = |hook, error: Error| match error {
-            Error::Refused(refused) if refused.code != Code::Timeout => Ok(Found { hook, events: Vec::new(), over: Some(refused.message) }),
+            Error::Refused(refused) if !refused.is_temporary() => Ok(Found { hook, events: Vec::new(), over: Some(refused.message) }),
             other => Err(other),
         };
         let opened = match (self.open)(hook.clone()).await {

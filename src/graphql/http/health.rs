@@ -1,5 +1,8 @@
 //! Alive, and ready: what those ask who start, watch and balance servers.
 
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
 use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -34,10 +37,14 @@ pub async fn jwks(State(server): State<Server>) -> Response {
 /// later to hear of the others, so its absence is told but takes nobody out of service.
 async fn readyz(State(server): State<Server>) -> Response {
     let app = &server.app;
-    let database = match app.db.ping().await {
-        Ok(()) => "ok",
-        Err(error) => {
+    let database = match in_time(app.db.ping()).await {
+        Some(Ok(())) => "ok",
+        Some(Err(error)) => {
             tracing::warn!("not ready: {error}");
+            "not reachable"
+        }
+        None => {
+            tracing::warn!("not ready: the database does not answer");
             "not reachable"
         }
     };
@@ -51,11 +58,14 @@ async fn readyz(State(server): State<Server>) -> Response {
         }
     };
     // A reader that is behind is told, and takes nobody out of service: requests do not wait for it.
-    let lag: serde_json::Map<_, _> = match app.look().await {
-        Ok(looked) => looked.lag.into_iter().map(|(reader, lag)| (reader.to_ascii_lowercase(), json!(lag))).collect(),
-        Err(_) => serde_json::Map::new(),
+    let looked = if database == "ok" { in_time(app.look()).await } else { None };
+    let lag: serde_json::Map<_, _> = match looked {
+        Some(Ok(looked)) => looked.lag.into_iter().map(|(reader, lag)| (reader.to_ascii_lowercase(), json!(lag))).collect(),
+        _ => serde_json::Map::new(),
     };
-    let ready = database == "ok" && migrations == "ok";
+    // Whoever is going takes nothing new, and answers what comes all the same.
+    let stays = !app.draining.load(Ordering::Relaxed);
+    let ready = stays && database == "ok" && migrations == "ok";
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let body = json!({ "ready": ready, "database": database, "migrations": migrations, "redis": redis, "logReaderLag": lag });
     (status, Json(body)).into_response()
@@ -74,7 +84,7 @@ async fn metrics(State(server): State<Server>, headers: HeaderMap, peer: Peer) -
         return refusal(StatusCode::FORBIDDEN, &error);
     }
     // What the process knows by itself is told also when the database is away.
-    let looked = server.app.look().await.unwrap_or_else(|_| server.app.look_here());
+    let looked = in_time(server.app.look()).await.and_then(Result::ok).unwrap_or_else(|| server.app.look_here());
     let redis = server.app.bus.ping().await.map(|answer| answer.is_ok());
     match server.app.metrics.text(&Looked { redis, ..looked }) {
         Ok(text) => ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text).into_response(),
@@ -83,6 +93,13 @@ async fn metrics(State(server): State<Server>, headers: HeaderMap, peer: Peer) -
             StatusCode::INTERNAL_SERVER_ERROR.into_response()
         }
     }
+}
+
+/// How long whoever asks is let wait for the database: less than they wait themselves.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+async fn in_time<T>(asking: impl Future<Output = T>) -> Option<T> {
+    tokio::time::timeout(PATIENCE, asking).await.ok()
 }
 
 fn digest(text: &str) -> [u8; 32] {

@@ -17,6 +17,26 @@ use super::deadline::{Deadline, Watched};
 /// How long a request waits for a connection.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// So many dead connections are passed over, one after the other, before it is given up.
+const MOST_DEAD: usize = 2_000;
+
+/// Whether a connection was lost, as far as an error tells: the database was restarted, or a proxy in between cut it. Nothing
+/// was done on it yet. That none can be opened is another matter, and is told at once.
+fn is_lost(error: &sqlx::Error) -> bool {
+    use std::io::ErrorKind;
+    match error {
+        sqlx::Error::Io(error) => {
+            matches!(
+                error.kind(),
+                ErrorKind::UnexpectedEof | ErrorKind::BrokenPipe | ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted
+            )
+        }
+        // An administrator, or a crash, ended it.
+        sqlx::Error::Database(error) => matches!(error.code().as_deref(), Some("57P01" | "57P02")),
+        _ => false,
+    }
+}
+
 pub(super) struct Home<DB: Watched> {
     pool: Pool<DB>,
     idle: Mutex<Vec<Held<DB>>>,
@@ -59,21 +79,35 @@ where
     pub async fn begin(self: &Arc<Self>, sql: &str) -> Result<Lease<DB>, sqlx::Error> {
         let waiting = tokio::time::timeout(PATIENCE, self.permits.clone().acquire_owned()).await;
         let mut permit = Some(waiting.map_err(|_| sqlx::Error::PoolTimedOut)?.map_err(|_| sqlx::Error::PoolClosed)?);
-        loop {
-            let (held, fresh) = match self.take_idle() {
-                Some(idle) => (idle, false),
-                None => {
-                    let (mut connection, deadline) = (self.pool.acquire().await?, Deadline::new(self.timeout));
-                    let name = DB::watch(&mut connection, &deadline).await?;
-                    (Held { connection, deadline, name }, true)
-                }
+        // sqlx may lend one that died while nobody used it, too: as many as there can be.
+        for _ in 0..MOST_DEAD {
+            let (held, ours) = match self.take_idle() {
+                Some(idle) => (idle, true),
+                None => match self.open().await {
+                    Ok(held) => (held, false),
+                    Err(error) if is_lost(&error) => continue,
+                    Err(error) => return Err(error),
+                },
             };
             // A lease from the start: whoever is dropped while it begins leaves nothing begun behind.
             let mut lease = Lease { held: Some(held), home: self.clone(), permit: permit.take() };
             match sqlx::raw_sql(AssertSqlSafe(sql)).execute(lease.connection()?).await {
                 Ok(_) => return Ok(lease),
-                Err(error) if fresh => return Err(error),
-                Err(_) => permit = lease.permit.take(),
+                Err(error) if ours || is_lost(&error) => permit = lease.permit.take(),
+                Err(error) => return Err(error),
+            }
+        }
+        Err(sqlx::Error::PoolTimedOut)
+    }
+
+    /// A connection of the pool, watched.
+    async fn open(&self) -> Result<Held<DB>, sqlx::Error> {
+        let (mut connection, deadline) = (self.pool.acquire().await?, Deadline::new(self.timeout));
+        match DB::watch(&mut connection, &deadline).await {
+            Ok(name) => Ok(Held { connection, deadline, name }),
+            Err(error) => {
+                connection.close_on_drop();
+                Err(error)
             }
         }
     }

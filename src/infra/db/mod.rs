@@ -33,6 +33,12 @@ pub fn wants_retry(error: &sqlx::Error) -> bool {
     error.is_unique_violation() || error.code().is_some_and(|code| code == "40001" || code == "40P01")
 }
 
+/// Whether the database has no room to write.
+pub fn is_full(error: &sqlx::Error) -> bool {
+    // 53100: disk_full; 13: SQLITE_FULL.
+    error.as_database_error().and_then(sqlx::error::DatabaseError::code).is_some_and(|code| code == "53100" || code == "13")
+}
+
 /// Whether the database gave up because the statement's time was over.
 pub fn is_timeout(error: &sqlx::Error) -> bool {
     // 57014: query_canceled; 9: SQLITE_INTERRUPT.

@@ -145,8 +145,22 @@ fn names(document: Option<&str>) -> Vec<String> {
     members.into_iter().flatten().map(|(name, _)| name).collect()
 }
 
-/// Whether everything after a place is still kept, and is not too much to be told.
-pub async fn is_unbroken(tx: &Tx, workspace: Uuid, after: i64, most: i64) -> Result<bool> {
+/// How far back somebody is told what happened.
+#[derive(Clone, Copy, Debug)]
+pub struct Reach {
+    /// The most entries.
+    pub most: i64,
+    /// The oldest entry.
+    pub since: Micros,
+}
+
+/// Whether everything after a place can be told: it is kept, recent enough, and not too much.
+pub async fn is_unbroken(tx: &Tx, workspace: Uuid, after: i64, reach: Reach) -> Result<bool> {
     let last = head(tx, workspace).await?;
-    Ok(after <= last && last - after <= most && horizon(tx, workspace).await? <= after + 1)
+    if after > last || last - after > reach.most || horizon(tx, workspace).await? > after + 1 {
+        return Ok(false);
+    }
+    let sql = "SELECT at FROM change_log WHERE workspace_id = $1 AND seq > $2 ORDER BY seq LIMIT 1";
+    let next = tx.fetch_optional(sql, vec![workspace.into(), after.into()]).await?;
+    Ok(next.map(|row| row.int(0)).transpose()?.flatten().is_none_or(|at| at >= reach.since.0))
 }

@@ -21,7 +21,7 @@ use serde_json::Value as Json;
 use uuid::Uuid;
 
 pub use cursor::{Cursor, Place};
-pub use log::{Detail, Entry, details, entries_at, head, is_unbroken, read};
+pub use log::{Detail, Entry, Reach, details, entries_at, head, is_unbroken, read};
 pub use members::{Members, Remember, is_in, moved};
 pub use show::{Line, Shown, gap, show, show_each};
 pub use since::{Page, each, first_load, keeps_sight, sight, since};

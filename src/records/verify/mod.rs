@@ -104,6 +104,7 @@ async fn compare(tx: &Tx, ctx: &Ctx, object: &Object, ids: &[Uuid], report: &mut
     let replayed = replay::records(tx, ctx, ids).await?;
     let loaded = state::load(tx, ctx, object, ids, false).await?;
     let loaded: HashMap<Uuid, Loaded> = loaded.into_iter().map(|loaded| (loaded.id, loaded)).collect();
+    let merged = merged(tx, ctx, ids).await?;
     let keys = keys(tx, ctx, ids).await?;
     let entries = entries(tx, ctx, ids).await?;
     for id in ids {
@@ -114,7 +115,7 @@ async fn compare(tx: &Tx, ctx: &Ctx, object: &Object, ids: &[Uuid], report: &mut
         match replayed.get(id).filter(|then| !then.purged) {
             None => report.fault(|| here("the tables have it, the log does not")),
             Some(then) => {
-                for what in differences(object, then, is) {
+                for what in differences(object, then, is, merged.get(id)) {
                     report.fault(|| here(&what));
                 }
             }
@@ -137,7 +138,7 @@ async fn compare(tx: &Tx, ctx: &Ctx, object: &Object, ids: &[Uuid], report: &mut
 }
 
 /// What of a record is not as the log says.
-fn differences(object: &Object, then: &Replayed, is: &Loaded) -> Vec<String> {
+fn differences(object: &Object, then: &Replayed, is: &Loaded, merged_into: Option<&Uuid>) -> Vec<String> {
     let mut found = Vec::new();
     if then.version != is.version {
         found.push(format!("its version is {}, by the log {}", is.version, then.version));
@@ -149,7 +150,10 @@ fn differences(object: &Object, then: &Replayed, is: &Loaded) -> Vec<String> {
             if then.deleted { "it is" } else { "not" }
         ));
     }
-    let now = logged(object, &is.state);
+    let mut now = logged(object, &is.state);
+    if let Some(survivor) = merged_into {
+        now.insert("mergedInto".to_owned(), serde_json::json!(survivor));
+    }
     for name in now.keys().chain(then.values.keys()).collect::<BTreeSet<_>>() {
         let (now, then) = (now.get(name), then.values.get(name));
         if now != then {
@@ -202,6 +206,15 @@ async fn check_spine(tx: &Tx, ctx: &Ctx, catalog: &Catalog, report: &mut Report)
 fn with_ids(others: Vec<Value>, ids: &[Uuid]) -> (String, Vec<Value>) {
     let marks: Vec<String> = (others.len() + 1..=others.len() + ids.len()).map(|n| format!("${n}")).collect();
     (marks.join(", "), others.into_iter().chain(ids.iter().map(|id| (*id).into())).collect())
+}
+
+/// What merged records became part of.
+async fn merged(tx: &Tx, ctx: &Ctx, ids: &[Uuid]) -> Result<HashMap<Uuid, Uuid>> {
+    let (marks, values) = with_ids(vec![ctx.workspace.into()], ids);
+    let sql = format!("SELECT id, merged_into FROM record WHERE workspace_id = $1 AND id IN ({marks}) AND merged_into IS NOT NULL");
+    let rows = tx.fetch_all(&sql, values).await?;
+    let pairs = rows.iter().map(|row| Ok(row.uuid(0)?.zip(row.uuid(1)?)));
+    Ok(pairs.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
 }
 
 async fn keys(tx: &Tx, ctx: &Ctx, ids: &[Uuid]) -> Result<HashMap<Uuid, BTreeSet<(String, String)>>> {

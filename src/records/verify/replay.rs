@@ -37,7 +37,11 @@ pub async fn records(tx: &Tx, ctx: &Ctx, ids: &[Uuid]) -> Result<HashMap<Uuid, R
             // An id may come again after what had it is gone.
             "CREATED" => *record = Replayed::default(),
             "DELETED" => record.deleted = true,
-            "RESTORED" => record.deleted = false,
+            "RESTORED" => {
+                record.deleted = false;
+                // Whatever is there is no part of another record.
+                record.values.remove("mergedInto");
+            }
             "PURGED" => record.purged = true,
             _ => {}
         }

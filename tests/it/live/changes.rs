@@ -52,6 +52,27 @@ async fn there(actor: &Actor<'_>) -> BTreeMap<String, String> {
 }
 
 on_both! {
+    async fn what_was_missed_too_long_ago_is_a_gap(server: &Server) {
+        let admin = server.admin().await;
+        let made = admin.ask("mutation { createApiKey(input: { name: \"sync\" }) { secret } }").await["createApiKey"].clone();
+        let app = server.bearer(made["secret"].as_str().unwrap());
+        let (scopes, mut replica) = (json!([{ "companies": {} }]), Replica::default());
+        replica.sync(&app, &scopes, 50).await;
+        app.create("company", json!({ "name": "One" })).await;
+        let days = |days: i64| server.clock.advance(days * 86_400_000_000);
+        days(89);
+        replica.sync(&app, &scopes, 50).await;
+        assert_eq!((replica.gaps, replica.known.len()), (0, 1));
+        // Nothing happened for long: there is nothing to miss.
+        days(200);
+        replica.sync(&app, &scopes, 50).await;
+        assert_eq!(replica.gaps, 0);
+        app.create("company", json!({ "name": "Two" })).await;
+        days(91);
+        replica.sync(&app, &scopes, 50).await;
+        assert_eq!((replica.gaps, replica.known.len()), (1, 2));
+    }
+
     async fn a_replica_becomes_what_the_lists_are(server: &Server) {
         let admin = server.admin().await;
         let scopes = json!([{ "deals": { "probability": { "lt": "60" } } }, { "companies": {} }]);

@@ -3,6 +3,7 @@
 mod backups;
 mod budgets;
 mod changelog;
+mod full_disk;
 mod hanging_up;
 mod idempotency;
 mod jobs;

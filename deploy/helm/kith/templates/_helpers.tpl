@@ -70,6 +70,26 @@ securityContext:
   {{- toYaml .root.Values.securityContext | nindent 2 }}
 {{- end }}
 
+{{/* How nodes and workers are asked how they are. Takes the port's name. */}}
+{{- define "kith.probes" -}}
+# The process answers. What it needs is not asked: a restart mends neither database nor Redis.
+startupProbe:
+  httpGet: { path: /healthz, port: {{ . }} }
+  periodSeconds: 2
+  failureThreshold: 60
+livenessProbe:
+  httpGet: { path: /healthz, port: {{ . }} }
+  periodSeconds: 10
+  timeoutSeconds: 5
+  failureThreshold: 3
+# Database and schema are as this version wants them.
+readinessProbe:
+  httpGet: { path: /readyz, port: {{ . }} }
+  periodSeconds: 5
+  timeoutSeconds: 5
+  failureThreshold: 2
+{{- end }}
+
 {{/* Settings of nodes and workers. */}}
 {{- define "kith.environment" -}}
 - name: DATABASE_URL_FILE
@@ -89,6 +109,10 @@ securityContext:
 {{- if .Values.secrets.mail }}
 - name: KITH_MAIL_URL_FILE
   value: /run/secrets/kith/mail-url
+{{- end }}
+{{- if .Values.secrets.nats }}
+- name: KITH_NATS_URL_FILE
+  value: /run/secrets/kith/nats-url
 {{- end }}
 {{- if .Values.secrets.challenge }}
 - name: KITH_CHALLENGE_SECRET_FILE
