@@ -66,7 +66,7 @@ pub async fn restore(config: &Config, options: Restore) -> Result<(), StartError
     // Whole or not at all: it is looked at before anything is put in its place.
     let beside = target.with_extension("restoring");
     let _ = std::fs::remove_file(&beside);
-    let taken = take(config, &options.from, &beside).and_then(|()| Ok(url_of(&beside)?));
+    let taken = take(config, &options.from, &beside).and_then(|()| url_of(&beside));
     let steps = match taken {
         Ok(url) => look(config, url).await,
         Err(error) => Err(error),

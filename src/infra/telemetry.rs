@@ -1,7 +1,7 @@
 //! What is counted and timed, in the form that Prometheus reads (OpenMetrics). No name, address or id of anybody is in it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
@@ -11,6 +11,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
+
+use super::clock::Clock;
 
 /// Upper bounds of how long something takes, in seconds.
 const SECONDS: [f64; 13] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
@@ -120,7 +122,7 @@ impl Default for Metrics {
         registry.register("database_up", "Whether the database answers", metrics.database.clone());
         registry.register("redis_up", "Whether Redis answers; 1 where none is configured", metrics.redis.clone());
         let started = Gauge::<i64, std::sync::atomic::AtomicI64>::default();
-        started.set(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(0)));
+        started.set(Clock::default().now().0 / 1_000_000);
         registry.register("start_time_seconds", "When this process started, since the beginning of 1970", started);
         registry.register("build", "Which version this is", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
         registry.register("log_reader_lag", "Entries that readers of the log have before them", metrics.lag.clone());

@@ -91,7 +91,7 @@ on_both! {
         let admin = server.admin().await;
         let (id, secret) = hook(&admin, person()).await;
         let refused = json!([{ "code": "UNAUTHENTICATED", "message": "There is no such hook, or the token or signature is not right." }]);
-        let nobody = uuid::Uuid::now_v7().to_string();
+        let nobody = server.app.clock.new_id().to_string();
         for (path, headers) in [(id.as_str(), vec![]), (&id, vec![("x-kith-token", "whsec_no")]), (&nobody, vec![("x-kith-token", secret.as_str())]), ("nonsense", vec![])] {
             let (status, _, answer) = post(server, path, &headers, PERSON).await;
             assert_eq!((status, &answer["errors"]), (StatusCode::UNAUTHORIZED, &refused));

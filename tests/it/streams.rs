@@ -16,7 +16,7 @@ use crate::harness::{Actor, Server};
 /// Servers of other tests use the same brokers: each has a prefix of its own.
 fn to(config: &mut Config, to: StreamsTo) {
     config.streams.to = to;
-    config.streams.prefix = format!("t{}", Uuid::now_v7().simple());
+    config.streams.prefix = format!("t{}", Uuid::from_u128(rand::random()).simple());
     config.streams.nats_url = std::env::var("KITH_TEST_NATS").expect("KITH_TEST_NATS names no server: run the tests with ./test");
     if config.redis.url.is_empty() {
         config.redis.url = std::env::var("KITH_TEST_REDIS").unwrap();

@@ -1,168 +1,156 @@
-// Writes from several clients while the server is killed again and again, and an endpoint that comes and goes takes webhooks. At the end
-// every acknowledged write is there, no write is there by half, the log has neither gaps nor repeats, and the endpoint was told of every
-// change, in order for each record.
+// Clients write while whatever serves them is killed at random, and an endpoint that comes and goes takes webhooks. At the end every acknowledged
+// write is there, none that was not acknowledged is there by half, the log has neither gaps nor repeats and tells what the tables have, every event
+// reached the endpoint, in order for each record, every job ended once in effect, those who follow have what there is, and no lock is left.
 //
-//   node torture.mjs <kith> <seconds>      DATABASE_URL and DATABASE_MIGRATE_URL for PostgreSQL; otherwise SQLite in a folder of its own
+//   node torture.mjs <kith> [seconds] [--cluster] [--seed <number>] [--keep] [--spoil <what>]
+//
+// Without --cluster one server on SQLite is killed; with it two servers, two workers, a PostgreSQL with all its processes, and a Redis. The seed
+// chooses what is killed and written when; what meets what is up to the machine all the same. --keep leaves the folder, with all logs; after a
+// fault it is left anyway. --spoil damages what there is before it is judged, to see that it is found: see spoil.mjs. It takes a minute longer than
+// its seconds, for a request that died keeps its idempotency key so long; five more if a worker died over a job. It needs `ps`, and Python for
+// SQLite; PostgreSQL's and Redis' programs for --cluster.
 
-import { spawn, spawnSync } from 'node:child_process';
-import { createServer } from 'node:http';
-import { mkdtempSync, openSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { rmSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { Client, Ledger, insist } from './clients.mjs';
+import { open, sleep, until } from './cluster.mjs';
+import { Stream, Sync } from './followers.mjs';
+import { Receiver } from './receiver.mjs';
+import { spoil } from './spoil.mjs';
+import { judge, settle } from './verdict.mjs';
 
-const [kith, seconds] = [process.argv[2], Number(process.argv[3] ?? 30)];
-const work = mkdtempSync(join(tmpdir(), 'kith-torture.'));
-const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
-const env = { ...process.env, KITH_DATA_DIR: join(work, 'data'), KITH_LOG: 'error', KITH_WEBHOOK_ALLOWED_NETWORKS: '127.0.0.0/8', KITH_WEBHOOK_TIMEOUT_SECONDS: '2',
-  KITH_CREDENTIAL_BUDGET: '4000000000', KITH_CREDENTIAL_RESTORE: '4000000000', KITH_WORKSPACE_BUDGET: '4000000000', KITH_WORKSPACE_RESTORE: '4000000000', KITH_ACCESS_TOKEN_MINUTES: '600' };
-const failures = [];
-const check = (good, what) => { if (!good) failures.push(what); };
+const { values, positionals } = parseArgs({ allowPositionals: true, options: { cluster: { type: 'boolean' }, keep: { type: 'boolean' }, seed: { type: 'string' }, spoil: { type: 'string' } } });
+const [kith, seconds] = [resolve(positionals[0]), Number(positionals[1] ?? 30)];
+const seed = Number(values.seed ?? Math.floor(Math.random() * 2 ** 31));
+const random = mulberry32(seed);
+const where = values.cluster ? 'PostgreSQL and Redis' : 'SQLite';
+console.log(`Torture on ${where}, ${seconds} s, --seed ${seed}`);
+// However it goes, it comes to an end.
+setTimeout(() => {
+  console.error('the torture takes too long');
+  process.exit(1);
+}, (seconds + 20 * 60) * 1000).unref();
 
-// The endpoint.
-const received = [];
-let up = true;
-// Each event is refused once at most: after a second time it would come five minutes later.
-const refusedOnce = new Set();
-const endpoint = createServer((request, response) => {
-  const parts = [];
-  request.on('data', (part) => parts.push(part));
-  request.on('end', () => {
-    const id = request.headers['webhook-id'];
-    if (!up && !refusedOnce.has(id)) { refusedOnce.add(id); return response.writeHead(503, { 'retry-after': '1' }).end(); }
-    const body = JSON.parse(Buffer.concat(parts).toString());
-    received.push({ id: request.headers['webhook-id'], type: body.type, ...body.data.recordChanges });
-    response.end('ok');
-  });
-}).listen(0, '127.0.0.1');
-await new Promise((done) => endpoint.on('listening', done));
-
-const port = await new Promise((done) => { const probe = createServer().listen(0, '127.0.0.1', () => { const { port } = probe.address(); probe.close(() => done(port)); }); });
-const url = `http://127.0.0.1:${port}/graphql`;
-let server;
-let starts = 0;
-async function start() {
-  server = spawn(kith, ['serve', '--listen', `127.0.0.1:${port}`], { env, stdio: ['ignore', 'ignore', openSync(join(work, 'log'), 'a')] });
-  starts += 1;
-  for (let n = 0; n < 200; n += 1) {
-    if (await fetch(`http://127.0.0.1:${port}/readyz`).then((answer) => answer.ok, () => false)) return;
-    await sleep(25);
-  }
-  throw new Error('the server does not start');
-}
-const stop = (signal) => new Promise((done) => { server.once('exit', done); server.kill(signal); });
-
-async function ask(token, query, variables = {}, headers = {}) {
-  const answer = await fetch(url, { method: 'POST', headers: { 'content-type': 'application/json', ...(token ? { authorization: `Bearer ${token}` } : {}), ...headers }, body: JSON.stringify({ query, variables }) });
-  const { data, errors } = await answer.json();
-  if (errors) throw new Error(JSON.stringify(errors));
-  return data;
+/** A generator of numbers from 0 to 1 that a seed begins. */
+function mulberry32(state) {
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
 }
 
-if (env.DATABASE_MIGRATE_URL) spawnSync(kith, ['migrate'], { env, stdio: 'inherit' });
-const email = `torture.${process.pid}@test.example`;
-spawnSync(kith, ['create-workspace', '--name', 'Torture', '--admin', 'Admin', '--email', email, '--password', 'correct horse'], { env, stdio: ['ignore', 'ignore', 'inherit'] });
-await start();
-const { signIn } = await ask(null, 'mutation($i: SignInInput!) { signIn(input: $i) { session { accessToken } userErrors { message } } }', { i: { email, password: 'correct horse' } });
+const plenty = '4000000000';
+const cluster = await open({
+  kith,
+  shared: values.cluster,
+  env: {
+    KITH_WEBHOOK_ALLOWED_NETWORKS: '127.0.0.0/8',
+    // Nobody balances: whoever is asked to stop does.
+    KITH_DRAIN_SECONDS: '0',
+    KITH_WEBHOOK_TIMEOUT_SECONDS: '5',
+    KITH_ACCESS_TOKEN_MINUTES: '600',
+    ...Object.fromEntries(['CREDENTIAL_BUDGET', 'CREDENTIAL_RESTORE', 'WORKSPACE_BUDGET', 'WORKSPACE_RESTORE'].map((name) => [`KITH_${name}`, plenty])),
+  },
+});
+const email = 'torture@test.example';
+const made = await cluster.run(['create-workspace', '--name', 'Torture', '--admin', 'Admin', '--email', email, '--password', 'correct horse']);
+if (made.code !== 0) throw new Error(made.err);
+await cluster.start();
+
+const urls = cluster.servers.map((server) => server.url);
+const receiver = new Receiver(random);
+await receiver.listen();
+const must = async (query, variables) => insist(urls, token, query, variables);
+const { signIn } = await insist(urls, null, 'mutation($i: SignInInput!) { signIn(input: $i) { session { accessToken } userErrors { message } } }', { i: { email, password: 'correct horse' } });
 const token = signIn.session.accessToken;
-const scopes = [{ companies: {} }];
-await ask(token, 'mutation($i: CreateWebhookInput!) { createWebhook(input: $i) { webhook { id } userErrors { message } } }', { i: { name: 'torture', url: `http://127.0.0.1:${endpoint.address().port}/`, scopes } });
-const begun = (await ask(token, '{ changeCursor }')).changeCursor;
+await must('mutation($i: CreateFieldInput!) { createField(input: $i) { userErrors { message } } }', { i: { object: 'COMPANY', name: 'code', label: 'Code', kind: 'TEXT', unique: true, indexed: true } });
+const hook = 'mutation($i: CreateWebhookInput!) { createWebhook(input: $i) { webhook { id } userErrors { message } } }';
+await must(hook, { i: { name: 'all', url: `${receiver.url}/all`, scopes: [{ companies: {} }, { people: {} }, { deals: {} }] } });
+await must(hook, { i: { name: 'bulk', url: `${receiver.url}/bulk`, document: 'subscription { companyChanges(filter: { industry: { eq: "bulk" } }) { kind id } }' } });
+const { changeCursor } = await must('{ changeCursor }');
+const { createCompany } = await must('mutation { createCompany(input: { name: "Counter", industry: "counter", employeeCount: 0 }) { company { id } } }');
 
-// The clients: each acknowledged write is remembered; what was not acknowledged is sent again: by one of them under an
-// idempotency key, by the others as it is, for the record has an id of theirs.
-const acknowledged = new Map();
-let writing = true;
-let retries = 0;
-async function client(name) {
-  for (let n = 0; writing; n += 1) {
-    const id = crypto.randomUUID().replace(/^(.{14})./, '$17');
-    const write = async (key, document, variables) => {
-      for (;;) {
-        try { return await ask(token, document, variables, name === 'c1' ? { 'idempotency-key': key } : {}); } catch (error) {
-          if (!writing) return null;
-          retries += 1;
-          await sleep(/IN_PROGRESS/.test(error.message) ? 1000 : 30);
-          if (!/fetch failed|socket|terminated|CONFLICT|in progress|first|IN_PROGRESS|INTERNAL|TIMEOUT/i.test(String(error.cause ?? '') + error.message)) throw error;
-        }
-      }
-    };
-    const made = await write(`${name}-${n}-a`, 'mutation($i: CompanyCreate!) { createCompany(input: $i) { company { id } userErrors { code message } } }',
-      { i: { id, name: `${name}-${n}`, people: { create: [{ record: { lastName: `${name}-${n}` } }] } } });
-    if (!made) return;
-    if (made.createCompany.userErrors.length) throw new Error(JSON.stringify(made.createCompany.userErrors));
-    acknowledged.set(id, { name: `${name}-${n}`, version: 1 });
-    const changed = await write(`${name}-${n}-b`, 'mutation($id: ID!, $i: CompanyUpdate!) { updateCompany(id: $id, input: $i) { company { version } userErrors { message } } }', { id, i: { name: `${name}-${n}!` } });
-    if (!changed) return;
-    acknowledged.set(id, { name: `${name}-${n}!`, version: 2 });
+const shared = { urls, token, random, ledger: new Ledger(), receiver, endpoint: receiver.url, faults: cluster.faults, writing: true, patience: Infinity, counter: createCompany.company.id, fields: 0, hooks: 0, gone: [] };
+shared.stream = new Stream('the stream', shared, changeCursor);
+shared.sync = new Sync('the app', shared, changeCursor);
+const clients = [1, 2, 3, 4, 5, 6].map((n) => new Client(`c${n}`, n % 2 === 0, shared));
+const writing = clients.map((client) => client.run());
+const following = [shared.stream.run(), shared.sync.run().catch((error) => cluster.faults.push(`the app: ${error.message}`))];
+
+// The killing. Servers most often, then workers; now and then two at once; what was killed comes back by itself, after a while.
+const end = Date.now() + seconds * 1000;
+const goesOn = () => Date.now() < end;
+const roaming = receiver.roam(goesOn);
+const victims = [...cluster.servers, ...cluster.servers, ...cluster.servers, ...cluster.workers, ...cluster.workers, ...cluster.others];
+const pick = () => victims[Math.floor(random() * victims.length)];
+while (goesOn()) {
+  await sleep(300 + random() * 2_500);
+  const chosen = random() < 0.2 ? [pick(), pick()] : [pick()];
+  await Promise.all(chosen.map((victim) => victim.kill(random() < 0.3 ? random() * 2_500 : 0)));
+}
+
+// Everything stays from now on. What is not answered is sent until it is: a key is free again after a minute.
+shared.writing = false;
+shared.patience = Date.now() + 180_000;
+await roaming;
+await Promise.all([...cluster.others, ...cluster.servers, ...cluster.workers].map((daemon) => daemon.up()));
+await Promise.all(writing);
+// After many reads at once it is ready as well.
+await Promise.all(Array.from({ length: 40 }, () => must('{ companies(first: 50) { nodes { name people(first: 2) { nodes { id } } } } }')));
+for (const server of cluster.servers) await until(`${server.name} says that it is ready`, 20_000, server.isReady).catch((error) => cluster.faults.push(error.message));
+// Webhooks that nothing happened to since are told of this one.
+const last = crypto.randomUUID().replace(/^(.{14})./, '$17');
+await must('mutation($i: CompanyCreate!) { createCompany(input: $i) { company { id } } }', { i: { id: last, name: 'Last', industry: 'last' } });
+shared.ledger.add('company', last, { name: 'Last', industry: 'last' });
+let faults, entries, jobs, letters, note, waited;
+try {
+  waited = await settle(cluster);
+  if (!values.cluster) {
+    // Once more, at rest: what is in the write-ahead log only is found again.
+    await cluster.servers[0].kill();
+    await sleep(100);
+    await cluster.servers[0].up();
   }
+  if (values.spoil) await spoil(values.spoil, cluster, shared);
+  await until('those who follow have everything', 60_000, async () => {
+    await shared.sync.ask();
+    const [{ n }] = await cluster.rows("SELECT (SELECT count(*) FROM company WHERE deleted_at IS NULL) + (SELECT count(*) FROM person) + (SELECT count(*) FROM deal) AS n");
+    return shared.stream.records.size === Number(n) && (await sleep(2_500), true);
+  }).catch((error) => cluster.faults.push(error.message));
+  ({ faults, entries, jobs, letters, note } = await judge(cluster, shared));
+} catch (error) {
+  faults = [error.stack];
 }
-const clients = [1, 2, 3, 4].map((n) => client(`c${n}`).catch((error) => failures.push(`a client: ${error.message}`)));
-const until = Date.now() + seconds * 1000;
-let kills = 0;
-while (Date.now() < until) {
-  await sleep(300 + Math.random() * 1500);
-  up = Math.random() < 0.7;
-  await stop('SIGKILL');
-  kills += 1;
-  await start();
-}
-writing = false;
-up = true;
-await Promise.all(clients);
+shared.stream.stop();
+shared.sync.stop();
+await Promise.all(following);
 
-// Everything that was told to be written is there, whole.
-const found = new Map();
-for (let after = null; ;) {
-  const { companies } = await ask(token, 'query($a: Cursor) { companies(first: 200, after: $a) { nodes { id name version people { totalCount } } pageInfo { hasNextPage endCursor } } }', { a: after });
-  for (const node of companies.nodes) found.set(node.id, node);
-  if (!companies.pageInfo.hasNextPage) break;
-  after = companies.pageInfo.endCursor;
+// Asked to stop, each does, and soon.
+for (const daemon of [...cluster.servers, ...cluster.workers]) {
+  const { how, ms } = await daemon.stop();
+  if (how !== 0 || ms > 30_000) cluster.faults.push(`${daemon.name} stopped with ${how} after ${ms} ms`);
 }
-for (const [id, { name, version }] of acknowledged) {
-  const there = found.get(id);
-  check(there, `lost: ${name}`);
-  // A write that was not acknowledged may be there.
-  if (there) check(there.version >= version && there.version <= 2 && (there.name === name || there.version > version), `${name} v${version} is ${there.name} v${there.version}`);
+if (!values.cluster && (await cluster.rows('PRAGMA integrity_check'))[0].integrity_check !== 'ok') cluster.faults.push('the database is not whole');
+if (values.cluster) {
+  const left = await cluster.rows("SELECT pid, state FROM pg_stat_activity WHERE usename = 'kith_app'");
+  if (left.length) cluster.faults.push(`${left.length} connections are left behind`);
 }
-for (const there of found.values()) check(there.people.totalCount === 1, `${there.name} is there by half`);
-// The log: by its readers' own numbers it has neither gaps nor repeats.
-const changes = [];
-for (let after = begun; ;) {
-  const { changes: page } = await ask(token, 'query($s: [SyncScope!]!, $a: Cursor) { changes(scopes: $s, after: $a, first: 500) { nodes { kind id } pageInfo { hasNextPage endCursor } } }', { s: scopes, a: after });
-  changes.push(...page.nodes);
-  if (!page.pageInfo.hasNextPage) break;
-  after = page.pageInfo.endCursor;
-}
-check(new Set(changes.map((change) => change.id)).size === found.size, `the feed tells of ${new Set(changes.map((change) => change.id)).size} records of ${found.size}`);
-// Every change reached the endpoint, in order for each record.
-let pending;
-for (let n = 0; n < 1200; n += 1) {
-  const { webhookDeliveries, logReaders } = await ask(token, '{ webhookDeliveries(first: 1, filter: { states: [PENDING] }) { nodes { id attempts { status error } } } logReaders { lag setAside { error } } }');
-  pending = [webhookDeliveries.nodes[0], logReaders[0]];
-  if (!webhookDeliveries.nodes.length && logReaders.every((reader) => reader.lag === 0)) { pending = null; break; }
-  await sleep(100);
-}
-check(!pending, `after two minutes something is still due: ${JSON.stringify(pending)}`);
-const told = new Map();
-const first = new Set();
-for (const event of received) {
-  if (first.has(event.id + event.type + JSON.stringify(event.changedFields))) continue;
-  const known = told.get(event.id) ?? [];
-  if (!known.some((type) => type === event.type)) known.push(event.type);
-  told.set(event.id, known);
-}
-for (const there of found.values()) {
-  const expected = there.version === 2 ? ['company.created', 'company.updated'] : ['company.created'];
-  const seen = (told.get(there.id) ?? []).filter((type) => type !== 'company.linked');
-  check(JSON.stringify(seen) === JSON.stringify(expected), `${there.name} (version ${there.version}) was told as ${JSON.stringify(seen)}`);
-}
-const { jobs } = await ask(token, '{ jobs(filter: { states: [FAILED] }) { nodes { kind error } } }');
-check(!jobs.nodes.length, `jobs failed: ${JSON.stringify(jobs.nodes)}`);
-await stop('SIGTERM');
-endpoint.close();
-if (!failures.length) rmSync(work, { recursive: true });
-const where = env.DATABASE_URL ? 'PostgreSQL' : 'SQLite';
-console.log(`Torture on ${where}: ${kills} kills in ${seconds} s, ${acknowledged.size} records acknowledged, ${retries} requests sent again, ${received.length} events taken, ${refusedOnce.size} refused, ${failures.length} faults`);
-for (const failure of failures.slice(0, 20)) console.error(`  ${failure}`);
-if (failures.length) console.error(`  the server's log: ${join(work, 'log')}`);
-process.exit(failures.length ? 1 : 0);
+const kills = [...cluster.servers, ...cluster.workers, ...cluster.others].map((daemon) => `${daemon.name} ${daemon.kills}`);
+await cluster.stop();
+await receiver.close();
+faults = [...cluster.faults, ...faults];
+
+const { ledger } = shared;
+console.log(`  killed: ${kills.join(', ')}`);
+console.log(`  ${ledger.writes} writes acknowledged, ${ledger.sentAgain} sent again, ${ledger.doubtful.length} given up, the slowest ${(ledger.slowest / 1000).toFixed(1)} s; ${entries} entries of the log`);
+const taken = receiver.arrived.filter(({ how }) => how === 'TAKEN');
+console.log(`  ${taken.length} events taken (${taken.length - new Set(taken.map(({ id }) => id)).size} twice), ${receiver.arrived.length - taken.length} refused or cut; ${jobs} jobs, ${letters} letters; all over after ${waited}`);
+console.log(`  followed: ${shared.stream.events} events in ${shared.stream.cuts} streams (${shared.stream.gaps} times anew), ${shared.sync.events} by asking; ${note}`);
+if (faults.length || values.keep) console.log(`  the folder with all logs: ${cluster.work}`);
+else rmSync(cluster.work, { recursive: true, force: true });
+console.log(`  ${faults.length} faults`);
+for (const fault of faults.slice(0, 30)) console.error(`  FAULT ${fault}`);
+process.exit(faults.length ? 1 : 0);

@@ -221,14 +221,15 @@ impl Identity {
     async fn note_use(&self, key: &api_key::Model, origin: &Origin) -> Result<()> {
         let now = self.clock.now();
         let tx = self.db.begin(&Scope::workspace(key.workspace_id), Mode::Write).await?;
+        // First the key, then the audit, as whoever revokes it does: otherwise each could wait for the other.
+        let mut model = key.clone().into_active_model();
+        model.last_used_at = Set(Some(now));
+        model.update(&tx).await?;
         if key.last_used_at.is_none_or(|last| now.0 - last.0 > DAY) {
             let mut event = Event::sign_in(key.workspace_id, None, Action::KeyUsed, origin, now);
             (event.actor, event.subject) = (Actor { kind: ActorKind::ApiKey, id: Some(key.id) }, Some(key.id));
             audit::append(&tx, &event).await?;
         }
-        let mut model = key.clone().into_active_model();
-        model.last_used_at = Set(Some(now));
-        model.update(&tx).await?;
         tx.commit().await?;
         Ok(())
     }

@@ -198,6 +198,7 @@ impl Identity {
             }
             return Ok(known.caller);
         }
+        let so_far = *self.revoked.borrow();
         let known = if credential.starts_with(embed::PREFIX) {
             self.caller_of_embed_token(credential).await?
         } else if api_keys::is_key(credential) {
@@ -207,6 +208,10 @@ impl Identity {
         };
         self.good.insert(known.id, self.clock.now());
         self.callers.insert(digest, known.clone());
+        if *self.revoked.borrow() != so_far {
+            // What was read may be older than what was said meanwhile: whoever comes next looks again.
+            self.good.remove(&known.id);
+        }
         Ok(known.caller)
     }
 
@@ -250,14 +255,21 @@ impl Identity {
 
     /// A session or key is not good any more, or may not be: it is looked at again.
     pub fn forget(&self, id: Uuid) {
-        self.good.remove(&id);
-        self.revoked.send_modify(|count| *count += 1);
+        self.forget_those(|good| drop(good.remove(&id)));
     }
 
     pub fn forget_all(&self) {
         self.documents.clear();
-        self.good.clear();
-        self.revoked.send_modify(|count| *count += 1);
+        self.forget_those(Cache::clear);
+    }
+
+    /// Said before, so that whoever is just looking a credential up sees it, or what they keep is taken away behind them; and
+    /// afterwards, so that whoever holds a connection open looks at what is left.
+    fn forget_those(&self, forget: impl FnOnce(&Cache<Uuid, Micros>)) {
+        let say = || self.revoked.send_modify(|count| *count += 1);
+        say();
+        forget(&self.good);
+        say();
     }
 
     /// A session or key was ended here: the other nodes are told.

@@ -107,7 +107,8 @@ impl Db {
         let write = pool(1).connect_with(options.clone()).await?;
         // More readers than this only cost memory: each has a cache of its own.
         let readers = settings.max_connections.clamp(2, 8);
-        let read = pool(readers).connect_with(options).await?;
+        // One beyond is for what is no transaction: whether the database answers must be seen while all others are busy.
+        let read = pool(readers + 1).connect_with(options).await?;
         let timeout = settings.statement_timeout;
         Ok(Pools::Sqlite { write: Home::new(write, timeout, 1), read: Home::new(read, timeout, readers) })
     }
