@@ -255,7 +255,9 @@ impl Identity {
 
     /// A session or key is not good any more, or may not be: it is looked at again.
     pub fn forget(&self, id: Uuid) {
-        self.forget_those(|good| drop(good.remove(&id)));
+        self.forget_those(|good| {
+            good.remove(&id);
+        });
     }
 
     pub fn forget_all(&self) {
