@@ -75,7 +75,9 @@ pub async fn look(tx: &Tx, now: Micros) -> Result<Looked> {
     let lag = "SELECT r.reader, CAST(sum(h.seq - r.seq) AS BIGINT) FROM log_reader r JOIN log_head h ON h.workspace_id = r.workspace_id GROUP BY r.reader";
     let lag = pairs(lag, Vec::new()).await?;
     let jobs = pairs("SELECT state, count(*) FROM job GROUP BY state", Vec::new()).await?;
-    let due = "SELECT count(*), min(next_at) FROM webhook_delivery WHERE done_at IS NULL AND next_at <= $1";
+    // Nobody waits for what goes to a webhook that is off.
+    let due = "SELECT count(*), min(d.next_at) FROM webhook_delivery d JOIN webhook w ON w.workspace_id = d.workspace_id AND w.id = d.webhook_id \
+               WHERE w.status = 'ACTIVE' AND d.done_at IS NULL AND d.next_at <= $1";
     let due = tx.fetch_optional(due, vec![now.0.into()]).await?;
     let deliveries = match due {
         Some(row) => {

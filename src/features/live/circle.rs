@@ -255,7 +255,7 @@ impl Circle {
         let shown = wanted.shown(access.as_deref(), ctx.now());
         let seq = self.position.max(listener.from);
         if schema_changed {
-            listener.tell(&gap(ctx, &shown, Kind::SchemaChanged, seq)?.into());
+            listener.tell(&gap(ctx, &shown, Kind::SchemaChanged, at)?.into());
         }
         if at != self.position {
             // What happened in between they were not told, and are not told here.

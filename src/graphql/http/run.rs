@@ -120,6 +120,9 @@ impl Asking<'_> {
         let document = self.document(&request, trusted, signed.is_none())?;
         let shown = shown(self.server, signed.as_ref(), schema, document.introspection).map_err(unfit)?;
         document.check(&shown, &request).map_err(|errors| Box::new(Reply::invalid(errors)))?;
+        if document.atomic {
+            atomic::check(document.merged(), request.operation_name.as_deref(), &schema.roots).map_err(unfit)?;
+        }
         let charged = match &signed {
             Some(signed) => charge(self.server, signed, (&document, &shown), &request).await?,
             None => None,
@@ -128,9 +131,6 @@ impl Asking<'_> {
             (Some(signed), OperationType::Mutation) => self.claim(signed, &request).await?,
             _ => None,
         };
-        if document.atomic {
-            atomic::check(document.merged(), request.operation_name.as_deref(), &schema.roots).map_err(unfit)?;
-        }
         let operation = request.operation_name.clone();
         let request = document.put_into(request);
         let state = Arc::new(self.state(signed, repeat, document.atomic));

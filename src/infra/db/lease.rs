@@ -120,12 +120,14 @@ where
     }
 
     pub async fn close(&self) {
+        // From now on it is closed: what is given back is not kept.
+        let closing = self.pool.close();
         let idle = std::mem::take(&mut *self.idle.lock().unwrap_or_else(PoisonError::into_inner));
         for held in idle {
             // What cannot be closed politely is gone already.
             let _ = held.connection.detach().close().await;
         }
-        self.pool.close().await;
+        closing.await;
     }
 }
 
@@ -143,7 +145,9 @@ where
     /// Ends the transaction with `COMMIT` or `ROLLBACK` and gives the connection back.
     pub async fn end(mut self, sql: &'static str) -> Result<(), sqlx::Error> {
         sqlx::raw_sql(sql).execute(self.connection()?).await?;
-        if let Some(held) = self.held.take() {
+        if let Some(held) = self.held.take()
+            && !self.home.pool.is_closed()
+        {
             self.home.idle.lock().unwrap_or_else(PoisonError::into_inner).push(held);
         }
         Ok(())

@@ -193,6 +193,8 @@ pub(super) fn primary_end(kind: &str) -> &'static str {
 
 impl Unit<'_> {
     pub(super) async fn connect(&mut self, draft: &Draft, link: &Connect, other: Uuid) -> Result<(), Rejected> {
+        // A record that was made in the same bulk call may wait to be written still.
+        self.flush_for(other).await?;
         let (from, to) = if link.from { (draft.id, other) } else { (other, draft.id) };
         if link.existing {
             self.require_link(draft.id, &link.kind, link.from, other, &link.path).await?;

@@ -15,6 +15,20 @@ async fn count(admin: &Actor<'_>) -> Value {
 }
 
 on_both! {
+    async fn records_inside_the_items_are_made_and_linked(server: &Server) {
+        let admin = server.admin().await;
+        let inputs: Vec<Value> = (0..5)
+            .map(|n| json!({ "name": format!("Company {n}"), "people": { "create": [{ "record": { "lastName": format!("Person {n}") }, "role": "Buyer" }, { "record": { "lastName": "Other" } }] } }))
+            .collect();
+        let made = companies(&admin, "ROLLBACK", json!(inputs)).await;
+        assert_eq!(made["committed"], true, "{made:#}");
+        let found = admin.ask("{ companies(orderBy: [{ name: ASC }]) { nodes { people(orderBy: [{ lastName: DESC }]) { edges { role node { lastName } } } } } }").await;
+        for (n, company) in found["companies"]["nodes"].as_array().unwrap().iter().enumerate() {
+            let people = json!([{ "role": "Buyer", "node": { "lastName": format!("Person {n}") } }, { "role": null, "node": { "lastName": "Other" } }]);
+            assert_eq!(company["people"]["edges"], people);
+        }
+    }
+
     async fn items_of_one_call_see_each_other(server: &Server) {
         let admin = server.admin().await;
         let id = uuid::Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0001).to_string();
