@@ -122,50 +122,33 @@ async fn of_nats(server: &Server, workspace: Uuid) -> Vec<Value> {
     messages.into_iter().map(|message| event(message.unwrap())).collect()
 }
 
+/// Two publish at once, and once more from the beginning; `of` reads what the broker has.
+async fn has_every_change_once(server: &Server, of: impl AsyncFn(&Server, Uuid) -> Vec<Value>) {
+    let admin = server.admin().await;
+    let streams = [publisher(server).await, publisher(server).await];
+    let deal = happen(&admin).await;
+    tokio::join!(publish(&streams[0]), publish(&streams[1]));
+    let events = of(server, admin.workspace).await;
+    check(&server.app.workspace(admin.workspace).await.unwrap().catalog, admin.workspace, &events);
+    check_deal(&deal, &events);
+    let rewind = "mutation { rewindLogReader(input: { name: STREAMS, position: 0 }) { reader { lag } userErrors { message } } }";
+    let rewound = admin.ask(rewind).await["rewindLogReader"].clone();
+    assert_eq!(rewound["reader"]["lag"], events.len());
+    publish(&streams[0]).await;
+    assert_eq!(of(server, admin.workspace).await.len(), events.len(), "it is all there already");
+    assert_eq!(admin.ask("{ logReaders { name lag } }").await["logReaders"], json!([{ "name": "STREAMS", "lag": 0 }]));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn redis_has_every_change_once_whoever_publishes() {
-    for server in [
-        Server::on_sqlite_with(|config| to(config, StreamsTo::Redis)).await,
-        Server::on_postgres_with(|config| to(config, StreamsTo::Redis)).await,
-    ] {
-        let admin = server.admin().await;
-        let streams = [publisher(&server).await, publisher(&server).await];
-        let deal = happen(&admin).await;
-        let one = async { publish(&streams[0]).await };
-        let other = async { publish(&streams[1]).await };
-        tokio::join!(one, other);
-        let events = of_redis(&server, admin.workspace).await;
-        check(&server.app.workspace(admin.workspace).await.unwrap().catalog, admin.workspace, &events);
-        check_deal(&deal, &events);
-        // From the beginning once more: it is all there already.
-        let rewind = "mutation { rewindLogReader(input: { name: STREAMS, position: 0 }) { reader { lag } userErrors { message } } }";
-        let rewound = admin.ask(rewind).await["rewindLogReader"].clone();
-        assert_eq!(rewound["reader"]["lag"], events.len());
-        publish(&streams[0]).await;
-        assert_eq!(of_redis(&server, admin.workspace).await.len(), events.len());
-        assert_eq!(admin.ask("{ logReaders { name lag } }").await["logReaders"], json!([{ "name": "STREAMS", "lag": 0 }]));
-    }
+    has_every_change_once(&Server::on_sqlite_with(|config| to(config, StreamsTo::Redis)).await, of_redis).await;
+    has_every_change_once(&Server::on_postgres_with(|config| to(config, StreamsTo::Redis)).await, of_redis).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nats_has_every_change_once_whoever_publishes() {
-    for server in [
-        Server::on_sqlite_with(|config| to(config, StreamsTo::Nats)).await,
-        Server::on_postgres_with(|config| to(config, StreamsTo::Nats)).await,
-    ] {
-        let admin = server.admin().await;
-        let streams = [publisher(&server).await, publisher(&server).await];
-        let deal = happen(&admin).await;
-        let one = async { publish(&streams[0]).await };
-        let other = async { publish(&streams[1]).await };
-        tokio::join!(one, other);
-        let events = of_nats(&server, admin.workspace).await;
-        check(&server.app.workspace(admin.workspace).await.unwrap().catalog, admin.workspace, &events);
-        check_deal(&deal, &events);
-        admin.ask("mutation { rewindLogReader(input: { name: STREAMS, position: 0 }) { userErrors { message } } }").await;
-        publish(&streams[1]).await;
-        assert_eq!(of_nats(&server, admin.workspace).await.len(), events.len());
-    }
+    has_every_change_once(&Server::on_sqlite_with(|config| to(config, StreamsTo::Nats)).await, of_nats).await;
+    has_every_change_once(&Server::on_postgres_with(|config| to(config, StreamsTo::Nats)).await, of_nats).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
