@@ -195,10 +195,31 @@ on_both! {
         let set = "mutation($holder: ID!, $roles: [ID!]!) { setRoles(input: { holder: $holder, roles: $roles }) { userErrors { message } } }";
         assert_eq!(admin.ask_with(set, json!({ "holder": holder, "roles": [reader] })).await["setRoles"]["userErrors"], json!([]));
         let (status, _, answer) = post(server, &id, &token, &PERSON.replace("ada@", "b@")).await;
-        assert_ne!(status, StatusCode::OK, "{answer}");
+        assert_eq!((status, &answer["errors"][0]["code"]), (StatusCode::FORBIDDEN, &json!("FORBIDDEN")), "{answer}");
         assert_eq!(admin.update("member", &holder, json!({ "status": "SUSPENDED" })).await["userErrors"], json!([]));
         let (status, _, answer) = post(server, &id, &token, &PERSON.replace("ada@", "c@")).await;
         assert_eq!(status, StatusCode::GONE, "{answer}");
         assert_eq!(admin.ask("{ people { totalCount } }").await["people"]["totalCount"], 1);
+    }
+
+    async fn whoever_learns_the_secret_writes_as_themselves(server: &Server) {
+        let admin = server.admin().await;
+        let other = server.member(&admin, "Bea", "ADMIN").await;
+        let (id, _) = hook(&admin, person()).await;
+        let rotated = other.ask_with("mutation($id: ID!) { rotateInboundHookSecret(input: { id: $id }) { secret inboundHook { holderId } } }", json!({ "id": id })).await;
+        assert_eq!(rotated["rotateInboundHookSecret"]["inboundHook"]["holderId"], other.id().await);
+        let secret = rotated["rotateInboundHookSecret"]["secret"].as_str().unwrap();
+        let (_, _, made) = post(server, &id, &[("x-kith-token", secret)], PERSON).await;
+        let by = admin.ask_with("query($id: ID!) { person(id: $id) { createdBy { actorId } } }", json!({ "id": made["id"] })).await;
+        assert_eq!(by["person"]["createdBy"]["actorId"], other.id().await);
+        // A key that sees some rows only has none: it would write past its filter.
+        let role = admin.role("ADMIN").await;
+        let key = "mutation($input: CreateApiKeyInput!) { createApiKey(input: $input) { secret userErrors { message } } }";
+        let input = json!({ "name": "narrow", "roles": [role], "restrictions": { "rowFilters": [{ "people": { "lastName": { "eq": "X" } } }] } });
+        let made = admin.ask_with(key, json!({ "input": input })).await["createApiKey"].clone();
+        assert_eq!(made["userErrors"], json!([]));
+        let narrow = server.bearer(made["secret"].as_str().unwrap());
+        let create = "mutation { createInboundHook(input: { name: \"x\", type: \"Note\", input: { title: \"x\" } }) { secret } }";
+        assert_eq!(narrow.refused(create).await.0, "FORBIDDEN");
     }
 }

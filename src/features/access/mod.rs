@@ -5,6 +5,7 @@
 //! means for a record is decided in `records::access` and, once more, by PostgreSQL's policies.
 
 mod builtin;
+mod holder;
 mod load;
 mod members;
 mod model;
@@ -23,6 +24,7 @@ use crate::infra::mail::Mailer;
 use crate::records::write::RuleBook;
 
 pub use builtin::seed;
+pub use holder::holder;
 pub use load::{Holding, policy};
 pub use members::{Accepted, Invited};
 pub use model::{FieldSpec, ObjectSpec, Permissions, Scope};

@@ -12,9 +12,9 @@ use crate::features::access;
 use crate::features::webhooks::{Secret, Signature, Signed, is_signed};
 use crate::infra::db::{Mode, Scope, Tx};
 use crate::infra::vault::Vault;
+use crate::platform::Ctx;
 use crate::platform::access::Setting;
 use crate::platform::audit::Action;
-use crate::platform::{ActorKind, Ctx};
 use crate::records::write::Rejected;
 
 /// Hooks of one workspace.
@@ -98,8 +98,7 @@ impl InboundHooks {
     /// Makes a hook that writes as its maker.
     pub async fn create(&self, ctx: &Ctx, change: Change) -> Result<Made, Rejected> {
         access::require(ctx, Setting::Integrations)?;
-        let holder = ctx.actor.id.filter(|_| ctx.actor.kind != ActorKind::System);
-        let holder = holder.ok_or_else(|| Error::forbidden("An inbound hook belongs to a member or to an API key."))?;
+        let (holder_kind, holder_id) = access::holder(ctx, "inbound hooks")?;
         let (now, secret) = (ctx.now(), Secret::new(Signature::Hmac));
         let mut row = inbound_hook::Model {
             workspace_id: ctx.workspace,
@@ -111,8 +110,8 @@ impl InboundHooks {
             verification: change.verification.unwrap_or(Verification::Token).as_str().to_owned(),
             secret: String::new(),
             paused: false,
-            holder_kind: ctx.actor.kind.as_str().to_owned(),
-            holder_id: holder,
+            holder_kind,
+            holder_id,
             last_at: None,
             last_outcome: None,
             created_at: now,
@@ -139,9 +138,7 @@ impl InboundHooks {
         let tx = self.db.begin(&ctx.system_scope(), Mode::Write).await?;
         let mut row = find(&tx, ctx.workspace, id).await?;
         if (change.key_map.is_some() || change.input_map.is_some()) && ctx.actor.id != Some(row.holder_id) {
-            let holder = ctx.actor.id.filter(|_| ctx.actor.kind != ActorKind::System);
-            row.holder_id = holder.ok_or_else(|| Error::forbidden("An inbound hook belongs to a member or to an API key."))?;
-            row.holder_kind = ctx.actor.kind.as_str().to_owned();
+            (row.holder_kind, row.holder_id) = access::holder(ctx, "inbound hooks")?;
         }
         apply(&mut row, change)?;
         row.updated_at = ctx.now();
@@ -151,11 +148,23 @@ impl InboundHooks {
         Ok(row)
     }
 
-    /// Gives a hook a new secret; the old one is void at once.
+    pub async fn find(&self, ctx: &Ctx, id: Uuid) -> Result<inbound_hook::Model, Rejected> {
+        access::require(ctx, Setting::Integrations)?;
+        let tx = self.db.begin(&ctx.system_scope(), Mode::Read).await?;
+        let found = find(&tx, ctx.workspace, id).await?;
+        tx.commit().await?;
+        Ok(found)
+    }
+
+    /// Gives a hook a new secret; the old one is void at once. Whoever gets to know it can write through the hook, so it writes
+    /// as them from then on.
     pub async fn rotate_secret(&self, ctx: &Ctx, id: Uuid) -> Result<Made, Rejected> {
         access::require(ctx, Setting::Integrations)?;
         let tx = self.db.begin(&ctx.system_scope(), Mode::Write).await?;
         let mut row = find(&tx, ctx.workspace, id).await?;
+        if ctx.actor.id != Some(row.holder_id) {
+            (row.holder_kind, row.holder_id) = access::holder(ctx, "inbound hooks")?;
+        }
         let secret = Secret::new(Signature::Hmac);
         row.secret = seal(&self.vault, &row, &secret)?;
         row.updated_at = ctx.now();
@@ -184,7 +193,8 @@ impl InboundHooks {
         let good = match Verification::of(&hook.verification) {
             // Digests are compared, so how long it takes tells nothing of the secret.
             Verification::Token => {
-                proof.token.is_some_and(|token| Sha256::digest(token) == Sha256::digest(secret.told().unwrap_or_default()))
+                let told = secret.told()?;
+                proof.token.is_some_and(|token| Sha256::digest(token) == Sha256::digest(&told))
             }
             Verification::Signature => match &proof.signed {
                 Some(signed) => is_signed(&secret, signed, body, self.clock.now())?,

@@ -200,9 +200,9 @@ impl InboundHookQuery {
     ) -> Result<Option<Json<Value>>> {
         let request = request::of(ctx);
         let signed = request.signed().map_err(|e| field_error(&e))?;
-        let all = request.app.inbound.all(&signed.ctx).await.map_err(|e| field_error(&e))?;
-        let Some(hook) = all.iter().find(|known| known.id.to_string() == id.as_str()) else { return Ok(None) };
-        let made = documents::request(&signed.known.catalog, hook, &body.0, true);
+        let Ok(id) = id.parse() else { return Ok(None) };
+        let (found, _) = split(request.app.inbound.find(&signed.ctx, id).await)?;
+        let made = found.and_then(|hook| documents::request(&signed.known.catalog, &hook, &body.0, true));
         Ok(made.map(|made| Json(serde_json::json!({ "query": made.query, "variables": made.variables }))))
     }
 }
@@ -247,10 +247,9 @@ impl InboundHookMutation {
             async_graphql::MaybeUndefined::Value(key) => Some(key.0),
         };
         let input_map = input.input.map(|input| input.0);
-        let all = request.app.inbound.all(&signed.ctx).await.map_err(|e| field_error(&e))?;
-        if let Some(known) = all.iter().find(|known| known.id == id)
-            && let Some(error) = misfit(ctx, &known.type_name, key.as_ref(), input_map.as_ref())
-        {
+        let (known, errors) = split(request.app.inbound.find(&signed.ctx, id).await)?;
+        let Some(known) = known else { return Ok(InboundHookPayload { user_errors: views(errors), ..Default::default() }) };
+        if let Some(error) = misfit(ctx, &known.type_name, key.as_ref(), input_map.as_ref()) {
             return Ok(InboundHookPayload { user_errors: views(vec![error]), ..Default::default() });
         }
         let change = Change {
@@ -278,7 +277,7 @@ impl InboundHookMutation {
         Ok(DeleteInboundHookPayload { deleted_id: done.map(|()| input.id), user_errors: views(errors) })
     }
 
-    /// Gives an inbound hook a new secret. Needs INTEGRATIONS.
+    /// Gives an inbound hook a new secret. Whoever does writes through it as themselves from then on. Needs INTEGRATIONS.
     async fn rotate_inbound_hook_secret(
         &self,
         ctx: &Context<'_>,

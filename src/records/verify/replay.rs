@@ -16,8 +16,6 @@ pub struct Replayed {
     pub version: i64,
     pub deleted: bool,
     pub purged: bool,
-    /// How many links were made and cut since: each may have moved the version once.
-    pub moved: i64,
     /// By the names of the log; what is empty is left out.
     pub values: BTreeMap<String, Json>,
 }
@@ -33,8 +31,8 @@ pub async fn records(tx: &Tx, ctx: &Ctx, ids: &[Uuid]) -> Result<HashMap<Uuid, R
         let kind = row.text(1)?.unwrap_or_default();
         let record = found.entry(row.uuid(0)?.unwrap_or_default()).or_default();
         if matches!(kind, "LINKED" | "UNLINKED") {
-            // Where a reference leads is a change of its record, told as a link: how often it moved the version is not told.
-            record.moved += 1;
+            // Where a reference leads is a change of its record, told as a link.
+            record.version = record.version.max(row.int(2)?.unwrap_or(0));
             continue;
         }
         match kind {
@@ -50,7 +48,6 @@ pub async fn records(tx: &Tx, ctx: &Ctx, ids: &[Uuid]) -> Result<HashMap<Uuid, R
             _ => {}
         }
         record.version = row.int(2)?.unwrap_or(0);
-        record.moved = 0;
         let after: Map<String, Json> = row.text(3)?.map(serde_json::from_str).transpose()?.unwrap_or_default();
         for (name, value) in after.into_iter().filter(|(name, _)| name != "deletedAt") {
             if is_empty(&value) {
