@@ -27,6 +27,8 @@ pub enum ChangeKind {
 }
 
 impl ChangeKind {
+    pub const EVERY: [Self; 7] = [Self::Created, Self::Updated, Self::Deleted, Self::Restored, Self::Purged, Self::Linked, Self::Unlinked];
+
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Created => "CREATED",

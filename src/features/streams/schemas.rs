@@ -3,10 +3,8 @@
 use serde_json::{Map, Value as Json, json};
 
 use super::envelope::{Told, told_as};
-use crate::catalog::{Kind, Object, Target, enum_name};
-
-/// The kinds of changes that the log knows.
-const CHANGES: [&str; 7] = ["CREATED", "UPDATED", "DELETED", "RESTORED", "PURGED", "LINKED", "UNLINKED"];
+use crate::catalog::{Kind, Object, Via, enum_name};
+use crate::platform::changelog::ChangeKind;
 
 /// The name of an object's schema.
 pub fn id(object: &str) -> String {
@@ -16,6 +14,7 @@ pub fn id(object: &str) -> String {
 /// The schema of events about records of an object.
 pub fn schema(object: &Object) -> Json {
     let values = values(object);
+    let changes = ChangeKind::EVERY.map(ChangeKind::as_str);
     let text = json!({ "type": "string" });
     let id_or_none = json!({ "type": ["string", "null"], "format": "uuid" });
     json!({
@@ -29,7 +28,7 @@ pub fn schema(object: &Object) -> Json {
             "specversion": { "const": "1.0" },
             "id": { "type": "string", "description": "Workspace and number of the change: the same change always has the same." },
             "source": { "type": "string", "format": "uri-reference", "description": "The workspace." },
-            "type": { "enum": CHANGES.map(|change| format!("kith.{}.{}", object.name, change.to_ascii_lowercase())) },
+            "type": { "enum": changes.map(|change| format!("kith.{}.{}", object.name, change.to_ascii_lowercase())) },
             "subject": { "type": "string", "format": "uuid", "description": "The record." },
             "time": { "type": "string", "format": "date-time" },
             "datacontenttype": { "const": "application/json" },
@@ -44,7 +43,7 @@ pub fn schema(object: &Object) -> Json {
                     "object": { "const": enum_name(&object.name) },
                     "recordId": { "type": "string", "format": "uuid" },
                     "version": { "type": "integer", "description": "The record's version after it; links do not count." },
-                    "kind": { "enum": CHANGES },
+                    "kind": { "enum": changes },
                     "fields": { "type": "array", "items": text, "description": "Fields and relations that changed." },
                     "before": { "$ref": "#/$defs/values", "description": "What they held before." },
                     "after": { "$ref": "#/$defs/values", "description": "What they hold now." },
@@ -79,11 +78,11 @@ fn values(object: &Object) -> Map<String, Json> {
     }
     for relation in object.relations.values() {
         let help = &relation.help;
-        let of = match (&relation.target, relation.to_one()) {
-            (_, Some(_)) => reference(help),
-            // Nothing is written about the record at this end.
-            (Target::Object(_) | Target::Any, None) if matches!(relation.via, crate::catalog::Via::Children(_)) => continue,
-            (Target::Object(_) | Target::Any, None) => json!({ "type": ["object", "null"], "description": help }),
+        let of = match &relation.via {
+            // The log tells of it at the other end.
+            Via::Children(_) => continue,
+            _ if relation.to_one().is_some() => reference(help),
+            _ => json!({ "type": ["object", "null"], "description": help }),
         };
         values.insert(relation.access_name(), of);
     }

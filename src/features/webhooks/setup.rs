@@ -18,10 +18,10 @@ use crate::error::{Error, Result, UserError, UserErrorCode};
 use crate::features::access;
 use crate::features::live::account;
 use crate::infra::db::Mode;
+use crate::platform::Ctx;
 use crate::platform::access::Setting;
 use crate::platform::audit::Action;
 use crate::platform::readers::{self, Reader};
-use crate::platform::Ctx;
 use crate::records::feed::{self, Event, Kind};
 use crate::records::write::Rejected;
 
