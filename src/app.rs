@@ -1,10 +1,11 @@
 //! The composition root: everything is built here, once, and owned. There are no globals, so two
 //! servers run in one test process.
 
+mod known;
 mod opening;
+mod renewal;
 
-use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicBool, AtomicI64};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -15,39 +16,43 @@ use uuid::Uuid;
 
 use crate::catalog::Catalog;
 use crate::config::{Config, StreamsTo};
-use crate::error::{Error, Result};
-use crate::features::access::{self, AccessControl, Holding};
-use crate::features::data_model::{self, DataModel};
-use crate::features::identity::{self, Caller, Guard, Hasher, Identity, Lifetimes};
+use crate::error::Result;
+use crate::features::access::AccessControl;
+use crate::features::data_model::DataModel;
+use crate::features::identity::{self, Guard, Hasher, Identity, Lifetimes};
 use crate::features::inbound::InboundHooks;
 use crate::features::live::Live;
 use crate::features::secrets::SecretKeys;
 use crate::features::webhooks::{self, Webhooks};
 use crate::features::workspaces::Workspaces;
-use crate::infra::bus::{Bus, Heard};
+use crate::infra::bus::Bus;
 use crate::infra::clock::Clock;
-use crate::infra::db::{Backend, Db, Mode, Scope, Statistics};
+use crate::infra::db::{Backend, Db, Mode, Scope, Standing, Statistics};
 use crate::infra::mail::Mailer;
 use crate::infra::outbound::Outbound;
-use crate::infra::signals::Topic;
 use crate::infra::telemetry::{Looked, Metrics};
+use crate::infra::vault::Vault;
 use crate::infra::web::Web;
 use crate::objects;
 use crate::platform::access::Policy;
 use crate::platform::budget::Budgets;
 use crate::platform::limits::Buckets;
 use crate::platform::readers::Reader;
-use crate::platform::secrets::Secrets;
+use crate::platform::replica::ReadReplica;
 use crate::platform::work;
-use crate::platform::{Access, Actor, ActorKind, Cause, Ctx, Hidden, House, Opened, Origin, Problems};
-use crate::records::search::refresh;
 use crate::records::write::RuleBook;
 
+use known::tell_others;
+use renewal::Renewable;
+
+pub use known::Known;
 pub use opening::{applied_migrations, broker, connect, is_migrated, migrate, migrate_down, signing_keys, vault};
 
 pub struct App {
     pub config: Config,
     pub db: Db,
+    /// From which queries are read, if there is one.
+    pub replica: Option<ReadReplica>,
     pub bus: Bus,
     pub clock: Clock,
     pub identity: Identity,
@@ -70,6 +75,9 @@ pub struct App {
     /// Whoever works on webhooks; it is given by who knows the schema.
     pub worker: OnceLock<Arc<webhooks::Worker>>,
     pub mailer: Mailer,
+    pub vault: Vault,
+    /// Secrets that may change while the server runs.
+    pub renewable: Renewable,
     pub metrics: Arc<Metrics>,
     /// The last hour for which this process enqueued what is done every hour.
     pub scheduled: AtomicI64,
@@ -78,39 +86,11 @@ pub struct App {
     /// Whether the server is going down, for those who hold connections open.
     pub stopping: watch::Sender<bool>,
     known: Cache<Uuid, Arc<Known>>,
+    /// Counts how often something was forgotten.
+    forgot: AtomicU64,
     /// What callers may see and do, by workspace, member or key, and what bounds the credential; as of when.
     policies: Cache<(Uuid, Uuid, u128), (Micros, Arc<Policy>)>,
 }
-
-/// What is remembered of a workspace between requests.
-#[derive(Clone)]
-pub struct Known {
-    pub name: String,
-    pub time_zone: chrono_tz::Tz,
-    pub home_currency: String,
-    pub catalog: Arc<Catalog>,
-    /// The keys of its encrypted fields.
-    pub secrets: Option<Arc<Secrets>>,
-    at: Micros,
-}
-
-impl Known {
-    /// The server itself, at work in this workspace.
-    pub fn server_ctx(&self, workspace: Uuid, cause: Cause, clock: &Clock) -> Ctx {
-        let house = House { workspace, time_zone: self.time_zone, home_currency: self.home_currency.clone() };
-        Ctx::server(house, cause, clock.clone())
-    }
-}
-
-/// What nodes call a workspace's settings and catalog when they tell each other of a change.
-const WORKSPACE: &str = "workspace";
-/// And who may see and do what in it.
-const ACCESS: &str = "access";
-/// And its records.
-const RECORDS: &str = "records";
-
-/// How long a workspace's settings are trusted on a node that did not change them itself.
-const TRUSTED: Duration = Duration::from_secs(2);
 
 /// What keeps a server from starting, in words for the operator.
 #[derive(Debug, thiserror::Error)]
@@ -145,6 +125,7 @@ impl App {
                 .await
                 .map_err(|e| StartError(format!("redis.url (REDIS_URL): cannot connect: {e}")))?,
         };
+        let replica = opening::replica(&config, &db, &bus).await?;
         let vault = vault(&config)?;
         let secrets = SecretKeys { db: db.clone(), clock: clock.clone(), vault: vault.clone() };
         let mailer = Mailer::new(&config.mail.url, &config.mail.from).map_err(StartError)?;
@@ -185,9 +166,11 @@ impl App {
             web,
             live: Live::open(db.clone(), &db.signals, config.retention.feed_days),
             inbound: InboundHooks { db: db.clone(), clock: clock.clone(), vault: vault.clone() },
-            webhooks: Webhooks { db: db.clone(), clock: clock.clone(), vault, outbound, metrics: metrics.clone() },
+            webhooks: Webhooks { db: db.clone(), clock: clock.clone(), vault: vault.clone(), outbound, metrics: metrics.clone() },
             worker: OnceLock::new(),
             mailer: mailer.clone(),
+            vault,
+            renewable: Renewable::new(&config),
             metrics: metrics.clone(),
             scheduled: AtomicI64::new(0),
             draining: AtomicBool::new(false),
@@ -204,9 +187,11 @@ impl App {
             data_model,
             secrets,
             known: Cache::new(1_000),
+            forgot: AtomicU64::new(0),
             policies: Cache::new(10_000),
             config,
             db,
+            replica,
             bus,
             clock,
             standard,
@@ -225,86 +210,14 @@ impl App {
         Ok(app)
     }
 
-    /// Another node changed something: what is remembered of it is not true any more.
-    fn hear(&self, heard: &Heard) {
-        match heard {
-            Heard::Changed { topic, id } if topic == WORKSPACE => {
-                self.known.remove(id);
-                self.db.signals.tell(Topic::Catalog, *id, false);
-            }
-            Heard::Changed { topic, id } if topic == ACCESS => {
-                self.policies.retain(|(workspace, ..), _| workspace != id);
-                self.identity.forget_all();
-                self.db.signals.tell(Topic::Access, *id, false);
-            }
-            Heard::Changed { topic, id } if topic == RECORDS => self.db.signals.tell(Topic::Records, *id, false),
-            Heard::Changed { topic, id } if topic == "documents" => self.identity.forget_documents(*id),
-            Heard::Changed { id, .. } => self.identity.forget(*id),
-            Heard::Anything => {
-                self.known.clear();
-                self.policies.clear();
-                self.identity.forget_all();
-                self.db.signals.tell(Topic::Everything, Uuid::nil(), false);
-            }
-        }
-    }
-
-    /// A workspace's settings and catalog, as of now or a moment ago.
-    pub async fn workspace(&self, id: Uuid) -> Result<Arc<Known>> {
-        let now = self.clock.now();
-        let trusted = i64::try_from(TRUSTED.as_micros()).unwrap_or(0);
-        let old = self.known.get(&id);
-        if let Some(known) = old.as_ref().filter(|known| now.0 - known.at.0 < trusted) {
-            return Ok(known.clone());
-        }
-        let tx = self.db.begin(&Scope::workspace(id), Mode::Read).await?;
-        let row = data_model::current_version(&tx, id).await?.ok_or_else(|| Error::unauthenticated("The workspace is gone."))?;
-        let is_new = old.as_ref().is_none_or(|known| known.catalog.version != row.catalog_version);
-        let catalog = match old.filter(|known| known.catalog.version == row.catalog_version) {
-            Some(known) => known.catalog.clone(),
-            None => self.data_model.catalog(&tx, id, row.catalog_version).await?,
-        };
-        let sealed = catalog.objects().any(|object| object.kept_in_document().any(|field| field.settings.encrypted));
-        let secrets = if sealed { self.secrets.load(&tx, id).await? } else { None };
-        let search_is_stale = is_new && refresh::is_due(&tx, id).await?;
-        tx.commit().await?;
-        let time_zone = row.time_zone.parse().unwrap_or(chrono_tz::UTC);
-        let known = Arc::new(Known { name: row.name, time_zone, home_currency: row.home_currency, catalog, secrets, at: now });
-        self.known.insert(id, known.clone());
-        if search_is_stale {
-            self.refresh_search(id, &known);
-        }
-        Ok(known)
-    }
-
-    /// Makes what search knows of a workspace's records anew where it is out of date, beside everything else.
-    fn refresh_search(&self, workspace: Uuid, known: &Arc<Known>) {
-        let (db, catalog) = (self.db.clone(), known.catalog.clone());
-        let ctx = known.server_ctx(workspace, Cause::SetUp, &self.clock);
-        tokio::spawn(async move {
-            let refresh = async || -> Result<()> {
-                loop {
-                    let tx = db.begin(&ctx.system_scope(), Mode::Write).await?;
-                    let more = refresh::refresh(&tx, &ctx, &catalog).await?;
-                    tx.commit().await?;
-                    if !more {
-                        return Ok(());
-                    }
-                }
-            };
-            if let Err(error) = refresh().await {
-                tracing::warn!("what search knows of workspace {workspace} could not be made anew: {error}");
-            }
-        });
-    }
-
     /// What there is to do, in all workspaces.
     pub async fn look(&self) -> Result<Looked> {
         let tx = self.db.begin(&Scope::worker(), Mode::Read).await?;
         let looked = work::look(&tx, self.clock.now()).await?;
         tx.commit().await?;
         let here = self.look_here();
-        let mut looked = Looked { database: true, statements: here.statements, connections: here.connections, ..looked };
+        let mut looked =
+            Looked { database: true, statements: here.statements, connections: here.connections, replica: here.replica, ..looked };
         if self.config.streams.to == StreamsTo::Nowhere {
             // It had a place once; nobody waits for it.
             looked.lag.retain(|(reader, _)| reader != Reader::Streams.as_str());
@@ -314,102 +227,15 @@ impl App {
 
     /// What this process knows without asking the database.
     pub fn look_here(&self) -> Looked {
-        Looked { statements: self.db.statements(), connections: self.db.connections(), ..Looked::default() }
+        let replica = self.replica.as_ref().map(|of| of.replica.standing()).map(|(how, behind)| (how == Standing::Serves, behind));
+        Looked { statements: self.db.statements(), connections: self.db.connections(), replica, ..Looked::default() }
     }
 
-    /// Forgets what is remembered of a workspace, here and on the other nodes, because it was changed.
-    pub async fn forget_workspace(&self, id: Uuid) {
-        self.known.remove(&id);
-        self.db.signals.tell(Topic::Catalog, id, true);
-        self.bus.tell(WORKSPACE, id).await;
-    }
-
-    /// Forgets what is remembered of everybody's rights, here and on the other nodes, because roles,
-    /// teams or shares were changed.
-    pub async fn forget_access(&self, workspace: Uuid) {
-        self.policies.retain(|(of, ..), _| *of != workspace);
-        self.identity.forget_all();
-        self.db.signals.tell(Topic::Access, workspace, true);
-        self.bus.tell(ACCESS, workspace).await;
-    }
-
-    /// What a caller may see and do, as of now or a moment ago.
-    async fn policy(&self, caller: &Caller, catalog: &Catalog) -> Result<Arc<Policy>> {
-        let Some(holder) = caller.actor.id else { return Ok(Arc::default()) };
-        let bound = caller.bound.as_deref();
-        let (key, now) = ((caller.workspace, holder, bound.map_or(0, |bound| bound.fingerprint)), self.clock.now());
-        let trusted = i64::try_from(TRUSTED.as_micros()).unwrap_or(0);
-        let old = self.policies.get(&key);
-        if let Some((_, policy)) = old.as_ref().filter(|(at, _)| now.0 - at.0 < trusted) {
-            return Ok(policy.clone());
+    /// Gives all connections to databases back.
+    pub async fn close(&self) {
+        if let Some(of) = &self.replica {
+            of.replica.close().await;
         }
-        let tx = self.db.begin(&Scope::workspace(caller.workspace), Mode::Read).await?;
-        let restrictions = bound.map(|bound| &bound.restrictions);
-        let holding = Holding { holder, member: caller.member, restrictions };
-        let mut policy = access::policy(&tx, caller.workspace, catalog, holding).await?;
-        policy.left_to_database = !self.config.database.row_conditions;
-        if let Some((_, old)) = old {
-            policy.extents = old.extents.clone();
-        }
-        let policy = Arc::new(policy);
-        tx.commit().await?;
-        self.policies.insert(key, (now, policy.clone()));
-        Ok(policy)
+        self.db.close().await;
     }
-
-    /// The context that a member's own request would have now; for whoever asks what they may do.
-    pub async fn ctx_of_member(&self, asking: &Ctx, catalog: &Catalog, member: Uuid) -> Result<Ctx> {
-        let tx = self.db.begin(&asking.system_scope(), Mode::Read).await?;
-        let policy =
-            access::policy(&tx, asking.workspace, catalog, Holding { holder: member, member: Some(member), restrictions: None }).await?;
-        tx.commit().await?;
-        let actor = Actor { kind: ActorKind::Member, id: Some(member) };
-        Ok(Ctx { actor, member: Some(member), access: Access::Caller(Arc::new(policy)), ..asking.clone() })
-    }
-
-    /// The context of a caller's request.
-    pub async fn ctx(&self, caller: &Caller, cause: Cause, request_id: Option<String>) -> Result<(Ctx, Arc<Known>)> {
-        let known = self.workspace(caller.workspace).await?;
-        let policy = self.policy(caller, &known.catalog).await?;
-        let ctx = Ctx {
-            workspace: caller.workspace,
-            time_zone: known.time_zone,
-            home_currency: known.home_currency.clone(),
-            actor: caller.actor,
-            member: caller.member,
-            user: caller.user,
-            access: Access::Caller(policy),
-            cause,
-            clock: self.clock.clone(),
-            request_id,
-            origin: Origin::default(),
-            hidden: Hidden::default(),
-            secrets: known.secrets.clone(),
-            opened: Opened::default(),
-            problems: Problems::default(),
-            tally: Default::default(),
-        };
-        Ok((ctx, known))
-    }
-}
-
-/// Tells the other nodes of records that changed on this one; of many changes at once, once for each workspace.
-fn tell_others(app: &Arc<App>) {
-    let (mut heard, bus) = (app.db.signals.listen(), app.bus.clone());
-    if bus.is_alone() {
-        return;
-    }
-    let app = Arc::downgrade(app);
-    tokio::spawn(async move {
-        while let Some(signals) = heard.next_few().await {
-            if app.strong_count() == 0 {
-                return;
-            }
-            // Of many commits of one workspace one word is enough.
-            let ours = signals.iter().filter(|signal| signal.ours && signal.topic == Topic::Records);
-            for workspace in ours.map(|signal| signal.of).collect::<BTreeSet<Uuid>>() {
-                bus.tell(RECORDS, workspace).await;
-            }
-        }
-    });
 }

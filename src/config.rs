@@ -56,6 +56,8 @@ pub struct Server {
 pub struct Database {
     pub url: String,
     pub migrate_url: String,
+    pub read_url: String,
+    pub read_lag_seconds: u64,
     pub max_connections: u32,
     pub row_conditions: bool,
     pub few_rows: u32,
@@ -130,7 +132,7 @@ pub struct Audit {
     pub change_days: u32,
 }
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
 #[serde(deny_unknown_fields)]
 pub struct Encryption {
     pub key: String,
@@ -224,6 +226,10 @@ pub enum StreamsTo {
 pub struct Telemetry {
     pub metrics_token: String,
     pub slow_statement_ms: u64,
+    pub otlp_endpoint: String,
+    pub otlp_headers: String,
+    pub service_name: String,
+    pub traces_per_mille: u16,
 }
 
 #[derive(Clone, Debug, Deserialize)]

@@ -12,7 +12,7 @@ use kith::config::{self, Config};
 use kith::graphql::schema::WorkspaceSchema;
 use kith::objects;
 
-use commands::{Backup, CreateWorkspace, HealthCheck, RegisterDocuments, Restore, Serve};
+use commands::{Backup, CreateWorkspace, HealthCheck, RegisterDocuments, Restore, Serve, Source};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -74,11 +74,11 @@ enum Command {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let done =
-        Config::load(cli.config.as_deref(), |name| std::env::var(name).ok()).map_err(|e| StartError(e.to_string())).and_then(|config| {
-            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-            runtime.map_err(|e| StartError(e.to_string()))?.block_on(run(cli.command, config))
-        });
+    let source = Source { file: cli.config, data_dir: None };
+    let done = source.load().map_err(|e| StartError(e.to_string())).and_then(|config| {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+        runtime.map_err(|e| StartError(e.to_string()))?.block_on(run(cli.command, config, source))
+    });
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
@@ -88,10 +88,10 @@ fn main() -> ExitCode {
     }
 }
 
-async fn run(command: Command, config: Config) -> Result<(), StartError> {
+async fn run(command: Command, config: Config, source: Source) -> Result<(), StartError> {
     match command {
-        Command::Serve(options) => commands::serve(config, options).await,
-        Command::Work => commands::work_alone(config).await,
+        Command::Serve(options) => commands::serve(config, options, source).await,
+        Command::Work => commands::work_alone(config, source).await,
         Command::Migrate { down } => commands::migrate(&config, down).await,
         Command::Demo => commands::demo(config).await,
         Command::Backup(options) => commands::backup(&config, options).await,

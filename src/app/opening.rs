@@ -5,12 +5,14 @@ use std::time::Duration;
 use migration::{Migrator, MigratorTrait};
 
 use super::StartError;
-use crate::config::{Config, Encryption, StreamsTo};
+use crate::config::{Config, Database, Encryption, StreamsTo};
 use crate::error::Result;
 use crate::features::identity::SigningKeys;
 use crate::infra::broker::Broker;
-use crate::infra::db::{Db, DbSettings, Mode, Scope};
+use crate::infra::bus::Bus;
+use crate::infra::db::{Db, DbSettings, Mode, Replica, Scope};
 use crate::infra::vault::Vault;
+use crate::platform::replica::ReadReplica;
 
 /// What signs access tokens.
 pub fn signing_keys(config: &Config) -> Result<SigningKeys, StartError> {
@@ -42,14 +44,28 @@ pub async fn connect(config: &Config, setting: &str, url: &str) -> Result<Db, St
     } else {
         url.to_owned()
     };
+    let db = Db::connect(&db_settings(config, url)).await;
+    db.map_err(|e| StartError(format!("{setting}: cannot connect: {e}")))
+}
+
+/// The replica from which queries are read, if the settings name one.
+pub(super) async fn replica(config: &Config, db: &Db, bus: &Bus) -> Result<Option<ReadReplica>, StartError> {
+    let Database { read_url, read_lag_seconds, .. } = &config.database;
+    if read_url.is_empty() {
+        return Ok(None);
+    }
+    let opened = Replica::connect(&db_settings(config, read_url.clone()), db, Duration::from_secs(*read_lag_seconds)).await;
+    let replica = opened.map_err(|e| StartError(format!("database.read_url (DATABASE_READ_URL): {e}")))?;
+    Ok(Some(ReadReplica::new(replica, bus.clone(), *read_lag_seconds)))
+}
+
+pub(super) fn db_settings(config: &Config, url: String) -> DbSettings {
     let slow = match config.telemetry.slow_statement_ms {
         0 => Duration::MAX,
         millis => Duration::from_millis(millis),
     };
     let max_connections = config.database.max_connections;
-    let settings = DbSettings { url, max_connections, statement_timeout: config.query_timeout(), slow };
-    let db = Db::connect(&settings).await;
-    db.map_err(|e| StartError(format!("{setting}: cannot connect: {e}")))
+    DbSettings { url, max_connections, statement_timeout: config.query_timeout(), slow }
 }
 
 /// Where the log is published, if it is.

@@ -3,6 +3,7 @@
 use kith::app::{self, App, StartError};
 use kith::config::Config;
 use kith::infra::clock::Clock;
+use kith::infra::db::Standing;
 
 /// Deliveries that are due for longer, in seconds, are late.
 const LATE: i64 = 600;
@@ -46,7 +47,13 @@ pub async fn doctor(config: Config) -> Result<(), StartError> {
                 Some(Ok(())) => findings.good("redis", "answers"),
                 Some(Err(error)) => findings.wrong("redis", error),
             }
-            app.db.close().await;
+            match app.replica.as_ref().map(|of| of.replica.standing()) {
+                None => findings.good("replica", "not configured"),
+                Some((Standing::Serves, behind)) => findings.good("replica", format!("serves, {} ms behind", behind.as_millis())),
+                Some((Standing::Behind, behind)) => findings.wrong("replica", format!("{} s behind", behind.as_secs())),
+                Some((Standing::Away, _)) => findings.wrong("replica", "does not answer"),
+            }
+            app.close().await;
         }
         Err(error) if !redis.is_empty() && error.to_string().starts_with("redis.url") => findings.wrong("redis", error),
         Err(error) => findings.wrong("start", error),

@@ -52,7 +52,7 @@ pub async fn register_documents(config: Config, options: RegisterDocuments) -> R
         Ok((application, costs.into_iter().max().unwrap_or(0)))
     };
     let done: Result<_, Rejected> = registered.await;
-    app.db.close().await;
+    app.close().await;
     let (application, most) = done.map_err(told)?;
     println!("{} documents of application {application} are registered; the dearest costs {most}.", documents.len());
     Ok(())

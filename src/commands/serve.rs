@@ -8,12 +8,16 @@ use std::time::Duration;
 
 use clap::Args;
 use kith::app::{App, StartError};
-use kith::config::{Config, LogFormat};
+use kith::config::Config;
 use kith::features::demo as filling;
 use kith::graphql::http::{Server, probes, router};
 use kith::infra::clock::Clock;
 use kith::infra::listen::Tls;
+use kith::infra::traces::Traces;
 use kith::work;
+
+use super::log::start_log;
+use super::renewal::{Source, keep_renewing};
 
 #[derive(Args)]
 pub struct Serve {
@@ -28,20 +32,10 @@ pub struct Serve {
     data_dir: Option<PathBuf>,
 }
 
-fn start_log(config: &Config) -> Result<(), StartError> {
-    let filter = config.log.filter.parse::<tracing_subscriber::EnvFilter>();
-    let filter = filter.map_err(|e| StartError(format!("log.filter (KITH_LOG): `{}` is not right: {e}", config.log.filter)))?;
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    match config.log.format {
-        LogFormat::Text => log.init(),
-        LogFormat::Json => log.json().init(),
-    }
-    Ok(())
-}
-
-pub async fn serve(mut config: Config, options: Serve) -> Result<(), StartError> {
-    start_log(&config)?;
+pub async fn serve(mut config: Config, options: Serve, source: Source) -> Result<(), StartError> {
+    let traces = start_log(&config)?;
     config.server.listen = options.listen.unwrap_or(config.server.listen);
+    let source = Source { data_dir: options.data_dir.clone(), ..source };
     config.server.data_dir = options.data_dir.unwrap_or(config.server.data_dir);
     let with_demo = options.demo;
     let listen = config.server.listen;
@@ -57,6 +51,7 @@ pub async fn serve(mut config: Config, options: Serve) -> Result<(), StartError>
     let server = Server::new(app.clone());
     let working = app.config.work.in_serve.then(|| tokio::spawn(work::run(app.clone())));
     let server = router(server);
+    let renewing = tokio::spawn(keep_renewing(app.clone(), source));
     let stopping = app.clone();
     let asked = async move {
         if asked_to_stop().await == Asked::ByTheSystem {
@@ -73,13 +68,14 @@ pub async fn serve(mut config: Config, options: Serve) -> Result<(), StartError>
         // A delivery or a job under way comes to its end, or is taken over when its lease is over.
         let _ = tokio::time::timeout(Duration::from_secs(30), working).await;
     }
-    close(&app).await;
+    renewing.abort();
+    close(&app, traces).await;
     served.map_err(|e| StartError(format!("server: {e}")))
 }
 
 /// `kith work`: no requests, only the work beside them.
-pub async fn work_alone(config: Config) -> Result<(), StartError> {
-    start_log(&config)?;
+pub async fn work_alone(config: Config, source: Source) -> Result<(), StartError> {
+    let traces = start_log(&config)?;
     let app = App::start(config, Clock::default()).await?;
     let server = Server::new(app.clone());
     let answering = match app.config.work.listen.as_str() {
@@ -87,6 +83,7 @@ pub async fn work_alone(config: Config) -> Result<(), StartError> {
         address => Some(tokio::spawn(answer(bind("work.listen (KITH_WORK_LISTEN)", address).await?, server))),
     };
     println!("Kith works beside the requests: webhooks, streams and jobs.");
+    let renewing = tokio::spawn(keep_renewing(app.clone(), source));
     let stopping = app.clone();
     tokio::spawn(async move {
         asked_to_stop().await;
@@ -96,7 +93,8 @@ pub async fn work_alone(config: Config) -> Result<(), StartError> {
     if let Some(answering) = answering {
         answering.abort();
     }
-    close(&app).await;
+    renewing.abort();
+    close(&app, traces).await;
     Ok(())
 }
 
@@ -114,9 +112,12 @@ async fn answer(listener: tokio::net::TcpListener, server: Server) {
 }
 
 /// Gives the connections to the database back; whoever still holds one is not waited for longer than a moment.
-async fn close(app: &App) {
-    if tokio::time::timeout(Duration::from_secs(5), app.db.close()).await.is_err() {
+async fn close(app: &App, traces: Option<Traces>) {
+    if tokio::time::timeout(Duration::from_secs(5), app.close()).await.is_err() {
         tracing::warn!("the database was not let go of in time");
+    }
+    if let Some(traces) = traces {
+        traces.end().await;
     }
 }
 
@@ -139,7 +140,7 @@ fn welcome(address: SocketAddr, with_tls: bool, with_demo: bool) -> String {
 pub async fn demo(config: Config) -> Result<(), StartError> {
     let app = App::start(config, Clock::default()).await?;
     println!("{}", fill(&app).await?);
-    app.db.close().await;
+    app.close().await;
     Ok(())
 }
 

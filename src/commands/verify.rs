@@ -12,7 +12,7 @@ use uuid::Uuid;
 pub async fn verify(config: Config) -> Result<(), StartError> {
     let app = App::start(super::patient(&config), Clock::default()).await?;
     let verified = all(&app).await;
-    app.db.close().await;
+    app.close().await;
     match verified.map_err(|e| StartError(e.to_string()))? {
         0 => Ok(()),
         faults => Err(StartError(format!("{faults} things are not as the change log says."))),

@@ -42,7 +42,7 @@ pub async fn create_workspace(config: Config, options: CreateWorkspace) -> Resul
         admin_password: options.password,
     };
     let made = app.workspaces.create(new).await;
-    app.db.close().await;
+    app.close().await;
     match made {
         Ok(made) => {
             println!("{}", made.workspace);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use super::{Config, DEFAULTS, StreamsTo};
+use super::{Config, DEFAULTS, Database, StreamsTo};
 
 /// What cannot be started with, in words for the operator.
 #[derive(Debug, thiserror::Error)]
@@ -56,6 +56,7 @@ impl Config {
                 "redis.url (REDIS_URL): the scheme `{scheme}` is not right: expected redis://…, rediss://… or redis+unix://…, or nothing."
             )));
         }
+        self.check_replica()?;
         self.check_streams()?;
         if !(1..=1_000).contains(&self.database.max_connections) {
             return Err(Wrong(format!(
@@ -73,6 +74,25 @@ impl Config {
         }
         if self.auth.access_token_minutes == 0 || self.auth.refresh_token_days == 0 {
             return Err(Wrong("auth: tokens must live for at least 1 minute (access) and 1 day (refresh).".into()));
+        }
+        Ok(())
+    }
+
+    fn check_replica(&self) -> Result<(), Wrong> {
+        let Database { url, read_url, read_lag_seconds, .. } = &self.database;
+        if read_url.is_empty() {
+            return Ok(());
+        }
+        if !read_url.starts_with("postgres") || !url.starts_with("postgres") {
+            return Err(Wrong("database.read_url (DATABASE_READ_URL): expected postgres://… beside a database.url (DATABASE_URL) of PostgreSQL: no other database has replicas.".into()));
+        }
+        if self.redis.url.is_empty() {
+            return Err(Wrong("database.read_url (DATABASE_READ_URL) wants redis.url (REDIS_URL): there the nodes tell each other who wrote what the replica may lack.".into()));
+        }
+        if !(1..=600).contains(read_lag_seconds) {
+            return Err(Wrong(format!(
+                "database.read_lag_seconds (DATABASE_READ_LAG_SECONDS): {read_lag_seconds} is not right: expected 1 to 600."
+            )));
         }
         Ok(())
     }
@@ -110,6 +130,8 @@ const VARIABLES: &[(&str, &str, &str)] = &[
     ("KITH_DRAIN_SECONDS", "server", "drain_seconds"),
     ("DATABASE_URL", "database", "url"),
     ("DATABASE_MIGRATE_URL", "database", "migrate_url"),
+    ("DATABASE_READ_URL", "database", "read_url"),
+    ("DATABASE_READ_LAG_SECONDS", "database", "read_lag_seconds"),
     ("DATABASE_MAX_CONNECTIONS", "database", "max_connections"),
     ("REDIS_URL", "redis", "url"),
     ("KITH_REDIS_PREFIX", "redis", "prefix"),
@@ -158,6 +180,10 @@ const VARIABLES: &[(&str, &str, &str)] = &[
     ("KITH_STREAMS_KEEP_EVENTS", "streams", "keep_events"),
     ("KITH_METRICS_TOKEN", "telemetry", "metrics_token"),
     ("KITH_SLOW_STATEMENT_MS", "telemetry", "slow_statement_ms"),
+    ("OTEL_EXPORTER_OTLP_ENDPOINT", "telemetry", "otlp_endpoint"),
+    ("OTEL_EXPORTER_OTLP_HEADERS", "telemetry", "otlp_headers"),
+    ("OTEL_SERVICE_NAME", "telemetry", "service_name"),
+    ("KITH_TRACES_PER_MILLE", "telemetry", "traces_per_mille"),
     ("KITH_LOG_FORMAT", "log", "format"),
     ("KITH_LOG", "log", "filter"),
 ];
@@ -197,6 +223,9 @@ fn check_values(settings: &toml::Table) -> Result<(), Wrong> {
                 }
                 ("to", toml::Value::String(text)) if !["nowhere", "redis", "nats"].contains(&text.as_str()) => {
                     return wrong("\"nowhere\", \"redis\" or \"nats\"");
+                }
+                ("traces_per_mille", toml::Value::Integer(number)) if !(0..=1_000).contains(number) => {
+                    return wrong("a number from 0 to 1000");
                 }
                 ("format", toml::Value::String(text)) if text != "text" && text != "json" => return wrong("\"text\" or \"json\""),
                 (_, toml::Value::Integer(number)) if u32::try_from(*number).is_err() => return wrong("a number from 0 to 4294967295"),

@@ -100,6 +100,7 @@ fn cors(origins: &[String]) -> CorsLayer {
             HeaderName::from_static(crate::graphql::cookies::CSRF),
             HeaderName::from_static("x-kith-challenge"),
             HeaderName::from_static(crate::graphql::repeat::HEADER),
+            HeaderName::from_static(crate::graphql::consistency::HEADER),
         ])
         .expose_headers(
             ["etag", "retry-after", "x-request-id", "kith-schema", crate::graphql::repeat::REPLAYED].map(HeaderName::from_static),

@@ -7,6 +7,7 @@
 
 mod atomic;
 mod check;
+mod consistency;
 mod cookies;
 mod cost;
 mod document;

@@ -242,7 +242,10 @@ impl<T: OutputType + ObjectType> ContainerType for Shown<T> {
             Ok(None) => {}
             Err(error) => return Err(ctx.set_error_path(errors::server_error(&error))),
         }
-        let answered = self.0.resolve_field(ctx).await?;
+        repeat.begin_static(signed, key);
+        let answered = self.0.resolve_field(ctx).await;
+        signed.ctx.underway.end();
+        let answered = answered?;
         if let Some(value) = answered.as_ref().filter(|value| is_done(value)) {
             let kept = async { repeat.keep_static(&request.app, signed, (name, key), &serde_json::to_string(value)?).await };
             // It is done, whether or not it can be answered once more.

@@ -102,7 +102,7 @@ impl Repeat {
             Some(answer) => Ok(Some(answer)),
             None => Err(Error::refuse(
                 Code::AlreadyIssued,
-                "This was done by an earlier request, whose answer told a secret. Secrets are not told again.",
+                "This was done by an earlier request, whose answer was not kept: it told a secret, or the server stopped before. Look at what it did.",
             )),
         }
     }
@@ -114,7 +114,12 @@ impl Repeat {
         self.slot.keep(tx, field, answer, signed.ctx.now()).await
     }
 
-    /// The same of a root field that has transactions of its own: afterwards.
+    /// A root field begins that has transactions of its own: what is audited in them marks it as done.
+    pub fn begin_static(&self, signed: &Signed, field: &str) {
+        signed.ctx.underway.begin(&self.slot, field);
+    }
+
+    /// Keeps the payload of such a field, afterwards.
     pub async fn keep_static(&self, app: &App, signed: &Signed, field: (&str, &str), answer: &str) -> Result<()> {
         let (name, key) = field;
         let tx = app.db.begin(&signed.ctx.system_scope(), Mode::Write).await?;

@@ -1,5 +1,6 @@
 //! What one request carries: its caller's context, its catalog, its snapshot.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use async_graphql::{Context, Name};
@@ -53,6 +54,10 @@ pub struct Request {
     signed: OnceLock<Signed>,
     /// All root fields of a query read this one snapshot, one after the other.
     snapshot: Mutex<Option<Tx>>,
+    /// Whether the snapshot may be a replica's.
+    may_use_replica: AtomicBool,
+    /// Whether it was.
+    used_replica: AtomicBool,
     /// What an earlier request with the same idempotency key did.
     pub repeat: Option<Repeat>,
     /// The one transaction of an operation that says `@atomic`.
@@ -72,6 +77,8 @@ impl Request {
             browser: Browser::default(),
             signed,
             snapshot: Mutex::new(None),
+            may_use_replica: AtomicBool::new(false),
+            used_replica: AtomicBool::new(false),
             repeat: None,
             atomic: None,
             resume: None,
@@ -83,6 +90,11 @@ impl Request {
     #[must_use]
     pub fn with_writes(self, repeat: Option<Repeat>, atomic: bool) -> Self {
         Self { repeat, atomic: atomic.then(Mutex::default), ..self }
+    }
+
+    #[must_use]
+    pub fn with_replica(self, may_use_replica: bool) -> Self {
+        Self { may_use_replica: AtomicBool::new(may_use_replica), ..self }
     }
 
     #[must_use]
@@ -123,9 +135,32 @@ impl Request {
         let signed = self.signed()?;
         let mut slot = self.snapshot.lock().await;
         if slot.is_none() {
-            *slot = Some(self.app.db.begin(&signed.ctx.scope(), Mode::Read).await?);
+            *slot = Some(self.begin(signed).await?);
         }
         tokio::sync::MutexGuard::try_map(slot, Option::as_mut).map_err(|_| Error::fault("the snapshot is gone"))
+    }
+
+    async fn begin(&self, signed: &Signed) -> Result<Tx> {
+        let scope = signed.ctx.scope();
+        if let Some(replica) = self.app.replica.as_ref().filter(|_| self.may_use_replica.load(Ordering::Relaxed)) {
+            if let Some(tx) = replica.begin(&scope, &signed.caller.credential()).await {
+                self.used_replica.store(true, Ordering::Relaxed);
+                return Ok(tx);
+            }
+            // What follows is read where this is read.
+            self.may_use_replica.store(false, Ordering::Relaxed);
+        }
+        Ok(self.app.db.begin(&scope, Mode::Read).await?)
+    }
+
+    /// Turns from the replica to the database, to read everything once more; tells whether it was the replica.
+    pub async fn leave_replica(&self) -> bool {
+        if !self.used_replica.swap(false, Ordering::Relaxed) {
+            return false;
+        }
+        self.may_use_replica.store(false, Ordering::Relaxed);
+        self.abandon().await;
+        true
     }
 
     /// Gives the snapshot up, because a statement failed in it; whoever asks next gets a new one.

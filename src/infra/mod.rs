@@ -3,6 +3,7 @@
 pub mod broker;
 pub mod bus;
 pub mod clock;
+pub mod current;
 pub mod db;
 pub mod decimal;
 pub mod files;
@@ -13,5 +14,6 @@ pub mod sealed_file;
 pub mod signals;
 pub mod telemetry;
 pub mod text;
+pub mod traces;
 pub mod vault;
 pub mod web;

@@ -57,6 +57,8 @@ pub struct Metrics {
     connections: Family<Of, Gauge>,
     database: Gauge,
     redis: Gauge,
+    replica: Gauge,
+    replica_lag: Gauge<f64, AtomicU64>,
     lag: Family<Of, Gauge>,
     jobs: Family<Of, Gauge>,
     deliveries: Gauge,
@@ -71,6 +73,8 @@ pub struct Looked {
     pub database: bool,
     /// Likewise Redis, where there is one.
     pub redis: Option<bool>,
+    /// Whether queries are read from the replica, where there is one, and how far it is behind.
+    pub replica: Option<(bool, Duration)>,
     pub statements: usize,
     /// Connections to the database that are open, and how many of them do nothing.
     pub connections: (u32, usize),
@@ -102,6 +106,8 @@ impl Default for Metrics {
             connections: Family::default(),
             database: Gauge::default(),
             redis: Gauge::default(),
+            replica: Gauge::default(),
+            replica_lag: Gauge::default(),
             lag: Family::default(),
             jobs: Family::default(),
             deliveries: Gauge::default(),
@@ -121,6 +127,8 @@ impl Default for Metrics {
         registry.register("database_connections", "Connections to the database that this process holds", metrics.connections.clone());
         registry.register("database_up", "Whether the database answers", metrics.database.clone());
         registry.register("redis_up", "Whether Redis answers; 1 where none is configured", metrics.redis.clone());
+        registry.register("replica_up", "Whether queries are read from the replica; 1 where none is configured", metrics.replica.clone());
+        registry.register("replica_lag_seconds", "How far the replica is behind, as of a moment ago", metrics.replica_lag.clone());
         let started = Gauge::<i64, std::sync::atomic::AtomicI64>::default();
         started.set(Clock::default().now().0 / 1_000_000);
         registry.register("start_time_seconds", "When this process started, since the beginning of 1970", started);
@@ -157,6 +165,9 @@ impl Metrics {
         }
         self.database.set(i64::from(looked.database));
         self.redis.set(i64::from(looked.redis.unwrap_or(true)));
+        let (serves, behind) = looked.replica.unwrap_or((true, Duration::ZERO));
+        self.replica.set(i64::from(serves));
+        self.replica_lag.set(behind.as_secs_f64());
         for (family, numbers) in [(&self.lag, &looked.lag), (&self.jobs, &looked.jobs)] {
             // What is not there any more is not told any more.
             family.clear();

@@ -12,6 +12,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use sha2::{Digest as _, Sha256};
 
+use super::current::Current;
 use crate::error::{Error, Result};
 
 /// A key, and the beginning of its hash as its name.
@@ -31,7 +32,7 @@ impl Key {
 /// Seals and opens.
 #[derive(Clone)]
 pub struct Vault {
-    keys: Vec<Key>,
+    keys: Current<Vec<Key>>,
 }
 
 /// Where a data folder keeps the key.
@@ -43,7 +44,7 @@ impl Vault {
     pub fn from_base64(key: &str, previous: &[String]) -> Result<Self, String> {
         let read = |text: &String| Ok(Key::new(&decode(text)?));
         let keys = std::iter::once(&key.to_owned()).chain(previous).map(read).collect::<Result<_, String>>()?;
-        Ok(Self { keys })
+        Ok(Self { keys: Current::new(keys) })
     }
 
     /// With the key of a data folder, which is made if it is not there, and earlier ones.
@@ -59,12 +60,18 @@ impl Vault {
 
     /// With these keys, the first of which seals; for a workspace's own.
     pub fn of_keys(keys: &[[u8; 32]]) -> Self {
-        Self { keys: keys.iter().map(Key::new).collect() }
+        Self { keys: Current::new(keys.iter().map(Key::new).collect()) }
+    }
+
+    /// Goes on with the keys of another one.
+    pub fn renew(&self, fresh: &Self) {
+        self.keys.set(fresh.keys.get());
     }
 
     /// `v1.<key>.<nonce and ciphertext in base64>`
     pub fn seal(&self, context: &str, plain: &[u8]) -> Result<String> {
-        let key = self.keys.first().ok_or_else(|| Error::fault("there is no key to seal with"))?;
+        let keys = self.keys.get();
+        let key = keys.first().ok_or_else(|| Error::fault("there is no key to seal with"))?;
         let nonce: [u8; NONCE] = rand::random();
         let payload = Payload { msg: plain, aad: context.as_bytes() };
         let sealed = key.cipher.encrypt(&Nonce::from(nonce), payload).map_err(|_| Error::fault("a secret could not be sealed"))?;
@@ -77,7 +84,8 @@ impl Vault {
         let (Some("v1"), Some(name), Some(body), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
             return Err(broken());
         };
-        let key = self.keys.iter().find(|key| key.name == name).ok_or_else(broken)?;
+        let keys = self.keys.get();
+        let key = keys.iter().find(|key| key.name == name).ok_or_else(broken)?;
         let bytes = URL_SAFE_NO_PAD.decode(body).map_err(|_| broken())?;
         let (nonce, sealed) = bytes.split_first_chunk::<NONCE>().ok_or_else(broken)?;
         key.cipher.decrypt(&Nonce::from(*nonce), Payload { msg: sealed, aad: context.as_bytes() }).map_err(|_| broken())
@@ -85,7 +93,7 @@ impl Vault {
 
     /// Whether it was sealed with the key that seals now.
     pub fn is_current(&self, sealed: &str) -> bool {
-        self.keys.first().is_some_and(|key| sealed.split('.').nth(1) == Some(&key.name))
+        self.keys.get().first().is_some_and(|key| sealed.split('.').nth(1) == Some(&key.name))
     }
 }
 

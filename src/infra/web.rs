@@ -20,7 +20,7 @@ impl Web {
         if let Some(client) = self.client.get() {
             return Ok(client);
         }
-        let client = make().map_err(|e| Error::fault(format!("no client for outgoing requests: {e}")))?;
+        let client = client(PATIENCE).map_err(|e| Error::fault(format!("no client for outgoing requests: {e}")))?;
         Ok(self.client.get_or_init(|| client))
     }
 }
@@ -34,7 +34,8 @@ pub(super) fn tls() -> Result<rustls::ClientConfig, rustls::Error> {
     Ok(tls.with_root_certificates(roots).with_no_client_auth())
 }
 
-fn make() -> Result<reqwest::Client, Box<dyn std::error::Error>> {
-    let client = reqwest::Client::builder().tls_backend_preconfigured(tls()?).redirect(reqwest::redirect::Policy::none()).timeout(PATIENCE);
+/// A client that follows no redirects and waits no longer than `patience`.
+pub(super) fn client(patience: Duration) -> Result<reqwest::Client, Box<dyn std::error::Error>> {
+    let client = reqwest::Client::builder().tls_backend_preconfigured(tls()?).redirect(reqwest::redirect::Policy::none()).timeout(patience);
     Ok(client.build()?)
 }

@@ -16,6 +16,7 @@ mod expire;
 
 pub use expire::{Class, Closing, Retention, expire};
 
+use super::idempotency::Underway;
 use super::{Actor, ActorKind, Ctx, Origin};
 use crate::error::{Error, Result};
 use crate::infra::db::{Backend, Tx};
@@ -111,6 +112,8 @@ pub struct Event {
     pub origin: Origin,
     pub request_id: Option<String>,
     pub at: Micros,
+    /// What is done with it.
+    pub under: Underway,
 }
 
 impl Event {
@@ -125,12 +128,23 @@ impl Event {
             origin: ctx.origin.clone(),
             request_id: ctx.request_id.clone(),
             at: ctx.now(),
+            under: ctx.underway.clone(),
         }
     }
 
     /// Something that the server did by itself.
     pub fn by_server(workspace: Uuid, action: Action, subject: Option<Uuid>, detail: Json, at: Micros) -> Self {
-        Self { workspace, action, actor: Actor::SYSTEM, subject, detail, origin: Origin::default(), request_id: None, at }
+        Self {
+            workspace,
+            action,
+            actor: Actor::SYSTEM,
+            subject,
+            detail,
+            origin: Origin::default(),
+            request_id: None,
+            at,
+            under: Underway::default(),
+        }
     }
 }
 
@@ -159,7 +173,7 @@ pub async fn append(tx: &Tx, event: &Event) -> Result<()> {
     let update = "UPDATE audit_head SET seq = $2, hash = $3 WHERE workspace_id = $1";
     tx.run(update, vec![event.workspace.into(), seq.into(), row.hash.clone().into()]).await?;
     audit_entry::Entity::insert(row.into_active_model()).exec_without_returning(tx).await?;
-    Ok(())
+    event.under.mark(tx, event.at).await
 }
 
 /// The hash of an entry: SHA-256 over the one before and every column, each with its length, so that
@@ -296,6 +310,16 @@ impl Event {
     /// Something that happened to a workspace's sign-in, where nobody is signed in (yet).
     pub fn sign_in(workspace: Uuid, member: Option<Uuid>, action: Action, origin: &Origin, at: Micros) -> Self {
         let actor = Actor { kind: ActorKind::Member, id: member };
-        Self { workspace, action, actor, subject: member, detail: Json::Null, origin: origin.clone(), request_id: None, at }
+        Self {
+            workspace,
+            action,
+            actor,
+            subject: member,
+            detail: Json::Null,
+            origin: origin.clone(),
+            request_id: None,
+            at,
+            under: Underway::default(),
+        }
     }
 }

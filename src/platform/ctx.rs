@@ -9,6 +9,7 @@ use entity::Micros;
 use uuid::Uuid;
 
 use super::access::Access;
+use super::idempotency::Underway;
 use super::secrets::Secrets;
 use crate::infra::clock::Clock;
 use crate::infra::db::Scope;
@@ -93,6 +94,8 @@ pub struct Ctx {
     pub problems: Problems,
     /// How many records were told.
     pub tally: Tally,
+    /// What is marked as done once it is.
+    pub underway: Underway,
 }
 
 /// Where a request came from.
@@ -200,6 +203,7 @@ impl Ctx {
             opened: Opened::default(),
             problems: Problems::default(),
             tally: Tally::default(),
+            underway: Underway::default(),
         }
     }
 

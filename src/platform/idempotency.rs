@@ -4,8 +4,12 @@
 //! second one with the same key is turned away, and a crash frees the key when the lease ends. Each root field that
 //! was done leaves its payload, in the transaction in which it was done; sent again, what is done is answered from there
 //! and the rest is run. After a day the key is forgotten.
+//!
+//! What is no record is answered only after its transaction. There the trace in the audit leaves a mark in its place
+//! ([`Underway`]), and the payload follows: if the server dies in between, it is not done a second time.
 
 use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use entity::Micros;
 use sea_orm::Value;
@@ -25,11 +29,38 @@ pub struct Slot {
     pub fingerprint: String,
 }
 
+/// The key and the name of the root field that runs now, if it has transactions of its own.
+#[derive(Clone, Debug, Default)]
+pub struct Underway(Arc<Mutex<Option<(Slot, String)>>>);
+
+impl Underway {
+    pub fn begin(&self, slot: &Slot, field: &str) {
+        self.set(Some((slot.clone(), field.to_owned())));
+    }
+
+    pub fn end(&self) {
+        self.set(None);
+    }
+
+    /// Marks it as done, in the transaction that does it.
+    pub async fn mark(&self, tx: &Tx, now: Micros) -> Result<()> {
+        let underway = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        match underway {
+            Some((slot, field)) => slot.keep(tx, &field, None, now).await,
+            None => Ok(()),
+        }
+    }
+
+    fn set(&self, now: Option<(Slot, String)>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = now;
+    }
+}
+
 /// What came of asking for a key.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Claim {
-    /// It is ours; what was done already, by the name of the root field in the answer. None: a secret, which was
-    /// not kept.
+    /// It is ours; what was done already, by the name of the root field in the answer. None: the answer was not kept,
+    /// because it told a secret, or because the server died before.
     Ours(HashMap<String, Option<String>>),
     /// A request with this key is running.
     Running,
@@ -69,10 +100,11 @@ impl Slot {
         Ok(if claimed { Claim::Ours(done) } else { Claim::Running })
     }
 
-    /// Keeps what a root field was answered, in the transaction of what it did.
+    /// Keeps what a root field was answered, in the transaction of what it did; without an answer, that it was done.
     pub async fn keep(&self, tx: &Tx, field: &str, answer: Option<&str>, now: Micros) -> Result<()> {
         let sql = "INSERT INTO idempotency_key (workspace_id, holder_id, key, field, fingerprint, answer, leased_until, created_at) \
-                   VALUES ($1, $2, $3, $4, $5, $6, 0, $7) ON CONFLICT DO NOTHING";
+                   VALUES ($1, $2, $3, $4, $5, $6, 0, $7) ON CONFLICT (workspace_id, holder_id, key, field) \
+                   DO UPDATE SET answer = coalesce(idempotency_key.answer, excluded.answer)";
         let mut values = self.key();
         values.extend([field.to_owned().into(), self.fingerprint.clone().into(), answer.map(str::to_owned).into(), now.0.into()]);
         tx.run(sql, values).await?;

@@ -10,6 +10,7 @@ pub mod idempotency;
 pub mod jobs;
 pub mod limits;
 pub mod readers;
+pub mod replica;
 pub mod secrets;
 pub mod work;
 

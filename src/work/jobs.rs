@@ -9,6 +9,7 @@ use entity::job;
 use futures_util::FutureExt as _;
 use serde_json::json;
 use tokio::sync::watch;
+use tracing::Instrument as _;
 
 use super::expire;
 use crate::app::App;
@@ -17,6 +18,7 @@ use crate::features::webhooks;
 use crate::infra::db::{Mode, Scope};
 use crate::infra::mail::Letter;
 use crate::infra::telemetry::Of;
+use crate::infra::traces;
 use crate::platform::Cause;
 use crate::platform::jobs::{self, Done, INSTALLATION, NewJob};
 use crate::records::search::refresh;
@@ -75,7 +77,8 @@ const EXPIRE: &str = "EXPIRE";
 const REPAIR_SEARCH: &str = "REPAIR_SEARCH";
 
 async fn work_on(app: &Arc<App>, job: job::Model) -> Result<()> {
-    let done = match AssertUnwindSafe(perform(app, &job)).catch_unwind().await {
+    let span = traces::of_work(&format!("job {}", job.kind));
+    let done = match AssertUnwindSafe(perform(app, &job).instrument(span)).catch_unwind().await {
         Ok(Ok(done)) => done,
         Ok(Err(Error::Refused(refused))) if !refused.is_temporary() => Done::GiveUp(refused.message),
         Ok(Err(error)) => Done::Retry(error.to_string()),

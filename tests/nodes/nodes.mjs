@@ -12,6 +12,7 @@ import { open } from '../torture/cluster.mjs';
 import { PASSWORD, member, signIn } from './api.mjs';
 import { cases as apart } from './apart.mjs';
 import { cases as known } from './known.mjs';
+import { cases as replica } from './replica.mjs';
 import { cases as together } from './together.mjs';
 
 const { values, positionals } = parseArgs({ allowPositionals: true, options: { announced: { type: 'boolean' } } });
@@ -33,7 +34,7 @@ const admin = (await signIn(a, 'admin@test.example')).accessToken;
 const world = { cluster, a, b, admin, announced: values.announced, member: (objects) => member(a, admin, objects) };
 
 let failures = 0;
-const all = Object.entries({ ...known(world), ...together(world), ...apart(world) });
+const all = Object.entries({ ...known(world), ...together(world), ...replica(world), ...apart(world) });
 for (const [title, run] of all.filter(([title]) => title.includes(only))) {
   const begun = Date.now();
   let timer;

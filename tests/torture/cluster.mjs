@@ -209,7 +209,29 @@ async function openPostgres(work, faults, log) {
   const psql = (database, sql) => must(join(programs, 'psql'), ['-X', '-q', '-At', '-v', 'ON_ERROR_STOP=1', '-d', url('kith_owner', database), '-c', sql], { cwd: home });
   await psql('postgres', 'CREATE DATABASE kith');
   const rows = async (query) => JSON.parse(await psql('kith', `SELECT coalesce(json_agg(t), '[]') FROM (${query}) t`));
-  return { daemon, url, rows, execute: (sql) => psql('kith', sql) };
+
+  /** A replica by streaming replication, which is up and follows. */
+  const openReplica = async () => {
+    const home = join(work, 'replica');
+    mkdirSync(home);
+    if (user.uid) chownSync(home, user.uid, user.gid);
+    const data = join(home, 'data');
+    await must(join(programs, 'pg_basebackup'), ['-d', url('kith_owner', 'postgres'), '-D', data, '-R', '-X', 'stream', '-c', 'fast'], { cwd: home, ...user });
+    const args = ['-D', data, ...Object.entries({ ...settings, unix_socket_directories: home }).flatMap(([name, value]) => ['-c', `${name}=${value}`])];
+    const of = (login) => `postgres://${login}@localhost/kith?host=${home}`;
+    const execute = async (sql) => (await must(join(programs, 'psql'), ['-X', '-q', '-At', '-d', of('kith_owner'), '-c', sql], { cwd: home })).trim();
+    const daemon = new Daemon('replica', {
+      launch: () => spawn(join(programs, 'postgres'), args, { cwd: home, stdio: ['ignore', log('replica'), log('replica')], ...user }),
+      ready: async () => (await run(join(programs, 'pg_isready'), ['-q', '-h', home, '-U', 'kith_owner', '-d', 'postgres'])).code === 0,
+      faults,
+      stopSignal: 'SIGINT',
+      hasChildren: true,
+      mends: () => ['data/postmaster.pid', '.s.PGSQL.5432.lock'].forEach((file) => rmSync(join(home, file), { force: true })),
+    });
+    await daemon.start();
+    return { daemon, url: of('kith_app'), execute };
+  };
+  return { daemon, url, rows, openReplica, execute: (sql) => psql('kith', sql) };
 }
 
 async function openRedis(work, faults, log) {
@@ -247,20 +269,27 @@ export async function open({ kith, shared, servers = 2, workers = 2, env = {} })
     const jwt = generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' });
     Object.assign(base, { DATABASE_URL: postgres.url('kith_app', 'kith'), DATABASE_MIGRATE_URL: postgres.url('kith_owner', 'kith'), REDIS_URL: redis.url, KITH_WORK_IN_SERVE: 'false' });
     Object.assign(base, { KITH_JWT_PRIVATE_KEY: jwt, KITH_ENCRYPTION_KEY: randomBytes(32).toString('base64') });
-    Object.assign(cluster, { postgres: postgres.daemon, redis: redis.daemon, rows: postgres.rows, execute: postgres.execute });
+    Object.assign(cluster, { postgres: postgres.daemon, openReplica: postgres.openReplica, redis: redis.daemon, rows: postgres.rows, execute: postgres.execute });
     cluster.others = [redis.daemon, postgres.daemon];
     await must(kith, ['migrate'], { env: base });
   }
-  for (let n = 1; n <= (shared ? servers : 1); n += 1) {
+  const server = async (name, more = {}) => {
     const port = await freePort();
-    const [name, url] = [`serve-${n}`, `http://127.0.0.1:${port}`];
-    const launch = () => spawn(kith, ['serve', '--listen', `127.0.0.1:${port}`], { env: base, stdio: ['ignore', log(name), log(name)] });
+    const url = `http://127.0.0.1:${port}`;
+    const launch = () => spawn(kith, ['serve', '--listen', `127.0.0.1:${port}`], { env: { ...base, ...more }, stdio: ['ignore', log(name), log(name)] });
     // That it answers is enough: whether it is ready depends on others, who may be away.
     const get = (path, ms) => fetch(`${url}${path}`, { signal: AbortSignal.timeout(ms) }).catch(() => ({ ok: false }));
     const ready = async () => (await get('/healthz', 5_000)).ok;
     const isReady = async () => (await get('/readyz', 10_000)).ok;
-    cluster.servers.push(Object.assign(new Daemon(name, { launch, ready, faults }), { url, port, isReady }));
-  }
+    return Object.assign(new Daemon(name, { launch, ready, faults }), { url, port, isReady });
+  };
+  for (let n = 1; n <= (shared ? servers : 1); n += 1) cluster.servers.push(await server(`serve-${n}`));
+  // One more, with settings of its own, which whoever asks for it stops.
+  cluster.addServer = async (name, more) => {
+    const added = await server(name, more);
+    await added.start();
+    return added;
+  };
   for (let n = 1; shared && n <= workers; n += 1) {
     const name = `work-${n}`;
     const launch = () => {

@@ -79,6 +79,13 @@ pub struct Caller {
     pub token: Option<Uuid>,
 }
 
+impl Caller {
+    /// What names the credential, or whoever holds it, among all of the installation.
+    pub fn credential(&self) -> String {
+        format!("{}:{}", self.workspace, self.token.or(self.actor.id).unwrap_or_default())
+    }
+}
+
 /// A credential that is less than its holder.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Bound {
@@ -246,6 +253,11 @@ impl Identity {
     /// What a closing record of the audit says, if it was signed here.
     pub fn signed_closing(&self, signature: &str) -> Option<Closing> {
         self.keys.closing(signature)
+    }
+
+    /// Signs with other keys from now on; what the present ones signed is good if they are among them.
+    pub fn renew_keys(&self, fresh: &SigningKeys) {
+        self.keys.renew(fresh);
     }
 
     /// The public keys of access tokens, as a JSON Web Key Set.

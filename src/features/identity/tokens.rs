@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use super::{expired, refused};
 use crate::error::{Error, Result};
+use crate::infra::current::Current;
 use crate::platform::audit::Closing;
 
 /// What an access token says.
@@ -38,8 +39,19 @@ const AUDIT: &str = "kith-audit";
 
 /// The key that signs, and those whose signatures are good: while keys change, the one before too.
 pub struct SigningKeys {
+    keys: Current<Keys>,
+}
+
+struct Keys {
     encoding: EncodingKey,
     known: Vec<PublicKey>,
+}
+
+impl Keys {
+    fn new(key: &SigningKey) -> Result<Self> {
+        let der = key.to_pkcs8_der().map_err(Error::fault)?;
+        Ok(Self { encoding: EncodingKey::from_ed_der(der.as_bytes()), known: vec![PublicKey::of(key)?] })
+    }
 }
 
 /// What is published of a key.
@@ -57,11 +69,16 @@ const PREVIOUS: &str = "jwt-ed25519.previous.pem";
 impl SigningKeys {
     /// Reads private keys in PKCS#8 PEM: the one that signs, and earlier ones.
     pub fn from_pems(pem: &str, previous: &[String]) -> Result<Self, String> {
-        let mut keys = Self::new(&parse(pem)?).map_err(|e| e.to_string())?;
+        let mut keys = Keys::new(&parse(pem)?).map_err(|e| e.to_string())?;
         for pem in previous {
             keys.known.push(PublicKey::of(&parse(pem)?).map_err(|e| e.to_string())?);
         }
-        Ok(keys)
+        Ok(Self { keys: Current::new(keys) })
+    }
+
+    /// Goes on with the keys of another one.
+    pub fn renew(&self, fresh: &Self) {
+        self.keys.set(fresh.keys.get());
     }
 
     /// Reads the keys of a data folder, or makes one there.
@@ -85,15 +102,10 @@ impl SigningKeys {
         make(&file)
     }
 
-    fn new(key: &SigningKey) -> Result<Self> {
-        let der = key.to_pkcs8_der().map_err(Error::fault)?;
-        Ok(Self { encoding: EncodingKey::from_ed_der(der.as_bytes()), known: vec![PublicKey::of(key)?] })
-    }
-
     /// The public keys as a JSON Web Key Set (RFC 7517).
     pub fn jwks(&self) -> serde_json::Value {
         let key = |key: &PublicKey| json!({ "kty": "OKP", "crv": "Ed25519", "use": "sig", "alg": "EdDSA", "kid": key.id, "x": key.x });
-        json!({ "keys": self.known.iter().map(key).collect::<Vec<_>>() })
+        json!({ "keys": self.keys.get().known.iter().map(key).collect::<Vec<_>>() })
     }
 
     pub fn sign(&self, claims: &Claims) -> Result<String> {
@@ -102,9 +114,10 @@ impl SigningKeys {
 
     /// Signs claims that only `audience` takes.
     pub fn sign_for(&self, audience: &str, claims: &impl Serialize) -> Result<String> {
-        let header = Header { kid: self.known.first().map(|key| key.id.clone()), ..Header::new(Algorithm::EdDSA) };
+        let keys = self.keys.get();
+        let header = Header { kid: keys.known.first().map(|key| key.id.clone()), ..Header::new(Algorithm::EdDSA) };
         let claims = Issued { iss: ISSUER.into(), aud: audience.into(), claims };
-        jsonwebtoken::encode(&header, &claims, &self.encoding).map_err(Error::fault)
+        jsonwebtoken::encode(&header, &claims, &keys.encoding).map_err(Error::fault)
     }
 
     /// Signs that old entries of an audit were let go.
@@ -137,7 +150,8 @@ impl SigningKeys {
         validation.set_audience(&[audience]);
         validation.set_required_spec_claims(&["iss", "aud"]);
         let kid = jsonwebtoken::decode_header(token).map_err(|_| refused())?.kid;
-        let key = self.known.iter().find(|key| kid.as_deref() == Some(&key.id)).ok_or_else(refused)?;
+        let keys = self.keys.get();
+        let key = keys.known.iter().find(|key| kid.as_deref() == Some(&key.id)).ok_or_else(refused)?;
         let claims = jsonwebtoken::decode::<serde_json::Value>(token, &key.decoding, &validation).map_err(|_| refused())?.claims;
         if claims["exp"].as_i64().ok_or_else(refused)? <= now.0 / 1_000_000 {
             return Err(expired());
@@ -207,17 +221,17 @@ mod tests {
             jsonwebtoken::encode(header, &Issued { iss: iss.into(), aud: aud.into(), claims: &claims() }, key).unwrap()
         };
         let good = Header { kid: Some(kid.clone()), ..Header::new(Algorithm::EdDSA) };
-        assert!(keys.verify(&forge(&good, ISSUER, ISSUER, &keys.encoding), Micros(0)).is_ok());
-        assert!(keys.verify(&forge(&good, ISSUER, "other", &keys.encoding), Micros(0)).is_err());
-        assert!(keys.verify(&forge(&good, "other", ISSUER, &keys.encoding), Micros(0)).is_err());
-        assert!(keys.verify(&forge(&good, ISSUER, ISSUER, &keys.encoding), Micros(10_000_000)).is_err());
+        assert!(keys.verify(&forge(&good, ISSUER, ISSUER, &keys.keys.get().encoding), Micros(0)).is_ok());
+        assert!(keys.verify(&forge(&good, ISSUER, "other", &keys.keys.get().encoding), Micros(0)).is_err());
+        assert!(keys.verify(&forge(&good, "other", ISSUER, &keys.keys.get().encoding), Micros(0)).is_err());
+        assert!(keys.verify(&forge(&good, ISSUER, ISSUER, &keys.keys.get().encoding), Micros(10_000_000)).is_err());
         let other = SigningKeys::in_folder(tempfile::tempdir().unwrap().path()).unwrap();
-        assert!(keys.verify(&forge(&good, ISSUER, ISSUER, &other.encoding), Micros(0)).is_err());
+        assert!(keys.verify(&forge(&good, ISSUER, ISSUER, &other.keys.get().encoding), Micros(0)).is_err());
         // The public key taken as a shared secret, and no signature at all.
         let shared = Header { kid: Some(kid), ..Header::new(Algorithm::HS256) };
-        let secret = EncodingKey::from_secret(keys.known[0].x.as_bytes());
+        let secret = EncodingKey::from_secret(keys.keys.get().known[0].x.as_bytes());
         assert!(keys.verify(&forge(&shared, ISSUER, ISSUER, &secret), Micros(0)).is_err());
-        let token = forge(&good, ISSUER, ISSUER, &keys.encoding);
+        let token = forge(&good, ISSUER, ISSUER, &keys.keys.get().encoding);
         let body = token.split('.').nth(1).unwrap();
         assert!(keys.verify(&format!("eyJhbGciOiJub25lIn0.{body}."), Micros(0)).is_err());
     }

@@ -13,6 +13,7 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use serde_json::json;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
+use tracing::Instrument as _;
 use uuid::Uuid;
 
 use super::breaker::Breakers;
@@ -25,6 +26,7 @@ use crate::error::{Error, Result};
 use crate::features::live::account;
 use crate::infra::db::{Backend, Mode, Scope, Tx, Value};
 use crate::infra::signals::Topic;
+use crate::infra::traces;
 use crate::platform::audit::{self, Action};
 use crate::platform::jobs::{self, NewJob};
 use crate::platform::readers::{self, Reader};
@@ -201,7 +203,9 @@ impl Worker {
         let secrets = Arc::new(Secrets::open(&self.hooks.vault, &hook)?);
         let taken = self.take(&hook, most).await?;
         let rendered = self.render(&opened, taken).await?.into_iter();
-        let attempts = rendered.map(|(delivery, body)| attempt(self.hooks.clone(), hook.clone(), secrets.clone(), delivery, body));
+        let attempts = rendered.map(|(delivery, body)| {
+            attempt(self.hooks.clone(), hook.clone(), secrets.clone(), delivery, body).instrument(traces::of_work("webhook attempt"))
+        });
         Ok(attempts.map(tokio::spawn).collect())
     }
 

@@ -42,10 +42,9 @@ pub async fn charge(
         return Err(Box::new(Reply::unfit(crate::graphql::errors::server_error(&Error::bad_request(message)))));
     }
     let caller = &signed.caller;
-    let credential = caller.token.or(caller.actor.id).unwrap_or_default();
     let account = |name: String, maximum, per_second| Account { name, size: Size { maximum, per_second } };
     let accounts = [
-        account(format!("credential:{}:{credential}", caller.workspace), limits.credential_budget, limits.credential_restore),
+        account(format!("credential:{}", caller.credential()), limits.credential_budget, limits.credential_restore),
         account(format!("workspace:{}", caller.workspace), limits.workspace_budget, limits.workspace_restore),
     ];
     match server.app.budgets.charge(&accounts, cost.requested, server.app.clock.now()).await {

@@ -92,7 +92,8 @@ async fn challenge(server: &Server, headers: &HeaderMap, from: &Origin) -> Resul
     }
     let failed = || Error::forbidden(format!("The challenge was not passed: send what it gave the page as `{CHALLENGE}`."));
     let response = headers.get(CHALLENGE).and_then(|value| value.to_str().ok()).ok_or_else(failed)?;
-    let form = [("secret", settings.secret.as_str()), ("response", response), ("remoteip", from.address.as_deref().unwrap_or_default())];
+    let tokens = server.app.renewable.tokens.get();
+    let form = [("secret", tokens.challenge.as_str()), ("response", response), ("remoteip", from.address.as_deref().unwrap_or_default())];
     let unreachable = |e: reqwest::Error| Error::fault(format!("the challenge could not be verified: {}", e.without_url()));
     let answer = server.app.web.client()?.post(&settings.verify_url).form(&form).send().await.map_err(unreachable)?;
     let verdict: serde_json::Value = answer.json().await.map_err(unreachable)?;

@@ -16,6 +16,7 @@ use super::origin::Peer;
 use super::respond::refusal;
 use crate::app;
 use crate::error::Error;
+use crate::infra::db::Standing;
 use crate::infra::telemetry::Looked;
 
 /// What those ask who start, watch and balance servers.
@@ -57,6 +58,13 @@ async fn readyz(State(server): State<Server>) -> Response {
             "not reachable"
         }
     };
+    // Without it queries are read from the database.
+    let replica = match app.replica.as_ref().map(|of| of.replica.standing().0) {
+        None => "not configured",
+        Some(Standing::Serves) => "ok",
+        Some(Standing::Behind) => "behind",
+        Some(Standing::Away) => "not reachable",
+    };
     // A reader that is behind is told, and takes nobody out of service: requests do not wait for it.
     let looked = if database == "ok" { in_time(app.look()).await } else { None };
     let lag: serde_json::Map<_, _> = match looked {
@@ -67,14 +75,16 @@ async fn readyz(State(server): State<Server>) -> Response {
     let stays = !app.draining.load(Ordering::Relaxed);
     let ready = stays && database == "ok" && migrations == "ok";
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let body = json!({ "ready": ready, "database": database, "migrations": migrations, "redis": redis, "logReaderLag": lag });
+    let body =
+        json!({ "ready": ready, "database": database, "migrations": migrations, "redis": redis, "replica": replica, "logReaderLag": lag });
     (status, Json(body)).into_response()
 }
 
 /// What is counted and timed, for Prometheus. With a token in the settings whoever brings it may look; without one, whoever
 /// is on this machine.
 async fn metrics(State(server): State<Server>, headers: HeaderMap, peer: Peer) -> Response {
-    let token = &server.app.config.telemetry.metrics_token;
+    let tokens = server.app.renewable.tokens.get();
+    let token = tokens.metrics.as_str();
     let brought = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
     let proxied = ["forwarded", "x-forwarded-for", "x-real-ip"].iter().any(|name| headers.contains_key(*name));
     let near = peer.is_none_or(|Extension(ConnectInfo(peer))| peer.ip().to_canonical().is_loopback()) && !proxied;

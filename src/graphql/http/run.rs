@@ -9,6 +9,7 @@ use async_graphql::{Request, Response as Answer, ServerError, Value};
 use axum::http::{HeaderMap, StatusCode};
 use futures_util::FutureExt as _;
 use futures_util::stream::BoxStream;
+use tracing::Instrument as _;
 
 use super::Server;
 use super::charge::charge;
@@ -23,8 +24,9 @@ use crate::graphql::repeat::{Refused, Repeat};
 use crate::graphql::request::{self, Browser, Signed, audit_opened};
 use crate::graphql::schema::WorkspaceSchema;
 use crate::graphql::view::View;
-use crate::graphql::{atomic, cookies, live};
+use crate::graphql::{atomic, consistency, cookies, live};
 use crate::infra::db::Mode;
+use crate::infra::traces;
 use crate::platform::Origin;
 use crate::platform::audit::{self, Action, Event};
 
@@ -78,11 +80,19 @@ impl From<Reply> for Outcome {
 
 impl Asking<'_> {
     pub async fn run(self, request: Request) -> Outcome {
-        let (begun, metrics) = (Instant::now(), self.server.app.metrics.clone());
-        let outcome = self.run_inside(request).await;
-        match &outcome {
-            Outcome::Reply(reply) => metrics.answered(reply.operation(), reply.code(), begun.elapsed()),
-            Outcome::Live(_) => metrics.answered("subscription", None, begun.elapsed()),
+        let (begun, metrics, span) = (Instant::now(), self.server.app.metrics.clone(), traces::of_request(self.headers));
+        if let Some(name) = &request.operation_name {
+            span.record("graphql.operation.name", name);
+        }
+        let outcome = self.run_inside(request).instrument(span.clone()).await;
+        let (operation, code) = match &outcome {
+            Outcome::Reply(reply) => (reply.operation(), reply.code()),
+            Outcome::Live(_) => ("subscription", None),
+        };
+        metrics.answered(operation, code, begun.elapsed());
+        span.record("graphql.operation.type", operation);
+        if let Some(code) = code {
+            span.record("error.type", code).record("otel.status_code", "ERROR");
         }
         outcome
     }
@@ -132,12 +142,12 @@ impl Asking<'_> {
             _ => None,
         };
         let operation = request.operation_name.clone();
-        let request = document.put_into(request);
-        let state = Arc::new(self.state(signed, repeat, document.atomic));
+        let may_use_replica = consistency::may_use_replica(&document, self.headers, &request).map_err(unfit)?;
+        let state = Arc::new(self.state(signed, repeat, document.atomic).with_replica(may_use_replica));
         if document.kind == OperationType::Subscription {
-            return subscribe(&shown, request, state, document).await;
+            return subscribe(&shown, document.put_into(request), state, document).await;
         }
-        let (answer, replayed, statements) = execute(&shown, request, &state).await;
+        let (answer, replayed, statements) = execute(&shown, (request, &document), &state).await;
         let mut reply = Reply::executed(answer, &document);
         reply.replayed = replayed;
         account(&state, &mut reply).await.map_err(unfit)?;
@@ -218,8 +228,21 @@ fn unfit(error: Error) -> Box<Reply> {
 }
 
 /// Runs a query or a mutation: the answer, whether some of it is an earlier request's, and how many statements it took.
-async fn execute(shown: &WorkspaceSchema, request: Request, state: &Arc<request::Request>) -> (Answer, bool, usize) {
-    let mut answer = shown.api.execute(request.data(state.clone())).await;
+async fn execute(
+    shown: &WorkspaceSchema,
+    (request, document): (Request, &Document),
+    state: &Arc<request::Request>,
+) -> (Answer, bool, usize) {
+    let again = state.app.replica.as_ref().map(|_| (request.operation_name.clone(), request.variables.clone()));
+    let mut answer = shown.api.execute(document.put_into(request).data(state.clone())).await;
+    if let Some((operation, variables)) = again {
+        if answer.errors.iter().any(|error| code(error) == Some("INTERNAL")) && state.leave_replica().await {
+            // A replica may end a query that stands in the way of what it replays, or go.
+            let mut request = Request::new("").variables(variables);
+            request.operation_name = operation;
+            answer = shown.api.execute(document.put_into(request).data(state.clone())).await;
+        }
+    }
     if let Err(error) = state.end_atomic(&mut answer).await {
         answer = Answer::from_errors(vec![server_error(&error)]);
     }
@@ -228,6 +251,9 @@ async fn execute(shown: &WorkspaceSchema, request: Request, state: &Arc<request:
         answer.errors.push(server_error(&error));
         0
     });
+    if let (OperationType::Mutation, Some(replica), Some(signed)) = (document.kind, &state.app.replica, state.signed_or_none()) {
+        replica.note_write(&signed.caller.credential()).await;
+    }
     (answer, replayed, statements)
 }
 

@@ -208,6 +208,7 @@ impl ChangeSetMutation {
             let (changes, new) = (unit.mark(), unit.set.id);
             let keep = changes > 0 && !input.validate_only;
             if keep {
+                signed.ctx.underway.mark(&tx, signed.ctx.now()).await?;
                 unit.finish().await?;
                 tx.commit().await?;
                 request.app.statistics.count(&request.app.db, changes);

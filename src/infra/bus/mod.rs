@@ -5,8 +5,8 @@
 
 mod postgres;
 
-use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
 use futures_util::StreamExt as _;
 use redis::aio::{ConnectionManager, ConnectionManagerConfig, PubSub};
@@ -16,6 +16,8 @@ use tokio::task::AbortHandle;
 use uuid::Uuid;
 
 use postgres::Postgres;
+
+use super::current::Current;
 
 /// How long a word to the others may hold up whoever says it.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -41,14 +43,33 @@ pub struct Bus {
 }
 
 struct Redis {
-    client: Client,
-    publisher: ConnectionManager,
+    ends: Current<Ends>,
     /// Tells this node's own words from those of others.
     node: Uuid,
     channel: String,
     prefix: String,
     heard: watch::Sender<u64>,
+    /// Until when it is not asked for what one can do without, because it did not answer.
+    passed_over: Mutex<Option<Instant>>,
     listener: OnceLock<AbortHandle>,
+}
+
+/// What connects to Redis, and a connection that is shared.
+struct Ends {
+    client: Client,
+    publisher: ConnectionManager,
+}
+
+impl Ends {
+    async fn connect(url: &str) -> Result<Self, RedisError> {
+        let client = Client::open(url)?;
+        let config = ConnectionManagerConfig::new()
+            .set_connection_timeout(Some(Duration::from_secs(3)))
+            .set_response_timeout(Some(PATIENCE))
+            .set_number_of_retries(1);
+        let publisher = client.get_connection_manager_with_config(config).await?;
+        Ok(Self { client, publisher })
+    }
 }
 
 impl Drop for Redis {
@@ -59,6 +80,16 @@ impl Drop for Redis {
     }
 }
 
+impl Redis {
+    fn is_passed_over(&self) -> bool {
+        self.passed_over.lock().unwrap_or_else(PoisonError::into_inner).is_some_and(|until| Instant::now() < until)
+    }
+
+    fn pass_over(&self) {
+        *self.passed_over.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + PAUSE);
+    }
+}
+
 impl Bus {
     /// Connects; an empty URL means that there is nobody to talk to. Installations that share a
     /// Redis differ by their prefix.
@@ -66,22 +97,17 @@ impl Bus {
         if url.is_empty() {
             return Ok(Self::default());
         }
-        let client = Client::open(url)?;
-        let config = ConnectionManagerConfig::new()
-            .set_connection_timeout(Some(Duration::from_secs(3)))
-            .set_response_timeout(Some(PATIENCE))
-            .set_number_of_retries(1);
-        let publisher = client.get_connection_manager_with_config(config).await?;
+        let ends = Current::new(Ends::connect(url).await?);
         let (heard, _) = watch::channel(0);
         Ok(Self {
             postgres: None,
             redis: Some(Arc::new(Redis {
-                client,
-                publisher,
+                ends,
                 node,
                 channel: format!("{prefix}:look-again"),
                 prefix: prefix.to_owned(),
                 heard,
+                passed_over: Mutex::default(),
                 listener: OnceLock::new(),
             })),
         })
@@ -92,6 +118,14 @@ impl Bus {
         Self { redis: None, postgres: Some(Arc::new(Postgres::new(pool, node))) }
     }
 
+    /// Connects by another URL from now on, say one with a new password, if that works; whoever listens stays connected.
+    pub async fn renew(&self, url: &str) -> Result<(), RedisError> {
+        if let Some(redis) = &self.redis {
+            redis.ends.set(Ends::connect(url).await?.into());
+        }
+        Ok(())
+    }
+
     /// Tells the other nodes that something changed. They would find out later anyway, so that it
     /// could not be told is no error of the caller's.
     pub async fn tell(&self, topic: &str, id: Uuid) {
@@ -100,7 +134,7 @@ impl Bus {
         }
         let Some(redis) = &self.redis else { return };
         let word = format!("{} {topic} {id}", redis.node);
-        let told: Result<(), RedisError> = redis.publisher.clone().publish(&redis.channel, word).await;
+        let told: Result<(), RedisError> = redis.ends.get().publisher.clone().publish(&redis.channel, word).await;
         if let Err(error) = told {
             tracing::warn!("the other nodes were not told of {topic} {id}: {error}");
         }
@@ -114,13 +148,13 @@ impl Bus {
             return Ok(());
         }
         let Some(redis) = &self.redis else { return Ok(()) };
-        let mut subscription = Some(subscribe(&redis.client, &redis.channel).await?);
-        let (client, channel, node, heard) = (redis.client.clone(), redis.channel.clone(), redis.node, redis.heard.clone());
+        let mut subscription = Some(subscribe(&redis.ends.get().client, &redis.channel).await?);
+        let (ends, channel, node, heard) = (redis.ends.clone(), redis.channel.clone(), redis.node, redis.heard.clone());
         let task = tokio::spawn(async move {
             loop {
                 let attended = match subscription.take() {
                     Some(subscription) => attend(subscription, node, &heard, &on).await,
-                    None => match subscribe(&client, &channel).await {
+                    None => match subscribe(&ends.get().client, &channel).await {
                         Ok(fresh) => {
                             subscription = Some(fresh);
                             if !on(Heard::Anything) {
@@ -134,6 +168,10 @@ impl Bus {
                 match attended {
                     Ok(()) => return,
                     Err(error) => tracing::warn!("lost the word of the other nodes: {error}"),
+                }
+                // From now on something may be missed, or Redis may have forgotten what it was told.
+                if !on(Heard::Anything) {
+                    return;
                 }
                 tokio::time::sleep(PAUSE).await;
             }
@@ -153,9 +191,9 @@ impl Bus {
     }
 
     /// Runs a script that gives a number, on names of this installation's own; none where there is no Redis, or it does not
-    /// answer in time.
+    /// answer in time. Then it is not asked again for a moment, lest every request wait for it.
     pub async fn run(&self, script: &str, keys: &[String], arguments: &[String]) -> Option<i64> {
-        let redis = self.redis.as_ref()?;
+        let redis = self.redis.as_ref().filter(|redis| !redis.is_passed_over())?;
         let script = redis::Script::new(script);
         let mut invocation = script.prepare_invoke();
         for key in keys {
@@ -164,16 +202,18 @@ impl Bus {
         for argument in arguments {
             invocation.arg(argument);
         }
-        let mut connection = redis.publisher.clone();
+        let mut connection = redis.ends.get().publisher.clone();
         let answer = tokio::time::timeout(BRIEFLY, invocation.invoke_async::<i64>(&mut connection)).await;
         match answer {
             Ok(Ok(number)) => Some(number),
             Ok(Err(error)) => {
                 tracing::warn!("Redis did not count: {error}");
+                redis.pass_over();
                 None
             }
             Err(_) => {
                 tracing::warn!("Redis did not count in time");
+                redis.pass_over();
                 None
             }
         }
@@ -182,7 +222,7 @@ impl Bus {
     /// Whether Redis answers; none where there is none.
     pub async fn ping(&self) -> Option<Result<(), RedisError>> {
         let redis = self.redis.as_ref()?;
-        let mut connection = redis.publisher.clone();
+        let mut connection = redis.ends.get().publisher.clone();
         Some(redis::cmd("PING").query_async::<()>(&mut connection).await)
     }
 }

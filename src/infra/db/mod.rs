@@ -9,12 +9,14 @@ mod deadline;
 mod lease;
 mod pool;
 mod positional;
+mod replica;
 mod row;
 mod sqlite_functions;
 mod statistics;
 mod tx;
 
 pub use pool::{Db, DbSettings, Unfit};
+pub use replica::{Replica, Standing};
 pub use row::Row;
 pub use sea_orm::Value;
 pub use statistics::Statistics;

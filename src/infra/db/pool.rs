@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{AssertSqlSafe, Postgres, Sqlite};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Postgres, Sqlite};
 
 use super::lease::Home;
 use super::tx::{Mode, Scope, Tx};
@@ -60,12 +60,36 @@ impl Db {
         let pools = if settings.url.starts_with("sqlite:") {
             Self::open_sqlite(settings).await?
         } else {
-            Pools::Postgres(Home::new(Self::open_postgres(settings).await?, settings.statement_timeout, settings.max_connections))
+            let (pool, options) = Self::postgres_pool(settings)?;
+            Self::lent(pool.connect_with(options).await?, settings)
         };
-        Ok(Self { pools, statements: Arc::default(), slow: settings.slow, signals: Signals::default() })
+        Ok(Self::over(pools, settings))
     }
 
-    async fn open_postgres(settings: &DbSettings) -> Result<PgPool, sqlx::Error> {
+    /// Opens PostgreSQL's pool; it is connected to when it is needed.
+    pub(super) fn connect_later(settings: &DbSettings) -> Result<Self, sqlx::Error> {
+        let (pool, options) = Self::postgres_pool(settings)?;
+        Ok(Self::over(Self::lent(pool.connect_lazy_with(options), settings), settings))
+    }
+
+    /// Opens connections by another URL from now on, say one with a new password, if that works; those that are open stay.
+    pub async fn renew(&self, settings: &DbSettings) -> Result<(), sqlx::Error> {
+        let Pools::Postgres(pool) = &self.pools else { return Ok(()) };
+        let (_, options) = Self::postgres_pool(settings)?;
+        options.connect().await?.close().await?;
+        pool.pool().set_connect_options(options);
+        Ok(())
+    }
+
+    fn over(pools: Pools, settings: &DbSettings) -> Self {
+        Self { pools, statements: Arc::default(), slow: settings.slow, signals: Signals::default() }
+    }
+
+    fn lent(pool: PgPool, settings: &DbSettings) -> Pools {
+        Pools::Postgres(Home::new(pool, settings.statement_timeout, settings.max_connections))
+    }
+
+    fn postgres_pool(settings: &DbSettings) -> Result<(PgPoolOptions, PgConnectOptions), sqlx::Error> {
         let timeout = settings.statement_timeout.as_millis().to_string();
         // Requests are many and small: a parallel plan would cost more than it saves, and the two
         // branches of a page (see records/sql/page.rs) rely on being run one after the other.
@@ -78,12 +102,11 @@ impl Db {
             ("random_page_cost", "1.1"),
             ("timezone", "UTC"),
         ]);
-        PgPoolOptions::new()
+        let pool = PgPoolOptions::new()
             .max_connections(settings.max_connections + BESIDE)
             .acquire_timeout(Duration::from_secs(3))
-            .test_before_acquire(false)
-            .connect_with(options)
-            .await
+            .test_before_acquire(false);
+        Ok((pool, options))
     }
 
     async fn open_sqlite(settings: &DbSettings) -> Result<Pools, sqlx::Error> {
@@ -131,6 +154,22 @@ impl Db {
     pub async fn begin(&self, scope: &Scope, mode: Mode) -> Result<Tx, sqlx::Error> {
         let tx = Tx::begin(&self.pools, (self.statements.clone(), self.signals.clone()), scope, mode).await?;
         Ok(tx.watched(self.slow))
+    }
+
+    /// A reading transaction whose snapshot is at least as new as `place`, as the statement `told` tells of its connection
+    /// before; none if it is not there yet.
+    pub(super) async fn begin_at(&self, scope: &Scope, told: &str, place: Option<i64>) -> Result<Option<Tx>, sqlx::Error> {
+        let (Some(place), Pools::Postgres(pool)) = (place, &self.pools) else { return self.begin(scope, Mode::Read).await.map(Some) };
+        let begun = Tx::begin_at(pool, (self.statements.clone(), self.signals.clone()), scope, (told, place)).await?;
+        Ok(begun.map(|tx| tx.watched(self.slow)))
+    }
+
+    /// The number that a statement gives, outside of any transaction.
+    pub(super) async fn number(&self, sql: &'static str) -> Result<i64, sqlx::Error> {
+        match &self.pools {
+            Pools::Postgres(pool) => sqlx::query_scalar(sql).fetch_one(pool.pool()).await,
+            Pools::Sqlite { read, .. } => sqlx::query_scalar(sql).fetch_one(read.pool()).await,
+        }
     }
 
     /// How many statements all transactions ran so far, begins and commits not counted.

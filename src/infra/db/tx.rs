@@ -12,14 +12,16 @@ use sea_orm::{ConnectionTrait, DbBackend, DbErr, ExecResult, QueryResult, Runtim
 use sea_query_sqlx::SqlxValues;
 use sqlx::{AssertSqlSafe, Postgres, Sqlite};
 use tokio::sync::Mutex;
+use tracing::Span;
 use uuid::Uuid;
 
 use super::Backend;
-use super::lease::Lease;
+use super::lease::{Home, Lease};
 use super::pool::Pools;
 use super::positional::positional;
 use super::row::Row;
 use crate::infra::signals::{Signals, Topic};
+use crate::infra::traces;
 
 /// For whom a transaction runs: what PostgreSQL's policies let through.
 #[derive(Clone, Debug, Default)]
@@ -116,6 +118,9 @@ impl Scope {
     }
 }
 
+/// One snapshot for all that is read. It is taken by the first statement after it.
+const BEGIN_READING: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY";
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
     /// One snapshot for all that the operation reads.
@@ -144,6 +149,8 @@ struct Watch<'a> {
     sql: &'a str,
     begun: Instant,
     slow: Duration,
+    /// It ends with the statement.
+    _span: Span,
 }
 
 impl Drop for Watch<'_> {
@@ -161,16 +168,11 @@ enum Inner {
 }
 
 impl Tx {
-    pub(super) async fn begin(
-        pools: &Pools,
-        (total, signals): (Arc<AtomicUsize>, Signals),
-        scope: &Scope,
-        mode: Mode,
-    ) -> Result<Self, sqlx::Error> {
+    pub(super) async fn begin(pools: &Pools, counted: (Arc<AtomicUsize>, Signals), scope: &Scope, mode: Mode) -> Result<Self, sqlx::Error> {
         let (inner, backend) = match pools {
             Pools::Postgres(pool) => {
                 let begin = match mode {
-                    Mode::Read => "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY",
+                    Mode::Read => BEGIN_READING,
                     Mode::Write => "BEGIN",
                 };
                 let sql = format!("{begin}{}", scope.settings());
@@ -184,17 +186,39 @@ impl Tx {
                 (Inner::Sqlite(tx), Backend::Sqlite)
             }
         };
-        let is_bounded = matches!(scope.rows, Rows::Within(_));
-        Ok(Self {
+        Ok(Self::new(inner, backend, counted, scope))
+    }
+
+    /// See [`super::Db::begin_at`]. The statement runs in a transaction of its own: a snapshot that was taken for it could
+    /// be older than what it tells.
+    pub(super) async fn begin_at(
+        pool: &Arc<Home<Postgres>>,
+        counted: (Arc<AtomicUsize>, Signals),
+        scope: &Scope,
+        (told, place): (&str, i64),
+    ) -> Result<Option<Self>, sqlx::Error> {
+        let mut lease = pool.begin("BEGIN READ ONLY").await?;
+        let there: i64 = sqlx::query_scalar(AssertSqlSafe(told)).fetch_one(lease.connection()?).await?;
+        if there < place {
+            lease.end("COMMIT").await?;
+            return Ok(None);
+        }
+        let sql = format!("COMMIT; {BEGIN_READING}{}", scope.settings());
+        sqlx::raw_sql(AssertSqlSafe(sql)).execute(lease.connection()?).await?;
+        Ok(Some(Self::new(Inner::Postgres(lease), Backend::Postgres, counted, scope)))
+    }
+
+    fn new(inner: Inner, backend: Backend, (total, signals): (Arc<AtomicUsize>, Signals), scope: &Scope) -> Self {
+        Self {
             inner: Mutex::new(inner),
             backend,
-            is_bounded,
+            is_bounded: matches!(scope.rows, Rows::Within(_)),
             statements: AtomicUsize::new(0),
             total,
             news: OnceLock::new(),
             signals,
             slow: Duration::MAX,
-        })
+        }
     }
 
     pub(super) fn watched(self, slow: Duration) -> Self {
@@ -289,7 +313,16 @@ impl Tx {
         self.statements.fetch_add(1, Ordering::Relaxed);
         self.total.fetch_add(1, Ordering::Relaxed);
         tracing::trace!(target: "kith::sql", "{sql}");
-        Watch { sql, begun: Instant::now(), slow: self.slow }
+        let system = if self.backend == Backend::Postgres { "postgresql" } else { "sqlite" };
+        let _span = tracing::info_span!(
+            target: traces::TARGET,
+            "statement",
+            otel.kind = "client",
+            otel.name = sql.split_whitespace().next().unwrap_or_default(),
+            db.system.name = system,
+            db.query.text = sql,
+        );
+        Watch { sql, begun: Instant::now(), slow: self.slow, _span }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Requests that are sent again are not done again; operations that are atomic are done whole or not at all.
 
 use axum::http::{HeaderMap, StatusCode};
-use kith::infra::db::{Mode, Scope};
+use kith::infra::db::{Backend, Mode, Scope};
 use serde_json::{Value, json};
 
 use crate::harness::{Actor, Server, names, on_both};
@@ -142,6 +142,25 @@ on_both! {
         let tx = server.app.db.begin(&Scope::workspace(admin.workspace), Mode::Read).await.unwrap();
         let row = tx.fetch_optional(kept, vec![admin.workspace.into()]).await.unwrap().unwrap();
         assert_eq!(row.int(0).unwrap(), Some(0));
+    }
+
+    async fn what_was_done_without_an_answer_is_not_done_again(server: &Server) {
+        if server.app.db.backend() == Backend::Postgres {
+            // There nobody but the owner can make an answer fail.
+            return;
+        }
+        let admin = server.admin().await;
+        let tx = server.app.db.begin(&Scope::workspace(admin.workspace), Mode::Write).await.unwrap();
+        let fail = "CREATE TRIGGER no_answer BEFORE UPDATE ON idempotency_key WHEN new.answer IS NOT NULL BEGIN SELECT RAISE(FAIL, 'no'); END";
+        tx.run(fail, vec![]).await.unwrap();
+        tx.commit().await.unwrap();
+        let document = "mutation { createTeam(input: { name: \"T\" }) { team { name } userErrors { code } } }";
+        let (_, _, first) = sent(&admin, "t", document, json!({})).await;
+        assert_eq!(first["data"]["createTeam"]["team"]["name"], "T");
+        let (_, _, again) = sent(&admin, "t", document, json!({})).await;
+        assert_eq!(again["errors"][0]["extensions"]["code"], "ALREADY_ISSUED", "{again}");
+        let teams = admin.ask("{ teams { name } }").await;
+        assert_eq!(teams["teams"].as_array().map(Vec::len), Some(1), "{teams}");
     }
 
     async fn a_key_that_is_no_key_is_refused(server: &Server) {

@@ -10,6 +10,8 @@ mod jobs;
 mod metrics;
 mod migrations;
 mod nodes;
+mod renewal;
 mod tenancy;
 mod tls;
+mod traces;
 mod verify;

@@ -65,7 +65,10 @@ async fn readiness_tells_of_every_part() {
         let told: Value = serde_json::from_str(&body).unwrap();
         assert_eq!(
             (status.as_u16(), told),
-            (200, json!({ "ready": true, "database": "ok", "migrations": "ok", "redis": redis, "logReaderLag": {} }))
+            (
+                200,
+                json!({ "ready": true, "database": "ok", "migrations": "ok", "redis": redis, "replica": "not configured", "logReaderLag": {} })
+            )
         );
     }
 }

@@ -82,6 +82,7 @@ async fn every_operator_of_an_indexed_field_finds_an_index() {
         opened: Default::default(),
         problems: Default::default(),
         tally: Default::default(),
+        underway: Default::default(),
     };
     pretend_to_be_large(&server, &admin).await;
     let tx = server.app.db.begin(&Scope::workspace(admin.workspace), Mode::Read).await.unwrap();

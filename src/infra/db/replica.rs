@@ -1,0 +1,195 @@
+//! A copy of the database that PostgreSQL keeps by streaming replication, to read from.
+//!
+//! A copy is behind. How far it is, and whether it has what somebody wrote, is told by *places* in the database's
+//! write-ahead log (LSN): the database's place after a commit, and the place up to which the copy has replayed. A place
+//! is read before a snapshot is taken, never after: a snapshot may be older than the place that is read in it.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Mutex, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use super::pool::{Db, DbSettings, Unfit};
+use super::tx::{Scope, Tx};
+
+/// Up to where the database has written; on a copy, up to where it has replayed.
+const PLACE: &str = "SELECT (CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_insert_lsn() END \
+                     - '0/0'::pg_lsn)::bigint";
+
+/// The next place to write lies behind the header of a page where a page has just begun, the replayed one before it.
+const PAGE_HEADER: i64 = 64;
+
+/// What names a cluster of databases, the same in all its copies.
+const SYSTEM: &str = "SELECT system_identifier FROM pg_control_system()";
+
+/// In place of how far a copy is behind that does not answer.
+const AWAY: i64 = -1;
+
+/// How often it is looked how far behind the copy is.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// How often whoever waits for the copy looks.
+const OFTEN: Duration = Duration::from_millis(20);
+
+/// What a look at the copy found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    Serves,
+    /// It is too far behind.
+    Behind,
+    Away,
+}
+
+pub struct Replica {
+    copy: Db,
+    original: Db,
+    most_behind: Duration,
+    /// Whether it is known to be a copy of the original.
+    is_known: AtomicBool,
+    serves: AtomicBool,
+    /// Milliseconds that it is behind, or [`AWAY`].
+    behind: AtomicI64,
+    /// Where the original was, and when.
+    seen: Mutex<VecDeque<(Instant, i64)>>,
+}
+
+impl Replica {
+    /// Opens a copy of `original`; what answers and is none is refused. One that is away may come back.
+    pub async fn connect(settings: &DbSettings, original: &Db, most_behind: Duration) -> Result<Self, Unfit> {
+        let copy = Db::connect_later(settings).map_err(|e| Unfit(format!("cannot connect: {e}")))?;
+        let replica = Self {
+            copy,
+            original: original.clone(),
+            most_behind,
+            is_known: AtomicBool::new(false),
+            serves: AtomicBool::new(false),
+            behind: AtomicI64::new(AWAY),
+            seen: Mutex::default(),
+        };
+        match replica.recognise().await {
+            Ok(true) => replica.copy.check_login().await?,
+            Ok(false) => return Err(Unfit("it is no replica of DATABASE_URL by streaming replication".into())),
+            Err(error) => tracing::warn!("the read replica does not answer: {error}"),
+        }
+        replica.look().await;
+        Ok(replica)
+    }
+
+    /// Whether it is a copy, which is asked until it has answered once.
+    async fn recognise(&self) -> Result<bool, sqlx::Error> {
+        if self.is_known.load(Ordering::Relaxed) {
+            return Ok(true);
+        }
+        let is_copy = self.original.number(SYSTEM).await? == self.copy.number(SYSTEM).await?;
+        self.is_known.store(is_copy, Ordering::Relaxed);
+        Ok(is_copy)
+    }
+
+    /// A snapshot of the copy, if it serves and has replayed up to `place`.
+    pub async fn begin(&self, scope: &Scope, place: Option<i64>) -> Option<Tx> {
+        if !self.serves.load(Ordering::Relaxed) {
+            return None;
+        }
+        match self.copy.begin_at(scope, PLACE, place).await {
+            Ok(tx) => tx,
+            Err(error) => {
+                tracing::warn!("the read replica is passed over: {error}");
+                self.serves.store(false, Ordering::Relaxed);
+                None
+            }
+        }
+    }
+
+    /// Where the original is now: whatever was committed lies before it.
+    pub async fn place(&self) -> Result<i64, sqlx::Error> {
+        self.original.number(PLACE).await
+    }
+
+    /// Waits until the copy has replayed up to a place; tells whether it did in time.
+    pub async fn wait_for(&self, place: i64, patience: Duration) -> bool {
+        let begun = Instant::now();
+        while begun.elapsed() < patience && self.serves.load(Ordering::Relaxed) {
+            if self.copy.number(PLACE).await.is_ok_and(|there| there >= place) {
+                return true;
+            }
+            tokio::time::sleep(OFTEN).await;
+        }
+        // Nobody reads from it.
+        !self.serves.load(Ordering::Relaxed)
+    }
+
+    /// How it is, and how far behind as far as is known.
+    pub fn standing(&self) -> (Standing, Duration) {
+        let behind = self.behind.load(Ordering::Relaxed);
+        let standing = match (behind, self.serves.load(Ordering::Relaxed)) {
+            (..0, _) => Standing::Away,
+            (_, true) => Standing::Serves,
+            (_, false) => Standing::Behind,
+        };
+        (standing, Duration::from_millis(u64::try_from(behind).unwrap_or(0)))
+    }
+
+    /// Looks again and again, until nobody needs it any more.
+    pub async fn watch(this: Weak<Self>) {
+        loop {
+            tokio::time::sleep(EVERY).await;
+            let Some(replica) = this.upgrade() else { return };
+            replica.look().await;
+        }
+    }
+
+    async fn look(&self) {
+        let looked = async {
+            let (original, now) = (self.place().await?, Instant::now());
+            if !self.recognise().await? {
+                return Ok(None);
+            }
+            Ok::<_, sqlx::Error>(Some((now, original, self.copy.number(PLACE).await?)))
+        };
+        let was = self.standing().0;
+        let looked = tokio::time::timeout(EVERY * 4, looked).await.unwrap_or(Err(sqlx::Error::PoolTimedOut));
+        match looked {
+            Ok(Some((now, original, copy))) => {
+                let behind = self.lag(now, original, copy);
+                self.behind.store(i64::try_from(behind.as_millis()).unwrap_or(i64::MAX), Ordering::Relaxed);
+                self.serves.store(behind <= self.most_behind, Ordering::Relaxed);
+            }
+            other => {
+                if matches!(other, Ok(None)) {
+                    tracing::error!("the read replica is no replica of DATABASE_URL by streaming replication: it is not used");
+                }
+                self.behind.store(AWAY, Ordering::Relaxed);
+                self.serves.store(false, Ordering::Relaxed);
+            }
+        }
+        match self.standing() {
+            (is, _) if is == was => {}
+            (Standing::Serves, _) => tracing::info!("queries are read from the read replica"),
+            (Standing::Behind, by) => tracing::warn!("the read replica is {} s behind: queries are read from the database", by.as_secs()),
+            (Standing::Away, _) => tracing::warn!("the read replica does not answer: queries are read from the database"),
+        }
+    }
+
+    /// For how long the original has had what the copy lacks.
+    fn lag(&self, now: Instant, original: i64, copy: i64) -> Duration {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.push_back((now, original));
+        while seen.front().is_some_and(|(_, place)| *place <= copy + PAGE_HEADER) {
+            seen.pop_front();
+        }
+        // A copy that stands still for ever is as far behind as one that stood still for an hour.
+        if seen.len() > 3_600 {
+            seen.remove(1);
+        }
+        seen.front().map_or(Duration::ZERO, |(since, _)| now.duration_since(*since) + EVERY)
+    }
+
+    /// See [`Db::renew`].
+    pub async fn renew(&self, settings: &DbSettings) -> Result<(), sqlx::Error> {
+        self.copy.renew(settings).await
+    }
+
+    pub async fn close(&self) {
+        self.copy.close().await;
+    }
+}

@@ -1,0 +1,138 @@
+//! Secrets that rotate while the server runs.
+
+use axum::http::StatusCode;
+use ed25519_dalek::SigningKey;
+use ed25519_dalek::pkcs8::EncodePrivateKey;
+use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
+use kith::config::Config;
+use kith::infra::db::{Mode, Scope};
+use serde_json::json;
+
+use crate::harness::{Actor, Server, on_both};
+
+type Renewed = Vec<(&'static str, Result<(), String>)>;
+
+async fn renew(server: &Server, change: impl FnOnce(&mut Config)) -> Renewed {
+    let mut fresh = server.app.config.clone();
+    change(&mut fresh);
+    server.app.renew(&fresh).await
+}
+
+fn pem(seed: u8) -> String {
+    SigningKey::from_bytes(&[seed; 32]).to_pkcs8_pem(LineEnding::LF).unwrap().to_string()
+}
+
+async fn knows(actor: &Actor<'_>) -> bool {
+    actor.send("{ viewer { member { id } } }", json!({})).await["errors"].is_null()
+}
+
+async fn sign_in<'s>(server: &'s Server, email: &str) -> Actor<'s> {
+    let document = "mutation($email: String!) { signIn(input: { email: $email, password: \"correct horse\" }) { session { accessToken } } }";
+    let answer = server.anonymous().ask_with(document, json!({ "email": email })).await;
+    server.bearer(answer["signIn"]["session"]["accessToken"].as_str().unwrap())
+}
+
+on_both! {
+    async fn what_did_not_change_is_left_alone(server: &Server) {
+        assert_eq!(renew(server, |_| {}).await, vec![]);
+    }
+
+    async fn keys_that_sign_change_and_sessions_stay(server: &Server) {
+        let admin = server.admin().await;
+        let done = renew(server, |config| config.auth.jwt_private_key = pem(1)).await;
+        assert_eq!(done, vec![("auth.jwt_private_key", Ok(()))]);
+        assert!(!knows(&admin).await, "what another key signed, which is not among those before");
+        let first = sign_in(server, "admin0@test.example").await;
+        let next = |config: &mut Config| {
+            config.auth.jwt_private_key = pem(2);
+            config.auth.jwt_previous_keys = vec![pem(1)];
+        };
+        renew(server, next).await;
+        let second = sign_in(server, "admin0@test.example").await;
+        assert!(knows(&first).await && knows(&second).await);
+        // What is no key is told, and what is in use stays.
+        let done = renew(server, |config| config.auth.jwt_private_key = "no key".into()).await;
+        assert!(matches!(&done[..], [("auth.jwt_private_key", Err(_))]), "{done:?}");
+        assert!(knows(&second).await);
+    }
+
+    async fn mail_goes_another_way(server: &Server) {
+        let admin = server.admin().await;
+        let folder = tempfile::tempdir().unwrap();
+        let done = renew(server, |config| config.mail.url = format!("file://{}", folder.path().display())).await;
+        assert_eq!(done, vec![("mail.url", Ok(()))]);
+        let document = "mutation { inviteMember(input: { name: \"Eve\", email: \"eve@test.example\" }) { userErrors { message } } }";
+        assert_eq!(admin.ask(document).await["inviteMember"]["userErrors"], json!([]));
+        while std::fs::read_dir(folder.path()).unwrap().count() == 0 {
+            tokio::task::yield_now().await;
+        }
+        // Once is enough.
+        assert_eq!(renew(server, |config| config.mail.url = format!("file://{}", folder.path().display())).await, vec![]);
+    }
+
+    async fn what_seals_changes_and_what_is_sealed_opens(server: &Server) {
+        let vault = &server.app.vault;
+        let sealed = vault.seal("test", b"secret").unwrap();
+        let (old, new) = (server.app.config.encryption.key.clone(), "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=");
+        let next = |config: &mut Config| {
+            config.encryption.key = new.into();
+            config.encryption.previous_keys = if old.is_empty() { vec![] } else { vec![old.clone()] };
+        };
+        assert_eq!(renew(server, next).await, vec![("encryption.key", Ok(()))]);
+        assert!(!vault.is_current(&sealed) && vault.is_current(&vault.seal("test", b"secret").unwrap()));
+        assert_eq!(vault.open("test", &sealed).is_ok(), !old.is_empty());
+        let done = renew(server, |config| config.encryption.key = "short".into()).await;
+        assert!(matches!(&done[..], [("encryption.key", Err(_))]), "{done:?}");
+    }
+
+    async fn a_new_token_for_the_metrics_counts_at_once(server: &Server) {
+        let look = async |token: &str| {
+            let request = axum::http::Request::get("/metrics").header("authorization", format!("Bearer {token}"));
+            server.send(request.body(axum::body::Body::empty()).unwrap()).await.0
+        };
+        assert_eq!(renew(server, |config| config.telemetry.metrics_token = "one".into()).await, vec![("telemetry.metrics_token", Ok(()))]);
+        assert_eq!((look("one").await, look("two").await), (StatusCode::OK, StatusCode::FORBIDDEN));
+        renew(server, |config| config.telemetry.metrics_token = "two".into()).await;
+        assert_eq!((look("one").await, look("two").await), (StatusCode::FORBIDDEN, StatusCode::OK));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_changes_for_connections_that_are_opened_from_then_on() {
+    let server = Server::on_postgres().await;
+    let url = server.app.config.database.url.clone();
+    let sep = if url.contains('?') { '&' } else { '?' };
+    let setting = async || {
+        let tx = server.app.db.begin(&Scope::default(), Mode::Read).await.unwrap();
+        let row = tx.fetch_optional("SELECT current_setting('work_mem')", vec![]).await.unwrap().unwrap();
+        // Not committed: the connection is closed, and the next one is new.
+        row.text(0).unwrap().unwrap().to_owned()
+    };
+    let before = setting().await;
+    let done = renew(&server, |config| config.database.url = format!("{url}{sep}dbname=nowhere-at-all")).await;
+    assert!(matches!(&done[..], [("database.url", Err(_))]), "{done:?}");
+    assert_eq!(setting().await, before);
+    let done = renew(&server, |config| config.database.url = format!("{url}{sep}options=-c%20work_mem%3D7MB")).await;
+    assert_eq!(done, vec![("database.url", Ok(()))]);
+    let mut latest = String::new();
+    for _ in 0..100 {
+        latest = setting().await;
+        if latest == "7MB" {
+            break;
+        }
+    }
+    assert_eq!(latest, "7MB");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_way_to_redis_is_tried_before_it_is_gone() {
+    let server = Server::on_postgres().await;
+    let url = server.app.config.redis.url.clone();
+    let done = renew(&server, |config| config.redis.url = "redis://127.0.0.1:1".into()).await;
+    assert!(matches!(&done[..], [("redis.url", Err(_))]), "{done:?}");
+    assert!(matches!(server.app.bus.ping().await, Some(Ok(()))));
+    let sep = if url.contains('?') { '&' } else { '?' };
+    let done = renew(&server, |config| config.redis.url = format!("{url}{sep}protocol=resp3")).await;
+    assert_eq!(done, vec![("redis.url", Ok(()))]);
+    assert!(matches!(server.app.bus.ping().await, Some(Ok(()))));
+}
