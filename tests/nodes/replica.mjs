@@ -47,16 +47,17 @@ export const cases = ({ cluster, admin, member }) => ({
 
     // It is killed and comes back in the midst of reading and writing.
     let going = true;
-    let answered = 0;
+    let [answered, slowest] = [0, 0];
     const failed = [];
     const loop = async (node, mark) => {
       while (going) {
-        const called = name(mark);
+        const [called, begun] = [name(mark), Date.now()];
         const made = await post(node.url, admin, CREATE, { i: { name: called } }).catch((error) => ({ errors: String(error) }));
         const found = await count(node, admin, called).catch((error) => String(error));
         const others = await count(node, other.token, called).catch((error) => String(error));
         if (made.errors || found !== 1 || typeof others !== 'number') failed.push(JSON.stringify([made.errors, found, others]));
         answered += 1;
+        slowest = Math.max(slowest, Date.now() - begun);
       }
     };
     const loops = [loop(c, 'c'), loop(d, 'd'), loop(c, 'cc'), loop(d, 'dd')];
@@ -73,6 +74,7 @@ export const cases = ({ cluster, admin, member }) => ({
       going = false;
       await Promise.all(loops);
     }
+    if (slowest > 2_000) throw new Error(`a round took ${slowest} ms`);
     equal(failed, [], `what went wrong beside ${answered} rounds`);
     for (const node of [c, d, hasty]) equal((await node.stop()).how, 0, `${node.name} stopped`);
     await replica.daemon.stop();

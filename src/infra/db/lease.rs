@@ -93,8 +93,13 @@ where
             let mut lease = Lease { held: Some(held), home: self.clone(), permit: permit.take() };
             match sqlx::raw_sql(AssertSqlSafe(sql)).execute(lease.connection()?).await {
                 Ok(_) => return Ok(lease),
-                Err(error) if ours || is_lost(&error) => permit = lease.permit.take(),
-                Err(error) => return Err(error),
+                Err(error) => {
+                    permit = lease.permit.take();
+                    lease.discard();
+                    if !ours && !is_lost(&error) {
+                        return Err(error);
+                    }
+                }
             }
         }
         Err(sqlx::Error::PoolTimedOut)
@@ -140,6 +145,13 @@ where
         let held = self.held.as_mut().ok_or(sqlx::Error::WorkerCrashed)?;
         held.deadline.start();
         Ok(&mut held.connection)
+    }
+
+    /// Closes the connection, on which nothing was begun.
+    fn discard(mut self) {
+        if let Some(mut held) = self.held.take() {
+            held.connection.close_on_drop();
+        }
     }
 
     /// Ends the transaction with `COMMIT` or `ROLLBACK` and gives the connection back.

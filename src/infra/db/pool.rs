@@ -69,6 +69,8 @@ impl Db {
     /// Opens PostgreSQL's pool; it is connected to when it is needed.
     pub(super) fn connect_later(settings: &DbSettings) -> Result<Self, sqlx::Error> {
         let (pool, options) = Self::postgres_pool(settings)?;
+        // Whoever can do without it does not wait until it is back.
+        let pool = pool.acquire_timeout(Duration::from_millis(500));
         Ok(Self::over(Self::lent(pool.connect_lazy_with(options), settings), settings))
     }
 

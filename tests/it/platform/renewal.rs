@@ -27,7 +27,8 @@ async fn knows(actor: &Actor<'_>) -> bool {
 }
 
 async fn sign_in<'s>(server: &'s Server, email: &str) -> Actor<'s> {
-    let document = "mutation($email: String!) { signIn(input: { email: $email, password: \"correct horse\" }) { session { accessToken } } }";
+    let document =
+        "mutation($email: String!) { signIn(input: { email: $email, password: \"correct horse\" }) { session { accessToken } } }";
     let answer = server.anonymous().ask_with(document, json!({ "email": email })).await;
     server.bearer(answer["signIn"]["session"]["accessToken"].as_str().unwrap())
 }
