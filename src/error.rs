@@ -1,12 +1,14 @@
 //! What can go wrong, in two kinds.
 //!
 //! A [`Refusal`] is for the caller: it has a code that programs can act on, a message that a
-//! developer can read, and a path into what was sent. A [`Fault`] is ours: the caller sees its id
-//! and nothing else, the log has the whole of it under the same id.
+//! developer can read, and a path into what was sent. A [`Fault`] is ours, and may be over when the request is sent
+//! again: the caller sees of what kind it is, and its id; the log has the whole of it under the same id.
 
 use std::fmt;
 
 use uuid::Uuid;
+
+use crate::infra::db;
 
 /// Why a request as a whole was not served; becomes a GraphQL error with `extensions.code`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,13 +17,10 @@ pub enum Code {
     Forbidden,
     BadRequest,
     RateLimited,
-    Timeout,
     /// The history of that time is not kept any more.
     HistoryExpired,
     /// The record is younger than the instant that was asked for.
     NotYetCreated,
-    /// The server has no room to write.
-    StorageFull,
     /// Done by an earlier request with the same idempotency key, which told a secret.
     AlreadyIssued,
     /// An earlier request with the same idempotency key is not over.
@@ -37,10 +36,8 @@ impl Code {
             Self::Forbidden => "FORBIDDEN",
             Self::BadRequest => "BAD_REQUEST",
             Self::RateLimited => "RATE_LIMITED",
-            Self::Timeout => "TIMEOUT",
             Self::HistoryExpired => "HISTORY_EXPIRED",
             Self::NotYetCreated => "NOT_YET_CREATED",
-            Self::StorageFull => "STORAGE_FULL",
             Self::AlreadyIssued => "ALREADY_ISSUED",
             Self::IdempotencyInProgress => "IDEMPOTENCY_IN_PROGRESS",
             Self::IdempotencyKeyReused => "IDEMPOTENCY_KEY_REUSED",
@@ -57,16 +54,34 @@ pub struct Refusal {
     pub path: Vec<String>,
 }
 
-impl Refusal {
-    /// Whether it is for now only: nobody who works by themselves gives up because of it.
-    pub fn is_temporary(&self) -> bool {
-        matches!(self.code, Code::Timeout | Code::StorageFull)
+/// What the server could not do, although there is nothing wrong with the request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FaultKind {
+    /// Something that should not have happened. Shown as an id.
+    Internal,
+    /// The database cannot be reached, or has no connection left.
+    Unavailable,
+    /// The database has no room to write.
+    StorageFull,
+    /// The database took longer than it is given.
+    Timeout,
+}
+
+impl FaultKind {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Internal => "INTERNAL",
+            Self::Unavailable => "UNAVAILABLE",
+            Self::StorageFull => "STORAGE_FULL",
+            Self::Timeout => "TIMEOUT",
+        }
     }
 }
 
-/// Something that should not have happened. Shown as an id.
+/// Something that is ours. The log has more under the same id.
 #[derive(Clone, Debug)]
 pub struct Fault {
+    pub kind: FaultKind,
     pub id: Uuid,
     /// The database asks to try again: a deadlock, or two creations of the same thing at once.
     pub retry: bool,
@@ -98,6 +113,14 @@ impl Error {
         Self::refuse(Code::Unauthenticated, message)
     }
 
+    /// What programs tell it by.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Refused(refusal) => refusal.code.as_str(),
+            Self::Fault(fault) => fault.kind.as_str(),
+        }
+    }
+
     /// Puts one more step in front of a refusal's path; faults have none.
     #[must_use]
     pub fn within(mut self, step: impl Into<String>) -> Self {
@@ -108,11 +131,39 @@ impl Error {
     }
 
     /// Logs what happened and keeps only its id.
-    #[expect(clippy::disallowed_methods, reason = "a fault's id only joins an answer to the log; faults happen where no Ctx is at hand")]
     pub fn fault(cause: impl fmt::Display) -> Self {
+        Self::fault_of(FaultKind::Internal, cause)
+    }
+
+    /// Nobody waited any longer.
+    pub fn timeout() -> Self {
+        Self::fault_of(FaultKind::Timeout, "the deadline is over")
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "a fault's id only joins an answer to the log; faults happen where no Ctx is at hand")]
+    fn fault_of(kind: FaultKind, cause: impl fmt::Display) -> Self {
         let id = Uuid::now_v7();
-        tracing::error!(fault = %id, "{cause}");
-        Self::Fault(Fault { id, retry: false })
+        match kind {
+            // The request's own doing, as a rule.
+            FaultKind::Timeout => tracing::warn!(fault = %id, "{cause}"),
+            _ => tracing::error!(fault = %id, "{cause}"),
+        }
+        Self::Fault(Fault { kind, id, retry: false })
+    }
+
+    /// What the database says went wrong.
+    fn of_database(error: &sqlx::Error) -> Self {
+        let kind = match error {
+            error if db::is_timeout(error) => FaultKind::Timeout,
+            error if db::is_full(error) => FaultKind::StorageFull,
+            error if db::is_away(error) => FaultKind::Unavailable,
+            _ => FaultKind::Internal,
+        };
+        let made = Self::fault_of(kind, format!("database: {error}"));
+        match made {
+            Self::Fault(fault) => Self::Fault(Fault { retry: db::wants_retry(error), ..fault }),
+            refused @ Self::Refused(_) => refused,
+        }
     }
 }
 
@@ -127,35 +178,21 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-const FULL: &str = "The server has no room to write: nothing was changed. Reading goes on.";
-
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
-        if crate::infra::db::is_timeout(&error) {
-            return Self::refuse(Code::Timeout, "The query took longer than the deadline allows.");
-        }
-        if crate::infra::db::is_full(&error) {
-            tracing::error!("database: {error}");
-            return Self::refuse(Code::StorageFull, FULL);
-        }
-        let retry = crate::infra::db::wants_retry(&error);
-        match Self::fault(format!("database: {error}")) {
-            Self::Fault(fault) => Self::Fault(Fault { retry, ..fault }),
-            refused @ Self::Refused(_) => refused,
-        }
+        Self::of_database(&error)
     }
 }
 
 impl From<sea_orm::DbErr> for Error {
     fn from(error: sea_orm::DbErr) -> Self {
-        if let sea_orm::DbErr::Exec(sea_orm::RuntimeErr::SqlxError(inner)) | sea_orm::DbErr::Query(sea_orm::RuntimeErr::SqlxError(inner)) =
-            &error
-            && crate::infra::db::is_full(inner)
-        {
-            tracing::error!("database: {error}");
-            return Self::refuse(Code::StorageFull, FULL);
+        use sea_orm::{DbErr, RuntimeErr};
+        match &error {
+            DbErr::Exec(RuntimeErr::SqlxError(inner))
+            | DbErr::Query(RuntimeErr::SqlxError(inner))
+            | DbErr::Conn(RuntimeErr::SqlxError(inner)) => Self::of_database(inner),
+            _ => Self::fault(format!("database: {error}")),
         }
-        Self::fault(format!("database: {error}"))
     }
 }
 

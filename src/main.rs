@@ -74,7 +74,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let source = Source { file: cli.config, data_dir: None };
+    let source = Source::new(cli.config);
     let done = source.load().map_err(|e| StartError(e.to_string())).and_then(|config| {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
         runtime.map_err(|e| StartError(e.to_string()))?.block_on(run(cli.command, config, source))

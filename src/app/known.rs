@@ -56,13 +56,14 @@ const TRUSTED: Duration = Duration::from_secs(2);
 impl App {
     /// Another node changed something: what is remembered of it is not true any more.
     pub(super) fn hear(&self, heard: &Heard) {
-        self.forgot.fetch_add(1, Ordering::Relaxed);
         match heard {
             Heard::Changed { topic, id } if topic == WORKSPACE => {
+                self.forgot.fetch_add(1, Ordering::Relaxed);
                 self.known.remove(id);
                 self.db.signals.tell(Topic::Catalog, *id, false);
             }
             Heard::Changed { topic, id } if topic == ACCESS => {
+                self.forgot.fetch_add(1, Ordering::Relaxed);
                 self.policies.retain(|(workspace, ..), _| workspace != id);
                 self.identity.forget_all();
                 self.db.signals.tell(Topic::Access, *id, false);
@@ -71,12 +72,10 @@ impl App {
             Heard::Changed { topic, id } if topic == "documents" => self.identity.forget_documents(*id),
             Heard::Changed { id, .. } => self.identity.forget(*id),
             Heard::Anything => {
+                self.forgot.fetch_add(1, Ordering::Relaxed);
                 self.known.clear();
                 self.policies.clear();
                 self.identity.forget_all();
-                if let Some(replica) = &self.replica {
-                    replica.doubt();
-                }
                 self.db.signals.tell(Topic::Everything, Uuid::nil(), false);
             }
         }

@@ -2,27 +2,30 @@
 //!
 //! What came from a file or a setting is read again now and then, and on SIGHUP. What is another one is tried first
 //! and then used from now on; what was begun with the old one is not broken off. What cannot be used is told in the log and
-//! the old one stays.
+//! the old one stays: also where a secret is empty that was not, because its file is just being written.
+//!
+//! Nodes read at different times. So a key is known for a while before anything is signed or sealed with it.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use super::App;
-use super::opening::{db_settings, signing_keys, vault};
+use super::opening::db_settings;
 use crate::config::Config;
+use crate::features::identity::SigningKeys;
 use crate::infra::current::Current;
 use crate::infra::mail::Mailer;
+use crate::infra::vault::Vault;
+
+/// How long a key is known before it is used: by then every node has read it.
+const GRACE: Duration = Duration::from_secs(60);
 
 /// What others bring or are shown, word for word.
-#[derive(Debug)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tokens {
     pub metrics: String,
     pub challenge: String,
-}
-
-impl Tokens {
-    fn of(config: &Config) -> Self {
-        Self { metrics: config.telemetry.metrics_token.clone(), challenge: config.challenge.secret.clone() }
-    }
 }
 
 /// What is in use, as far as it may change.
@@ -30,76 +33,126 @@ pub struct Renewable {
     pub tokens: Current<Tokens>,
     /// The settings that are in use.
     used: Mutex<Config>,
+    /// Counts what is to be used later, of which only the latest is.
+    turn: AtomicU64,
 }
 
 impl Renewable {
     pub fn new(config: &Config) -> Self {
-        Self { tokens: Current::new(Tokens::of(config)), used: Mutex::new(config.clone()) }
+        let tokens = Tokens { metrics: config.telemetry.metrics_token.clone(), challenge: config.challenge.secret.clone() };
+        Self { tokens: Current::new(tokens), used: Mutex::new(config.clone()), turn: AtomicU64::new(0) }
     }
 }
+
+/// A setting, and whether it could be taken over.
+type Renewed = (&'static str, Result<(), String>);
 
 impl App {
     /// Takes over what rotates of settings that were read again: which settings are used from now on, and which could not be.
-    pub async fn renew(&self, fresh: &Config) -> Vec<(&'static str, Result<(), String>)> {
-        let used = self.renewable.used.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    pub async fn renew(self: &Arc<Self>, fresh: &Config) -> Vec<Renewed> {
+        let mut used = self.renewable.used.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let mut done = Vec::new();
-        if used.database.url != fresh.database.url {
-            let renewed = self.db.renew(&db_settings(fresh, fresh.database.url.clone())).await;
-            done.push(("database.url", renewed.map_err(|e| e.to_string())));
+        if let Some(changed) = changed(&used.database.url, &fresh.database.url) {
+            let renewed = match changed {
+                Ok(url) => self.db.renew(&db_settings(fresh, url)).await.map_err(|e| e.to_string()),
+                Err(why) => Err(why),
+            };
+            done.push(taken("database.url", renewed, &mut used.database.url, &fresh.database.url));
         }
-        if used.database.read_url != fresh.database.read_url
-            && let Some(of) = &self.replica
-        {
-            let renewed = of.replica.renew(&db_settings(fresh, fresh.database.read_url.clone())).await;
-            done.push(("database.read_url", renewed.map_err(|e| e.to_string())));
+        if let Some((changed, of)) = changed(&used.database.read_url, &fresh.database.read_url).zip(self.replica.as_ref()) {
+            let renewed = match changed {
+                Ok(url) => of.replica.renew(&db_settings(fresh, url)).await.map_err(|e| e.to_string()),
+                Err(why) => Err(why),
+            };
+            done.push(taken("database.read_url", renewed, &mut used.database.read_url, &fresh.database.read_url));
         }
-        if used.redis.url != fresh.redis.url {
-            done.push(("redis.url", self.bus.renew(&fresh.redis.url).await.map_err(|e| e.to_string())));
+        if let Some(changed) = changed(&used.redis.url, &fresh.redis.url) {
+            let renewed = match changed {
+                Ok(url) => self.bus.renew(&url).await.map_err(|e| e.to_string()),
+                Err(why) => Err(why),
+            };
+            done.push(taken("redis.url", renewed, &mut used.redis.url, &fresh.redis.url));
         }
-        if used.mail.url != fresh.mail.url || used.mail.from != fresh.mail.from {
-            done.push(("mail.url", Mailer::new(&fresh.mail.url, &fresh.mail.from).map(|mailer| self.mailer.renew(&mailer))));
+        if let Some(changed) = changed(&used.mail.url, &fresh.mail.url) {
+            let renewed = changed.and_then(|url| Mailer::new(&url, &fresh.mail.from)).map(|mailer| self.mailer.renew(&mailer));
+            done.push(taken("mail.url", renewed, &mut used.mail.url, &fresh.mail.url));
         }
-        // A key in the data folder changes by a command, not by the settings.
-        match signing_keys(fresh) {
-            Ok(keys) if keys.jwks() == self.identity.jwks() => {}
+        done.extend(self.renew_signing(&used, fresh));
+        if used.encryption != fresh.encryption {
+            let renewed = match changed(&used.encryption.key, &fresh.encryption.key) {
+                Some(Err(why)) => Err(why),
+                _ if fresh.encryption.key.is_empty() => Err("the key of a data folder takes a restart".into()),
+                _ => Vault::from_base64(&fresh.encryption.key, &fresh.encryption.previous_keys).map(|vault| self.seal_later(vault)),
+            };
+            done.push(taken("encryption.key", renewed, &mut used.encryption, &fresh.encryption));
+        }
+        let mut tokens = Tokens::clone(&self.renewable.tokens.get());
+        let found = [
+            ("telemetry.metrics_token", &mut tokens.metrics, &fresh.telemetry.metrics_token),
+            ("challenge.secret", &mut tokens.challenge, &fresh.challenge.secret),
+        ];
+        for (name, token, fresh) in found {
+            if let Some(changed) = changed(token, fresh) {
+                done.push(taken(name, changed.map(drop), token, fresh));
+            }
+        }
+        self.renewable.tokens.set(Arc::new(tokens));
+        *self.renewable.used.lock().unwrap_or_else(PoisonError::into_inner) = used;
+        done
+    }
+
+    /// Keys that sign, of the settings or of the data folder, where a command changes them.
+    fn renew_signing(self: &Arc<Self>, used: &Config, fresh: &Config) -> Option<Renewed> {
+        let read = match (used.auth.jwt_private_key.is_empty(), fresh.auth.jwt_private_key.as_str()) {
+            (true, "") => SigningKeys::reread(&fresh.server.data_dir)?,
+            (_, "") => Err("it is empty now".into()),
+            (_, key) => SigningKeys::from_pems(key, &fresh.auth.jwt_previous_keys),
+        };
+        let renewed = match read {
+            Ok(keys) if keys.jwks() == self.identity.jwks() => return None,
+            Ok(keys) if self.identity.accept_keys(&keys) => {
+                self.later(move |app| app.identity.renew_keys(&keys));
+                Ok(())
+            }
+            // What the present key signed is not to be good any more.
             Ok(keys) => {
                 self.identity.renew_keys(&keys);
-                done.push(("auth.jwt_private_key", Ok(())));
+                Ok(())
             }
-            Err(error) => done.push(("auth.jwt_private_key", Err(error.to_string()))),
-        }
-        if used.encryption != fresh.encryption {
-            let renewed = vault(fresh).map(|vault| self.vault.renew(&vault)).map_err(|e| e.to_string());
-            done.push(("encryption.key", renewed));
-        }
-        let (was, is) = (Tokens::of(&used), Tokens::of(fresh));
-        for (name, changed) in [("telemetry.metrics_token", was.metrics != is.metrics), ("challenge.secret", was.challenge != is.challenge)]
-        {
-            if changed {
-                done.push((name, Ok(())));
+            Err(why) => Err(why),
+        };
+        Some(("auth.jwt_private_key", renewed))
+    }
+
+    fn seal_later(self: &Arc<Self>, vault: Vault) {
+        self.vault.accept(&vault);
+        self.later(move |app| app.vault.renew(&vault));
+    }
+
+    /// Does something when every node knows of it, unless something else is to be done by then.
+    fn later(self: &Arc<Self>, what: impl FnOnce(&Self) + Send + 'static) {
+        let (app, turn) = (Arc::downgrade(self), self.renewable.turn.fetch_add(1, Ordering::Relaxed) + 1);
+        tokio::spawn(async move {
+            tokio::time::sleep(GRACE).await;
+            if let Some(app) = app.upgrade().filter(|app| app.renewable.turn.load(Ordering::Relaxed) == turn) {
+                what(&app);
             }
-        }
-        self.renewable.tokens.set(is.into());
-        let mut next = used;
-        for (name, result) in &done {
-            if result.is_ok() {
-                take_over(&mut next, fresh, name);
-            }
-        }
-        *self.renewable.used.lock().unwrap_or_else(PoisonError::into_inner) = next;
-        done
+        });
     }
 }
 
-fn take_over(used: &mut Config, fresh: &Config, name: &str) {
-    match name {
-        "database.url" => used.database.url.clone_from(&fresh.database.url),
-        "database.read_url" => used.database.read_url.clone_from(&fresh.database.read_url),
-        "redis.url" => used.redis.url.clone_from(&fresh.redis.url),
-        "mail.url" => used.mail.clone_from(&fresh.mail),
-        "encryption.key" => used.encryption.clone_from(&fresh.encryption),
-        "telemetry.metrics_token" => used.telemetry.metrics_token.clone_from(&fresh.telemetry.metrics_token),
-        "challenge.secret" => used.challenge.secret.clone_from(&fresh.challenge.secret),
-        _ => {}
+/// What a setting is now, if it is another one; none of them may become empty.
+fn changed(used: &str, fresh: &str) -> Option<Result<String, String>> {
+    match (used == fresh, fresh.is_empty()) {
+        (true, _) => None,
+        (false, true) => Some(Err("it is empty now".into())),
+        (false, false) => Some(Ok(fresh.to_owned())),
     }
+}
+
+fn taken<T: Clone>(name: &'static str, renewed: Result<(), String>, used: &mut T, fresh: &T) -> Renewed {
+    if renewed.is_ok() {
+        used.clone_from(fresh);
+    }
+    (name, renewed)
 }

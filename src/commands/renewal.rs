@@ -19,6 +19,12 @@ pub struct Source {
 }
 
 impl Source {
+    /// From a file that the command line names, or the usual one if it is there now: then it has to stay.
+    pub fn new(file: Option<PathBuf>) -> Self {
+        let usual = || Some(PathBuf::from(Config::USUAL)).filter(|file| file.exists());
+        Self { file: file.or_else(usual), data_dir: None }
+    }
+
     pub fn load(&self) -> Result<Config, Wrong> {
         let mut config = Config::load(self.file.as_deref(), |name| std::env::var(name).ok())?;
         if let Some(folder) = &self.data_dir {
@@ -28,12 +34,37 @@ impl Source {
     }
 }
 
+/// When the system asks to read the settings again (SIGHUP). Without it the process would end of that.
+pub struct Hangups {
+    #[cfg(unix)]
+    signal: Option<tokio::signal::unix::Signal>,
+}
+
+impl Hangups {
+    pub fn listen() -> Self {
+        Self {
+            #[cfg(unix)]
+            signal: tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup()).ok(),
+        }
+    }
+
+    async fn next(&mut self) {
+        #[cfg(unix)]
+        if let Some(signal) = &mut self.signal
+            && signal.recv().await.is_some()
+        {
+            return;
+        }
+        std::future::pending().await
+    }
+}
+
 /// Takes over what rotates, every half minute and on SIGHUP, for as long as the process runs.
-pub async fn keep_renewing(app: Arc<App>, source: Source) {
+pub async fn keep_renewing(app: Arc<App>, source: Source, mut hangups: Hangups) {
     loop {
         tokio::select! {
             () = tokio::time::sleep(EVERY) => {}
-            () = asked() => {}
+            () = hangups.next() => {}
         }
         let fresh = match source.load() {
             Ok(fresh) => fresh,
@@ -44,23 +75,9 @@ pub async fn keep_renewing(app: Arc<App>, source: Source) {
         };
         for (setting, renewed) in app.renew(&fresh).await {
             match renewed {
-                Ok(()) => tracing::info!("{setting} changed and is used from now on"),
+                Ok(()) => tracing::info!("{setting} changed and is taken over"),
                 Err(error) => tracing::warn!("{setting} changed and cannot be used; the old one stays: {error}"),
             }
         }
     }
-}
-
-/// Ends when the system asks to read the settings again.
-#[cfg(unix)]
-async fn asked() {
-    match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup()) {
-        Ok(mut asked) => drop(asked.recv().await),
-        Err(_) => std::future::pending().await,
-    }
-}
-
-#[cfg(not(unix))]
-async fn asked() {
-    std::future::pending().await
 }

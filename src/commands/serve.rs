@@ -17,7 +17,7 @@ use kith::infra::traces::Traces;
 use kith::work;
 
 use super::log::start_log;
-use super::renewal::{Source, keep_renewing};
+use super::renewal::{Hangups, Source, keep_renewing};
 
 #[derive(Args)]
 pub struct Serve {
@@ -41,6 +41,7 @@ pub async fn serve(mut config: Config, options: Serve, source: Source) -> Result
     let listen = config.server.listen;
     let (certificate, key) = (config.server.tls_certificate.clone(), config.server.tls_key.clone());
     let tls = (!certificate.as_os_str().is_empty()).then_some(Tls { certificate, key });
+    let hangups = Hangups::listen();
     let app = App::start(config, Clock::default()).await?;
     if with_demo {
         println!("{}", fill(&app).await?);
@@ -51,7 +52,7 @@ pub async fn serve(mut config: Config, options: Serve, source: Source) -> Result
     let server = Server::new(app.clone());
     let working = app.config.work.in_serve.then(|| tokio::spawn(work::run(app.clone())));
     let server = router(server);
-    let renewing = tokio::spawn(keep_renewing(app.clone(), source));
+    let renewing = tokio::spawn(keep_renewing(app.clone(), source, hangups));
     let stopping = app.clone();
     let asked = async move {
         if asked_to_stop().await == Asked::ByTheSystem {
@@ -76,6 +77,7 @@ pub async fn serve(mut config: Config, options: Serve, source: Source) -> Result
 /// `kith work`: no requests, only the work beside them.
 pub async fn work_alone(config: Config, source: Source) -> Result<(), StartError> {
     let traces = start_log(&config)?;
+    let hangups = Hangups::listen();
     let app = App::start(config, Clock::default()).await?;
     let server = Server::new(app.clone());
     let answering = match app.config.work.listen.as_str() {
@@ -83,7 +85,7 @@ pub async fn work_alone(config: Config, source: Source) -> Result<(), StartError
         address => Some(tokio::spawn(answer(bind("work.listen (KITH_WORK_LISTEN)", address).await?, server))),
     };
     println!("Kith works beside the requests: webhooks, streams and jobs.");
-    let renewing = tokio::spawn(keep_renewing(app.clone(), source));
+    let renewing = tokio::spawn(keep_renewing(app.clone(), source, hangups));
     let stopping = app.clone();
     tokio::spawn(async move {
         asked_to_stop().await;

@@ -14,10 +14,13 @@ use super::{Config, DEFAULTS, Database, StreamsTo};
 pub struct Wrong(String);
 
 impl Config {
+    /// The file that is read if it is there.
+    pub const USUAL: &str = "kith.toml";
+
     /// Reads the settings; `file` must exist if it is given, `kith.toml` is read if it is there.
     pub fn load(file: Option<&Path>, environment: impl Fn(&str) -> Option<String>) -> Result<Self, Wrong> {
         let mut settings: toml::Table = DEFAULTS.parse().map_err(|e| Wrong(format!("the built-in settings: {e}")))?;
-        let usual = Path::new("kith.toml");
+        let usual = Path::new(Self::USUAL);
         if let Some(path) = file.or_else(|| usual.exists().then_some(usual)) {
             let text = std::fs::read_to_string(path).map_err(|e| Wrong(format!("{}: {e}", path.display())))?;
             let given: toml::Table = text.parse().map_err(|e| Wrong(format!("{}: {e}", path.display())))?;

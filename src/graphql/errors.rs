@@ -1,8 +1,9 @@
 //! From what went wrong to a GraphQL error: code, path into the arguments, nothing of ours.
 
 use async_graphql::{ErrorExtensionValues, ServerError, Value};
+use axum::http::StatusCode;
 
-use crate::error::Error;
+use crate::error::{Error, Fault, FaultKind};
 
 /// The error's message and extensions.
 pub fn describe(error: &Error) -> (String, ErrorExtensionValues) {
@@ -17,10 +18,33 @@ pub fn describe(error: &Error) -> (String, ErrorExtensionValues) {
             (refusal.message.clone(), extensions)
         }
         Error::Fault(fault) => {
-            extensions.set("code", "INTERNAL");
+            extensions.set("code", fault.kind.as_str());
             extensions.set("faultId", fault.id.to_string());
-            (format!("Something went wrong on the server. Its log has the details under {}.", fault.id), extensions)
+            (told(fault), extensions)
         }
+    }
+}
+
+fn told(fault: &Fault) -> String {
+    match fault.kind {
+        FaultKind::Internal => format!("Something went wrong on the server. Its log has the details under {}.", fault.id),
+        FaultKind::Unavailable => "The server cannot reach its database at present. Try again in a moment. Whether a write was done is \
+                                   told by sending it again with the same `Idempotency-Key`."
+            .to_owned(),
+        FaultKind::StorageFull => "The server has no room to write: nothing was changed. Reading goes on.".to_owned(),
+        FaultKind::Timeout => "The query took longer than the deadline allows.".to_owned(),
+    }
+}
+
+/// The status of what was not executed, by its code.
+pub fn status_of(code: &str) -> StatusCode {
+    match code {
+        "UNAUTHENTICATED" => StatusCode::UNAUTHORIZED,
+        "FORBIDDEN" => StatusCode::FORBIDDEN,
+        "RATE_LIMITED" => StatusCode::TOO_MANY_REQUESTS,
+        "INTERNAL" => StatusCode::INTERNAL_SERVER_ERROR,
+        "UNAVAILABLE" | "STORAGE_FULL" | "TIMEOUT" => StatusCode::SERVICE_UNAVAILABLE,
+        _ => StatusCode::BAD_REQUEST,
     }
 }
 

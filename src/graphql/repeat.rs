@@ -10,6 +10,7 @@ use uuid::Uuid;
 use crate::app::App;
 use crate::error::{Code, Error, Result};
 use crate::features::identity::KeyKind;
+use crate::graphql::errors::status_of;
 use crate::graphql::request::Signed;
 use crate::infra::db::{Mode, Tx};
 use crate::platform::idempotency::{Claim, Slot};
@@ -51,8 +52,7 @@ pub struct Refused(pub StatusCode, pub Error);
 
 impl From<Error> for Refused {
     fn from(error: Error) -> Self {
-        let status = if matches!(error, Error::Fault(_)) { StatusCode::INTERNAL_SERVER_ERROR } else { StatusCode::BAD_REQUEST };
-        Self(status, error)
+        Self(status_of(error.code()), error)
     }
 }
 

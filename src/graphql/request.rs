@@ -1,7 +1,7 @@
 //! What one request carries: its caller's context, its catalog, its snapshot.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, PoisonError};
 
 use async_graphql::{Context, Name};
 use tokio::sync::Mutex;
@@ -52,6 +52,8 @@ pub struct Request {
     pub browser: Browser,
     /// Empty: nobody said who they are (yet).
     signed: OnceLock<Signed>,
+    /// Those who signed in by this request, whether or not the rest of the answer is theirs.
+    signed_in: std::sync::Mutex<Vec<String>>,
     /// All root fields of a query read this one snapshot, one after the other.
     snapshot: Mutex<Option<Tx>>,
     /// Whether the snapshot may be a replica's.
@@ -76,6 +78,7 @@ impl Request {
             origin,
             browser: Browser::default(),
             signed,
+            signed_in: std::sync::Mutex::default(),
             snapshot: Mutex::new(None),
             may_use_replica: AtomicBool::new(false),
             used_replica: AtomicBool::new(false),
@@ -95,6 +98,10 @@ impl Request {
     #[must_use]
     pub fn with_replica(self, may_use_replica: bool) -> Self {
         Self { may_use_replica: AtomicBool::new(may_use_replica), ..self }
+    }
+
+    pub fn may_use_replica(&self) -> bool {
+        self.app.replica.is_some() && self.may_use_replica.load(Ordering::Relaxed)
     }
 
     #[must_use]
@@ -127,7 +134,17 @@ impl Request {
 
     /// Whoever just signed in gets the rest of the answer, unless somebody did before: then they come back.
     pub fn adopt(&self, signed: Signed) -> Option<Signed> {
+        self.signed_in.lock().unwrap_or_else(PoisonError::into_inner).push(signed.caller.credential());
         self.signed.set(signed).err()
+    }
+
+    /// Everybody for whom this request may have written.
+    pub fn writers(&self) -> Vec<String> {
+        let mut writers = self.signed_in.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        writers.extend(self.signed_or_none().map(|signed| signed.caller.credential()));
+        writers.sort();
+        writers.dedup();
+        writers
     }
 
     /// The request's snapshot, begun when it is first needed.
@@ -189,8 +206,11 @@ impl Request {
     pub async fn finish(&self) -> Result<usize> {
         let Some(tx) = self.snapshot.lock().await.take() else { return Ok(0) };
         let statements = tx.statements();
-        tx.commit().await?;
-        Ok(statements)
+        match tx.commit().await {
+            // It has answered, and there is nothing to be written.
+            Err(_) if self.used_replica.load(Ordering::Relaxed) => Ok(statements),
+            committed => Ok(committed.map(|()| statements)?),
+        }
     }
 }
 

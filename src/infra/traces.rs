@@ -10,14 +10,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 use axum::body::Bytes;
 use axum::http::{HeaderMap, Request, Response};
-use opentelemetry::KeyValue;
 use opentelemetry::propagation::{Extractor, TextMapPropagator as _};
-use opentelemetry::trace::TracerProvider as _;
+use opentelemetry::trace::{Link, SpanContext, SpanKind, TraceContextExt as _, TraceId, TracerProvider as _};
+use opentelemetry::{Context, KeyValue};
 use opentelemetry_http::{HttpClient, HttpError};
 use opentelemetry_otlp::{SpanExporter, WithExportConfig as _, WithHttpConfig as _};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
-use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
+use opentelemetry_sdk::trace::{Sampler, SamplingDecision, SamplingResult, SdkTracerProvider, ShouldSample};
 use tokio::runtime::Handle;
 use tracing::{Metadata, Span, Subscriber};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
@@ -29,6 +29,9 @@ use super::web;
 
 /// What spans that are traced are made under.
 pub const TARGET: &str = "kith::span";
+
+/// Of a statement's text so many characters are told.
+const LONGEST: usize = 8_000;
 
 /// How long the collector may take, also at the end.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -70,8 +73,7 @@ impl Traces {
             .build();
         let provider = SdkTracerProvider::builder()
             .with_batch_exporter(exporter)
-            // Whoever calls with a trace of their own has decided already.
-            .with_sampler(Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(ratio))))
+            .with_sampler(Chosen(Sampler::TraceIdRatioBased(ratio)))
             .with_resource(resource)
             .build();
         Ok(Self { provider })
@@ -93,6 +95,34 @@ impl Traces {
         let ended = tokio::task::spawn_blocking(move || self.provider.shutdown_with_timeout(PATIENCE));
         if let Ok(Err(error)) = ended.await {
             tracing::warn!("the last traces were not sent: {error}");
+        }
+    }
+}
+
+/// Which traces are kept. What is below a span of this process goes with it. A caller with a trace of their own may leave
+/// theirs out, and cannot have more kept than others.
+#[derive(Clone, Debug)]
+struct Chosen(Sampler);
+
+impl ShouldSample for Chosen {
+    fn should_sample(
+        &self,
+        parent: Option<&Context>,
+        trace: TraceId,
+        name: &str,
+        kind: &SpanKind,
+        attributes: &[KeyValue],
+        links: &[Link],
+    ) -> SamplingResult {
+        let above = parent.map(|parent| parent.span().span_context().clone()).filter(SpanContext::is_valid);
+        match above {
+            Some(above) if above.is_remote() && above.is_sampled() => self.0.should_sample(parent, trace, name, kind, attributes, links),
+            Some(above) => SamplingResult {
+                decision: if above.is_sampled() { SamplingDecision::RecordAndSample } else { SamplingDecision::Drop },
+                attributes: Vec::new(),
+                trace_state: above.trace_state().clone(),
+            },
+            None => self.0.should_sample(parent, trace, name, kind, attributes, links),
         }
     }
 }
@@ -124,6 +154,30 @@ pub fn of_request(headers: &HeaderMap) -> Span {
         let _ = span.set_parent(TraceContextPropagator::new().extract(&Brought(headers)));
     }
     span
+}
+
+/// The span that runs is the one of this operation of a document.
+pub fn name_operation(name: Option<&str>) {
+    if let Some(name) = name {
+        Span::current().record("graphql.operation.name", name);
+    }
+}
+
+/// The span of a statement, below the one that runs; there is none for what is done for nobody in particular, such as
+/// looking whether there is something to do.
+pub fn of_statement(system: &'static str, sql: &str) -> Span {
+    if !tracing::span_enabled!(target: TARGET, tracing::Level::INFO, "statement") || Span::current().is_none() {
+        return Span::none();
+    }
+    let cut = sql.char_indices().nth(LONGEST).map_or(sql.len(), |(at, _)| at);
+    tracing::info_span!(
+        target: TARGET,
+        "statement",
+        otel.kind = "client",
+        otel.name = sql.split_whitespace().next().unwrap_or_default(),
+        db.system.name = system,
+        db.query.text = &sql[..cut],
+    )
 }
 
 /// The span of what is done beside the requests, by its kind: `job REPAIR_SEARCH`, `webhook attempt`.

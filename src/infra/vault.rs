@@ -5,6 +5,7 @@
 //! moved elsewhere does not open.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use aes_gcm::aead::{Aead as _, Payload};
 use aes_gcm::{Aes256Gcm, KeyInit as _, Nonce};
@@ -63,9 +64,14 @@ impl Vault {
         Self { keys: Current::new(keys.iter().map(Key::new).collect()) }
     }
 
-    /// Goes on with the keys of another one.
+    /// Opens what was sealed with the keys of another one, too.
+    pub fn accept(&self, fresh: &Self) {
+        self.keys.set(Arc::new(united(&self.keys.get(), &fresh.keys.get())));
+    }
+
+    /// Seals as another one does from now on. What was sealed before goes on being opened.
     pub fn renew(&self, fresh: &Self) {
-        self.keys.set(fresh.keys.get());
+        self.keys.set(Arc::new(united(&fresh.keys.get(), &self.keys.get())));
     }
 
     /// `v1.<key>.<nonce and ciphertext in base64>`
@@ -95,6 +101,11 @@ impl Vault {
     pub fn is_current(&self, sealed: &str) -> bool {
         self.keys.get().first().is_some_and(|key| sealed.split('.').nth(1) == Some(&key.name))
     }
+}
+
+fn united(first: &[Key], then: &[Key]) -> Vec<Key> {
+    let others = then.iter().filter(|key| !first.iter().any(|known| known.name == key.name));
+    first.iter().chain(others).cloned().collect()
 }
 
 fn decode(text: &str) -> Result<[u8; 32], String> {

@@ -80,7 +80,7 @@ async fn work_on(app: &Arc<App>, job: job::Model) -> Result<()> {
     let span = traces::of_work(&format!("job {}", job.kind));
     let done = match AssertUnwindSafe(perform(app, &job).instrument(span)).catch_unwind().await {
         Ok(Ok(done)) => done,
-        Ok(Err(Error::Refused(refused))) if !refused.is_temporary() => Done::GiveUp(refused.message),
+        Ok(Err(Error::Refused(refused))) => Done::GiveUp(refused.message),
         Ok(Err(error)) => Done::Retry(error.to_string()),
         Err(_) => Done::Retry("It panicked.".to_owned()),
     };

@@ -8,6 +8,41 @@ import { Subscriber } from './subscriber.mjs';
 const readiness = async (url) => (await fetch(`${url}/readyz`)).json();
 
 export const cases = ({ cluster, a, b, admin, member, announced }) => ({
+  'PostgreSQL goes and comes back': async () => {
+    let [answered, slowest, going] = [0, 0, true];
+    const [told, wrong] = [new Set(), []];
+    const loop = async (url) => {
+      while (going) {
+        const begun = Date.now();
+        const answer = await post(url, admin, CREATE, { i: { name: name('through it') } }).catch((error) => ({ code: String(error) }));
+        slowest = Math.max(slowest, Date.now() - begun);
+        if (!answer.errors && !answer.code) answered += 1;
+        else told.add(answer.code);
+        if (answer.code && answer.code !== 'UNAVAILABLE') wrong.push(`${answer.status} ${answer.code} ${JSON.stringify(answer.errors)}`);
+        await sleep(20);
+      }
+    };
+    const loops = [loop(a), loop(b)];
+    try {
+      await sleep(500);
+      await cluster.postgres.kill(4_000);
+      const away = await fetch(`${a}/graphql`, { method: 'POST', headers: { 'content-type': 'application/json', authorization: 'Bearer kith_key_x' }, body: '{"query":"{ viewer { id } }"}' });
+      await cluster.postgres.up();
+      await until('both nodes are ready again', 20_000, async () => (await Promise.all([a, b].map(readiness))).every(({ ready }) => ready));
+      if (![401, 503].includes(away.status)) throw new Error(`without its database a node says ${away.status}`);
+      await sleep(1_000);
+    } finally {
+      going = false;
+      await Promise.all(loops);
+    }
+    equal(wrong.slice(0, 3), [], `what was told beside ${answered} answers`);
+    if (!told.has('UNAVAILABLE')) throw new Error('nobody was told');
+    if (slowest > 12_000) throw new Error(`one request took ${slowest} ms`);
+    const once = name('after it');
+    await ask(a, admin, CREATE, { i: { name: once } });
+    equal((await ask(b, admin, 'query($f: CompanyFilter) { companies(filter: $f) { totalCount } }', { f: { name: { eq: once } } })).companies.totalCount, 1, 'what is written afterwards');
+  },
+
   'Redis goes and comes back': async () => {
     const subscriber = new Subscriber(b, admin);
     await subscriber.start();

@@ -18,13 +18,14 @@ async function count({ url }, token, called, headers = {}) {
 export const cases = ({ cluster, admin, member }) => ({
   'queries are read from a replica, and nobody misses what they wrote': async () => {
     const replica = await cluster.openReplica();
-    const reading = { DATABASE_READ_URL: replica.url, DATABASE_READ_LAG_SECONDS: '60' };
+    const reading = { DATABASE_READ_URL: replica.url, DATABASE_READ_LAG_SECONDS: '15' };
     const [c, d] = [await cluster.addServer('serve-c', reading), await cluster.addServer('serve-d', reading)];
     const hasty = await cluster.addServer('serve-hasty', { ...reading, DATABASE_READ_LAG_SECONDS: '2' });
     for (const node of [c, d, hasty]) await until(`${node.name} reads from the replica`, 10_000, async () => (await readiness(node)).replica === 'ok');
     const other = await member([{ object: 'COMPANY', ...ALL }]);
     const feed = 'query { changeCursor }';
-    await until('the replica has the member', 10_000, async () => (await count(d, other.token, 'nobody')) === 0);
+    // Redis does not know what was written before it was asked: for so long the database is.
+    await sleep(26_000);
     await replica.execute('SELECT pg_wal_replay_pause()');
     await until('the replica stands still', 10_000, async () => (await replica.execute('SELECT pg_get_wal_replay_pause_state()')) === 'paused');
     for (let n = 0; n < 5; n += 1) {

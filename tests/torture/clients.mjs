@@ -8,7 +8,7 @@ import { sleep } from './cluster.mjs';
 class Unanswered extends Error {}
 
 /** Codes that say: not now. */
-const AGAIN = ['INTERNAL', 'TIMEOUT', 'IDEMPOTENCY_IN_PROGRESS', 'RATE_LIMITED'];
+const AGAIN = ['UNAVAILABLE', 'INTERNAL', 'TIMEOUT', 'IDEMPOTENCY_IN_PROGRESS', 'RATE_LIMITED'];
 /** Longer than any request may take, whatever is away. */
 const LONGEST = 60_000;
 
@@ -73,7 +73,9 @@ const UPDATE = `mutation($id: ID!, $i: CompanyUpdate!, $v: Int) { updateCompany(
 const UPDATE_MANY = `mutation($f: CompanyFilter!, $i: CompanyUpdate!) { updateCompanies(filter: $f, input: $i, limit: 100) { committed results { ${ERRORS} } ${ERRORS} } }`;
 const DELETE = `mutation($id: ID!) { deleteCompany(id: $id) { deletedId ${ERRORS} } }`;
 const RESTORE = `mutation($id: ID!) { restoreCompany(id: $id) { company { version } ${ERRORS} } }`;
-const MERGE = `mutation($a: ID!, $b: [ID!]!) { mergeCompanies(into: $a, from: $b) { mergedIds ${ERRORS} } }`;
+const MERGE = `mutation($a: ID!, $b: [ID!]!) { mergeCompanies(into: $a, from: $b) { mergeId mergedIds ${ERRORS} } }`;
+const UNMERGE = `mutation($m: ID!) { unmergeCompany(mergeId: $m) { restored { id } conflicts { __typename } ${ERRORS} } }`;
+const PURGE = `mutation($id: ID!) { purgeCompany(id: $id) { deletedId ${ERRORS} } }`;
 const DEAL = `mutation($d: DealCreate!, $id: ID!, $i: CompanyUpdate!) @atomic { createDeal(input: $d) { deal { id } ${ERRORS} } updateCompany(id: $id, input: $i) { company { version } ${ERRORS} } }`;
 const WEBHOOK = `mutation($i: CreateWebhookInput!) { createWebhook(input: $i) { webhook { id } ${ERRORS} } }`;
 const FIELD = `mutation($i: CreateFieldInput!) { createField(input: $i) { field { name } ${ERRORS} } }`;
@@ -95,7 +97,7 @@ export class Client {
     const { random } = this.shared;
     while (this.shared.writing) {
       // What is not safe to send twice is sent under a key.
-      const plots = this.keyed ? ['nested', 'many', 'links', 'deal', 'removal', 'merge', 'counter', 'counter', 'field', 'switchedOff'] : ['nested', 'nested', 'many', 'deal'];
+      const plots = this.keyed ? ['nested', 'many', 'links', 'deal', 'removal', 'merge', 'counter', 'counter', 'field', 'switchedOff', 'purge', 'unmerge', 'hooked'] : ['nested', 'nested', 'many', 'deal'];
       const plot = plots[Math.floor(random() * plots.length)];
       const mark = `${this.name}-${(this.count += 1)}`;
       let stalls = () => {};
@@ -218,6 +220,45 @@ export class Client {
     }
   }
 
+  /** Deleted and gone for good. */
+  async purge(mark, stalls) {
+    const { ledger } = this.shared;
+    const { id, fields, input } = this.company(mark);
+    await this.write(`${mark} create`, CREATE, { i: input }, { stalls });
+    ledger.add('company', id, fields);
+    for (const [kind, document] of [['DELETED', DELETE], ['PURGED', PURGE]]) {
+      await this.write(`${mark} ${kind}`, document, { id }, { stalls });
+      ledger.note(id, kind);
+      Object.assign(ledger.records.get(id), { deleted: true, purged: kind === 'PURGED' });
+    }
+  }
+
+  /** What another system posts, again and again until it is taken. */
+  async hooked(mark) {
+    const { urls, ledger, random, inbound } = this.shared;
+    const { id, fields } = this.company(mark);
+    const headers = { 'content-type': 'application/json', authorization: `Bearer ${inbound.secret}`, 'idempotency-key': `${mark} ${Math.floor(random() * 1e9)}` };
+    for (;;) {
+      const url = `${urls[Math.floor(random() * urls.length)]}/hooks/${inbound.id}`;
+      const response = await fetch(url, { method: 'POST', headers, body: JSON.stringify({ id, name: mark }), signal: AbortSignal.timeout(LONGEST) }).catch(() => null);
+      if (response?.ok) break;
+      if (response && ![409, 429, 500, 503].includes(response.status)) throw new Error(`the hook says ${response.status} ${await response.text()}`);
+      ledger.sentAgain += 1;
+      if (Date.now() > this.shared.patience) throw new Error('the hook does not answer');
+      await sleep(response?.status === 409 ? 1_000 : 100);
+    }
+    ledger.add('company', id, fields);
+  }
+
+  /** Two that become one, and two again. */
+  async unmerge(mark, stalls) {
+    const { ledger } = this.shared;
+    const { merged, b } = await this.merge(mark, stalls);
+    await this.write(`${mark} unmerge`, UNMERGE, { m: merged }, { stalls });
+    Object.assign(ledger.records.get(b), { merged: null, deleted: false });
+    ledger.note(b, 'RESTORED');
+  }
+
   /** Two that become one. */
   async merge(mark, stalls) {
     const { ledger } = this.shared;
@@ -227,9 +268,10 @@ export class Client {
       ledger.add('company', id, { ...fields, code: null });
     }
     const [a, b] = both.map(({ id }) => id);
-    await this.write(`${mark} merge`, MERGE, { a, b: [b] }, { stalls });
+    const { mergeCompanies } = await this.write(`${mark} merge`, MERGE, { a, b: [b] }, { stalls });
     Object.assign(ledger.records.get(b), { merged: a, deleted: true });
     ledger.note(b, 'DELETED');
+    return { merged: mergeCompanies.mergeId, b };
   }
 
   /** One record that all of them count up: what was acknowledged was counted once. */
@@ -248,8 +290,7 @@ export class Client {
   async field(mark, stalls) {
     if ((this.shared.fields += 1) > 20) return;
     const name = `f${this.shared.fields}`;
-    // What is no record has transactions of its own: cut off between them it is done and not known under its key.
-    await this.write(`${mark} field`, FIELD, { i: { object: 'COMPANY', name, label: name, kind: 'TEXT' } }, { stalls, accepts: ['TAKEN'] });
+    await this.write(`${mark} field`, FIELD, { i: { object: 'COMPANY', name, label: name, kind: 'TEXT' } }, { stalls });
     const { id, fields, input } = this.company(mark);
     const i = { ...input, custom: undefined, customFields: [{ field: 'code', value: mark }, { field: name, value: mark }] };
     for (let n = 0; ; n += 1) {

@@ -236,7 +236,7 @@ async function openPostgres(work, faults, log) {
 
 async function openRedis(work, faults, log) {
   const socket = join(work, 'redis.sock');
-  const args = ['--port', '0', '--unixsocket', socket, '--dir', work, '--save', '', '--appendonly', 'no'];
+  const args = ['--port', '0', '--unixsocket', socket, '--dir', work, '--save', '', '--appendonly', 'yes', '--appendfsync', 'always'];
   const ready = () =>
     new Promise((done) => {
       const asking = createConnection(socket, () => asking.write('PING\r\n'));
@@ -246,7 +246,7 @@ async function openRedis(work, faults, log) {
     });
   const daemon = new Daemon('redis', { launch: () => spawn('redis-server', args, { stdio: ['ignore', log('redis'), log('redis')] }), ready, faults });
   await daemon.start();
-  return { daemon, url: `redis+unix://${socket}` };
+  return { daemon, url: `redis+unix://${socket}`, cli: (args) => must('redis-cli', ['-s', socket, ...args]) };
 }
 
 /**
@@ -269,7 +269,7 @@ export async function open({ kith, shared, servers = 2, workers = 2, env = {} })
     const jwt = generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' });
     Object.assign(base, { DATABASE_URL: postgres.url('kith_app', 'kith'), DATABASE_MIGRATE_URL: postgres.url('kith_owner', 'kith'), REDIS_URL: redis.url, KITH_WORK_IN_SERVE: 'false' });
     Object.assign(base, { KITH_JWT_PRIVATE_KEY: jwt, KITH_ENCRYPTION_KEY: randomBytes(32).toString('base64') });
-    Object.assign(cluster, { postgres: postgres.daemon, openReplica: postgres.openReplica, redis: redis.daemon, rows: postgres.rows, execute: postgres.execute });
+    Object.assign(cluster, { postgres: postgres.daemon, openReplica: postgres.openReplica, redis: redis.daemon, redisCli: redis.cli, rows: postgres.rows, execute: postgres.execute });
     cluster.others = [redis.daemon, postgres.daemon];
     await must(kith, ['migrate'], { env: base });
   }

@@ -36,6 +36,11 @@ const OTHER = {
   /** Somebody was not told. */
   stream: (_, { stream }) => stream.records.set(stream.records.keys().next().value, { version: 0 }),
   sync: (_, { sync }) => sync.records.delete(sync.records.keys().next().value),
+  /** Something was not published. With --cluster. */
+  published: async (cluster) => {
+    const [{ id }] = await cluster.rows('SELECT id FROM workspace');
+    await cluster.redisCli(['XDEL', `kith:events:${id}`, '7-0']);
+  },
   /** A transaction that nobody ends. */
   lock: async (cluster) => void cluster.execute('BEGIN; SET ROLE kith_app; SELECT pg_advisory_xact_lock(1); SELECT pg_sleep(60)').catch(() => {}),
 };

@@ -52,6 +52,7 @@ const cluster = await open({
     KITH_DRAIN_SECONDS: '0',
     KITH_WEBHOOK_TIMEOUT_SECONDS: '5',
     KITH_ACCESS_TOKEN_MINUTES: '600',
+    ...(values.cluster ? { KITH_STREAMS_TO: 'redis' } : {}),
     ...Object.fromEntries(['CREDENTIAL_BUDGET', 'CREDENTIAL_RESTORE', 'WORKSPACE_BUDGET', 'WORKSPACE_RESTORE'].map((name) => [`KITH_${name}`, plenty])),
   },
 });
@@ -70,10 +71,15 @@ await must('mutation($i: CreateFieldInput!) { createField(input: $i) { userError
 const hook = 'mutation($i: CreateWebhookInput!) { createWebhook(input: $i) { webhook { id } userErrors { message } } }';
 await must(hook, { i: { name: 'all', url: `${receiver.url}/all`, scopes: [{ companies: {} }, { people: {} }, { deals: {} }] } });
 await must(hook, { i: { name: 'bulk', url: `${receiver.url}/bulk`, document: 'subscription { companyChanges(filter: { industry: { eq: "bulk" } }) { kind id } }' } });
+const mapped = Object.fromEntries([['id', '/id'], ...['name', 'industry', 'code'].map((field) => [field, '/name'])].map(([field, from]) => [field, { $from: from }]));
+const { code, ...own } = mapped;
+const inboundHook = { name: 'other', type: 'Company', input: { ...own, custom: { code } } };
+const { createInboundHook } = await must('mutation($i: CreateInboundHookInput!) { createInboundHook(input: $i) { inboundHook { id } secret userErrors { message } } }', { i: inboundHook });
+const inbound = { id: createInboundHook.inboundHook.id, secret: createInboundHook.secret };
 const { changeCursor } = await must('{ changeCursor }');
 const { createCompany } = await must('mutation { createCompany(input: { name: "Counter", industry: "counter", employeeCount: 0 }) { company { id } } }');
 
-const shared = { urls, token, random, ledger: new Ledger(), receiver, endpoint: receiver.url, faults: cluster.faults, writing: true, patience: Infinity, counter: createCompany.company.id, fields: 0, hooks: 0, gone: [] };
+const shared = { urls, token, random, ledger: new Ledger(), receiver, endpoint: receiver.url, inbound, faults: cluster.faults, writing: true, patience: Infinity, counter: createCompany.company.id, fields: 0, hooks: 0, gone: [] };
 shared.stream = new Stream('the stream', shared, changeCursor);
 shared.sync = new Sync('the app', shared, changeCursor);
 const clients = [1, 2, 3, 4, 5, 6].map((n) => new Client(`c${n}`, n % 2 === 0, shared));

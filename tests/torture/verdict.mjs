@@ -54,8 +54,12 @@ function ofRecords({ ledger, counter }, { seen, tables }, count) {
   const faults = [];
   const known = new Set([counter, ...ledger.records.keys(), ...ledger.doubtful.flatMap(({ ids }) => ids)]);
   for (const [id, { object }] of tables) if (!known.has(id)) faults.push(`a ${object} that nobody made: ${id}`);
-  for (const [id, { object, fields, people, deleted, merged, maybe }] of ledger.records) {
+  for (const [id, { object, fields, people, deleted, purged, maybe }] of ledger.records) {
     const [there, row] = [seen.get(id), tables.get(id)];
+    if (purged) {
+      if (there || row) faults.push(`purged, and there: ${fields.name}`);
+      continue;
+    }
     if (!row) faults.push(`lost: ${object} ${fields.name ?? id}`);
     else if (deleted !== (row.deleted_at !== null)) faults.push(`${fields.name ?? id} is ${deleted ? 'not deleted' : 'deleted'}`);
     if (object !== 'company' || deleted || !row) {
@@ -86,7 +90,7 @@ function ofRecords({ ledger, counter }, { seen, tables }, count) {
 }
 
 /** The log has no gaps and no repeats, tells what was done as often as it was done, and ends where the tables are. */
-function ofLog(log, head, tables, expected) {
+function ofLog(log, head, tables, expected, purged) {
   const faults = [];
   log.forEach(({ seq }, index) => {
     if (Number(seq) !== index + 1 && faults.length < 3) faults.push(`the log has a gap or a repeat: entry ${index + 1} is ${seq}`);
@@ -108,7 +112,7 @@ function ofLog(log, head, tables, expected) {
     if (!story) faults.push(`the log knows nothing of the ${object} ${id}`);
     else if (story.version !== Number(version) || story.deleted !== (deleted_at !== null)) faults.push(`the ${object} ${id} has version ${version}, by the log ${story.version}`);
   }
-  for (const id of stories.keys()) if (!tables.has(id)) faults.push(`the log tells of ${id}, which is not there`);
+  for (const id of stories.keys()) if (!tables.has(id) && !purged.has(id)) faults.push(`the log tells of ${id}, which is not there`);
   for (const [id, counts] of expected) {
     const told = stories.get(id)?.log ?? {};
     const kinds = new Set([...Object.keys(counts), ...Object.keys(told)]);
@@ -116,6 +120,15 @@ function ofLog(log, head, tables, expected) {
     for (const kind of kinds) if ((counts[kind] ?? 0) !== (told[kind] ?? 0)) faults.push(`${id} was ${kind} ${counts[kind] ?? 0} times, and the log says ${told[kind] ?? 0}`);
   }
   return faults;
+}
+
+/** Every entry of the log is in the stream once, in its order. */
+async function ofStream(cluster, log) {
+  const [{ id }] = await cluster.rows('SELECT id FROM workspace');
+  const published = (await cluster.redisCli(['XRANGE', `kith:events:${id}`, '-', '+'])).split('\n').filter((line) => /^\d+-0$/.test(line));
+  const numbers = published.map((entry) => Number(entry.split('-')[0]));
+  const missing = log.filter((_, index) => numbers[index] !== index + 1);
+  return missing.length || numbers.length !== log.length ? [`the stream has ${numbers.length} of ${log.length} entries; the first that is not in its place is ${missing[0]?.seq}`] : [];
 }
 
 /** What is kept beside records, in their own transactions, fits them. */
@@ -229,7 +242,9 @@ export async function judge(cluster, shared) {
     const { company } = await insist(urls, token, 'query($id: ID!) { company(id: $id) { id } }', { id });
     if (company?.id !== merged) faults.push(`${id} became part of ${merged}, and means ${company?.id}`);
   }
-  faults.push(...ofLog(log, head, found.tables, expected));
+  const purged = new Set([...ledger.records].filter(([, record]) => record.purged).map(([id]) => id));
+  faults.push(...ofLog(log, head, found.tables, expected, purged));
+  if (cluster.shared) faults.push(...(await ofStream(cluster, log)));
   faults.push(...(await ofIndexes(cluster)));
   faults.push(...(await ofWebhooks(cluster, receiver, log, found.seen)));
   const really = new Map([...found.tables].filter(([, row]) => row.deleted_at === null).map(([id, row]) => [id, { version: Number(row.version), name: found.seen.get(id)?.name }]));

@@ -255,9 +255,23 @@ impl Identity {
         self.keys.closing(signature)
     }
 
+    /// Takes what other keys sign; see [`SigningKeys::accept`].
+    pub fn accept_keys(&self, fresh: &SigningKeys) -> bool {
+        let stays = self.keys.accept(fresh);
+        self.forget_tokens();
+        stays
+    }
+
     /// Signs with other keys from now on; what the present ones signed is good if they are among them.
     pub fn renew_keys(&self, fresh: &SigningKeys) {
         self.keys.renew(fresh);
+        self.forget_tokens();
+    }
+
+    /// What was found good by a key that is gone is looked at again.
+    fn forget_tokens(&self) {
+        self.callers.clear();
+        self.forget_all();
     }
 
     /// The public keys of access tokens, as a JSON Web Key Set.

@@ -1,6 +1,7 @@
 //! Access tokens: JWTs signed with Ed25519 (RFC 8037), valid for minutes.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use ed25519_dalek::SigningKey;
 use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
@@ -44,17 +45,21 @@ pub struct SigningKeys {
 
 struct Keys {
     encoding: EncodingKey,
+    /// The id of the one that signs.
+    signer: String,
     known: Vec<PublicKey>,
 }
 
 impl Keys {
     fn new(key: &SigningKey) -> Result<Self> {
         let der = key.to_pkcs8_der().map_err(Error::fault)?;
-        Ok(Self { encoding: EncodingKey::from_ed_der(der.as_bytes()), known: vec![PublicKey::of(key)?] })
+        let public = PublicKey::of(key)?;
+        Ok(Self { encoding: EncodingKey::from_ed_der(der.as_bytes()), signer: public.id.clone(), known: vec![public] })
     }
 }
 
 /// What is published of a key.
+#[derive(Clone)]
 struct PublicKey {
     id: String,
     /// The point, as RFC 8037 writes it.
@@ -74,6 +79,22 @@ impl SigningKeys {
             keys.known.push(PublicKey::of(&parse(pem)?).map_err(|e| e.to_string())?);
         }
         Ok(Self { keys: Current::new(keys) })
+    }
+
+    /// Takes what the keys of another one sign, and goes on signing with its own if that is good there. False: it is not.
+    pub fn accept(&self, fresh: &Self) -> bool {
+        let (own, fresh) = (self.keys.get(), fresh.keys.get());
+        let stays = fresh.known.iter().any(|key| key.id == own.signer);
+        if stays {
+            let keys = Keys { encoding: own.encoding.clone(), signer: own.signer.clone(), known: fresh.known.clone() };
+            self.keys.set(Arc::new(keys));
+        }
+        stays
+    }
+
+    /// Reads the keys of a data folder, if they are there.
+    pub fn reread(folder: &Path) -> Option<Result<Self, String>> {
+        folder.join(FILE).exists().then(|| Self::in_folder(folder))
     }
 
     /// Goes on with the keys of another one.
@@ -115,7 +136,7 @@ impl SigningKeys {
     /// Signs claims that only `audience` takes.
     pub fn sign_for(&self, audience: &str, claims: &impl Serialize) -> Result<String> {
         let keys = self.keys.get();
-        let header = Header { kid: keys.known.first().map(|key| key.id.clone()), ..Header::new(Algorithm::EdDSA) };
+        let header = Header { kid: Some(keys.signer.clone()), ..Header::new(Algorithm::EdDSA) };
         let claims = Issued { iss: ISSUER.into(), aud: audience.into(), claims };
         jsonwebtoken::encode(&header, &claims, &keys.encoding).map_err(Error::fault)
     }

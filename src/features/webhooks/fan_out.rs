@@ -70,7 +70,7 @@ impl Worker {
     /// What follows from entries of the log for a webhook. What takes too long, or fails, may not the next time.
     pub(super) async fn find(&self, hook: Arc<webhook::Model>, after: i64, entries: &[Arc<Entry>]) -> Result<Found> {
         let ends = |hook, error: Error| match error {
-            Error::Refused(refused) if !refused.is_temporary() => Ok(Found { hook, events: Vec::new(), over: Some(refused.message) }),
+            Error::Refused(refused) => Ok(Found { hook, events: Vec::new(), over: Some(refused.message) }),
             other => Err(other),
         };
         let opened = match (self.open)(hook.clone()).await {

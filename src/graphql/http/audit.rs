@@ -19,6 +19,7 @@ use super::respond::{refusal, respond};
 use crate::app::App;
 use crate::error::{Error, Result};
 use crate::features::access::require;
+use crate::graphql::errors::status_of;
 use crate::infra::db::Mode;
 use crate::platform::Ctx;
 use crate::platform::access::Setting;
@@ -46,12 +47,7 @@ pub async fn export(State(server): State<Server>, peer: Peer, headers: HeaderMap
         refused => refused,
     };
     if let Err(error) = begun {
-        let status = if matches!(error, Error::Refused(_)) {
-            axum::http::StatusCode::FORBIDDEN
-        } else {
-            axum::http::StatusCode::INTERNAL_SERVER_ERROR
-        };
-        return refusal(status, &error);
+        return refusal(status_of(error.code()), &error);
     }
     let app = server.app.clone();
     let batches = stream::try_unfold((app, signed.ctx, wanted.after), |(app, ctx, after)| async move {

@@ -20,6 +20,7 @@ use super::run::{Asking, Over};
 use crate::error::{Code, Error, Result};
 use crate::features::inbound::Proof;
 use crate::features::webhooks;
+use crate::graphql::errors::{describe, status_of};
 use crate::graphql::inbound::{idempotent, outcome, request};
 use crate::graphql::repeat;
 use crate::graphql::request::Signed;
@@ -55,11 +56,11 @@ async fn receive(
     let (status, answer, reply) = match take(&server, &headers, from, &hook, &body).await {
         Ok(Taken::Answered(reply)) => (status(&reply), outcome(&reply.answer), Some(reply)),
         Ok(Taken::Refused(status, message)) => (status, error("BAD_REQUEST", &message), None),
-        Err(Error::Refused(refusal)) => {
-            let status = if refusal.code == Code::Unauthenticated { StatusCode::GONE } else { StatusCode::BAD_REQUEST };
-            (status, error(refusal.code.as_str(), &refusal.message), None)
+        Err(failed) => {
+            let gone = matches!(&failed, Error::Refused(refusal) if refusal.code == Code::Unauthenticated);
+            let status = if gone { StatusCode::GONE } else { status_of(failed.code()) };
+            (status, error(failed.code(), &describe(&failed).0), None)
         }
-        Err(fault) => (StatusCode::INTERNAL_SERVER_ERROR, error("INTERNAL", &fault.to_string()), None),
     };
     if let Err(fault) = server.app.inbound.note(&hook, &summary(status, &answer)).await {
         tracing::warn!("what came of an inbound request could not be noted: {fault}");
@@ -114,7 +115,7 @@ async fn admit(
             let message = "There is no such hook, or the token or signature is not right.";
             Err(told(StatusCode::UNAUTHORIZED, Code::Unauthenticated.as_str(), message))
         }
-        Err(fault) => Err(told(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL", &fault.to_string())),
+        Err(failed) => Err(told(status_of(failed.code()), failed.code(), &describe(&failed).0)),
     }
 }
 
@@ -154,9 +155,7 @@ async fn holder(server: &Server, headers: &HeaderMap, from: &Origin, hook: &inbo
 fn status(reply: &Reply) -> StatusCode {
     match (reply.fate, reply.code()) {
         (Fate::Refused(status), _) => status,
-        (_, Some("INTERNAL")) => StatusCode::INTERNAL_SERVER_ERROR,
-        (_, Some("FORBIDDEN")) => StatusCode::FORBIDDEN,
-        (_, Some(_)) => StatusCode::BAD_REQUEST,
+        (_, Some(code)) => status_of(code),
         (_, None) if outcome(&reply.answer)["userErrors"].as_array().is_some_and(|errors| !errors.is_empty()) => {
             StatusCode::UNPROCESSABLE_ENTITY
         }

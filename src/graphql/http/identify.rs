@@ -8,6 +8,7 @@ use super::Server;
 use super::gate::{self, Credential, Turned};
 use super::reply::Reply;
 use crate::error::{Code, Error};
+use crate::graphql::errors::status_of;
 use crate::graphql::request::Signed;
 use crate::graphql::schema::WorkspaceSchema;
 use crate::platform::{Cause, Origin};
@@ -53,7 +54,7 @@ pub fn turned_away(turned: Turned) -> Reply {
             let status = match &error {
                 Error::Refused(refusal) if refusal.code == Code::Unauthenticated => StatusCode::UNAUTHORIZED,
                 Error::Refused(_) => StatusCode::FORBIDDEN,
-                Error::Fault(_) => StatusCode::INTERNAL_SERVER_ERROR,
+                Error::Fault(fault) => status_of(fault.kind.as_str()),
             };
             Reply::refused(status, &error)
         }

@@ -8,6 +8,7 @@ use super::body;
 use super::negotiate::{GRAPHQL_RESPONSE, Media};
 use super::reply::{Fate, Reply};
 use crate::error::Error;
+use crate::graphql::errors::status_of;
 use crate::graphql::repeat;
 
 /// What an answer depends on.
@@ -37,6 +38,9 @@ pub fn respond(reply: &Reply, media: Media) -> Response {
     }
     if let Some(seconds) = reply.retry_after {
         headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    if response.status() == StatusCode::SERVICE_UNAVAILABLE {
+        response.headers_mut().entry(header::RETRY_AFTER).or_insert(HeaderValue::from_static("1"));
     }
     if response.status() == StatusCode::UNAUTHORIZED {
         response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
@@ -85,12 +89,6 @@ fn status(reply: &Reply, media: Media) -> StatusCode {
     match (reply.fate, media) {
         (Fate::Executed, _) | (Fate::Unfit, Media::Json | Media::EventStream) => StatusCode::OK,
         (Fate::Refused(status), _) => status,
-        (Fate::Unfit, Media::GraphqlResponse) => match reply.code() {
-            Some("UNAUTHENTICATED") => StatusCode::UNAUTHORIZED,
-            Some("FORBIDDEN") => StatusCode::FORBIDDEN,
-            Some("RATE_LIMITED") => StatusCode::TOO_MANY_REQUESTS,
-            Some("INTERNAL") => StatusCode::INTERNAL_SERVER_ERROR,
-            _ => StatusCode::BAD_REQUEST,
-        },
+        (Fate::Unfit, Media::GraphqlResponse) => status_of(reply.code().unwrap_or_default()),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use async_graphql::parser::types::OperationType;
 use async_graphql::{Request, Response as Answer, ServerError, Value};
@@ -29,6 +29,7 @@ use crate::infra::db::Mode;
 use crate::infra::traces;
 use crate::platform::Origin;
 use crate::platform::audit::{self, Action, Event};
+use crate::platform::replica::{Following, ReadReplica};
 
 /// How a request came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +64,8 @@ pub enum Outcome {
 pub struct Live {
     pub events: BoxStream<'static, Answer>,
     pub document: Arc<Document>,
+    /// While it is held, whoever follows reads from the database.
+    _following: Option<Following>,
 }
 
 impl Live {
@@ -81,9 +84,6 @@ impl From<Reply> for Outcome {
 impl Asking<'_> {
     pub async fn run(self, request: Request) -> Outcome {
         let (begun, metrics, span) = (Instant::now(), self.server.app.metrics.clone(), traces::of_request(self.headers));
-        if let Some(name) = &request.operation_name {
-            span.record("graphql.operation.name", name);
-        }
         let outcome = self.run_inside(request).instrument(span.clone()).await;
         let (operation, code) = match &outcome {
             Outcome::Reply(reply) => (reply.operation(), reply.code()),
@@ -117,7 +117,8 @@ impl Asking<'_> {
     /// Runs a document of the server's own making for somebody: what it is answered.
     pub async fn run_for(self, signed: Signed, request: Request) -> Reply {
         let schema = self.server.schemas.of(signed.ctx.workspace, &signed.known.catalog);
-        match self.run_known(Some(signed), &schema, request).await {
+        let span = traces::of_request(self.headers);
+        match self.run_known(Some(signed), &schema, request).instrument(span).await {
             Outcome::Reply(reply) => *reply,
             // No such document is a subscription.
             Outcome::Live(_) => Reply::refused(StatusCode::INTERNAL_SERVER_ERROR, &Error::fault("a stream where none was asked for")),
@@ -133,6 +134,9 @@ impl Asking<'_> {
         if document.atomic {
             atomic::check(document.merged(), request.operation_name.as_deref(), &schema.roots).map_err(unfit)?;
         }
+        let may_use_replica = consistency::may_use_replica(&document, self.headers, &request).map_err(unfit)?;
+        // It is one of the document's own.
+        traces::name_operation(request.operation_name.as_deref());
         let charged = match &signed {
             Some(signed) => charge(self.server, signed, (&document, &shown), &request).await?,
             None => None,
@@ -142,7 +146,6 @@ impl Asking<'_> {
             _ => None,
         };
         let operation = request.operation_name.clone();
-        let may_use_replica = consistency::may_use_replica(&document, self.headers, &request).map_err(unfit)?;
         let state = Arc::new(self.state(signed, repeat, document.atomic).with_replica(may_use_replica));
         if document.kind == OperationType::Subscription {
             return subscribe(&shown, document.put_into(request), state, document).await;
@@ -233,16 +236,11 @@ async fn execute(
     (request, document): (Request, &Document),
     state: &Arc<request::Request>,
 ) -> (Answer, bool, usize) {
-    let again = state.app.replica.as_ref().map(|_| (request.operation_name.clone(), request.variables.clone()));
-    let mut answer = shown.api.execute(document.put_into(request).data(state.clone())).await;
-    if let Some((operation, variables)) = again {
-        if answer.errors.iter().any(|error| code(error) == Some("INTERNAL")) && state.leave_replica().await {
-            // A replica may end a query that stands in the way of what it replays, or go.
-            let mut request = Request::new("").variables(variables);
-            request.operation_name = operation;
-            answer = shown.api.execute(document.put_into(request).data(state.clone())).await;
-        }
-    }
+    let noted = Noted::of(document.kind, state);
+    let mut answer = match state.may_use_replica() {
+        true => query_of_replica(shown, (request, document), state).await,
+        false => shown.api.execute(document.put_into(request).data(state.clone())).await,
+    };
     if let Err(error) = state.end_atomic(&mut answer).await {
         answer = Answer::from_errors(vec![server_error(&error)]);
     }
@@ -251,10 +249,54 @@ async fn execute(
         answer.errors.push(server_error(&error));
         0
     });
-    if let (OperationType::Mutation, Some(replica), Some(signed)) = (document.kind, &state.app.replica, state.signed_or_none()) {
-        replica.note_write(&signed.caller.credential()).await;
+    if let Some(noted) = noted {
+        noted.at_once().await;
     }
     (answer, replayed, statements)
+}
+
+/// Runs a query of which the replica may be asked. What the replica cannot end is read from the database, whole: a replica
+/// may break off what stands in the way of what it replays, or go without a word.
+async fn query_of_replica(shown: &WorkspaceSchema, (request, document): (Request, &Document), state: &Arc<request::Request>) -> Answer {
+    let (operation, variables) = (request.operation_name.clone(), request.variables.clone());
+    let patience = state.app.config.query_timeout() + Duration::from_secs(1);
+    let asked = shown.api.execute(document.put_into(request).data(state.clone()));
+    let answer = tokio::time::timeout(patience, asked).await;
+    let broken = |answer: &Answer| answer.errors.iter().any(|error| matches!(code(error), Some("INTERNAL" | "UNAVAILABLE")));
+    match answer {
+        Ok(answer) if !broken(&answer) || !state.leave_replica().await => answer,
+        Err(_) if !state.leave_replica().await => Answer::from_errors(vec![server_error(&Error::timeout())]),
+        _ => {
+            let mut request = Request::new("").variables(variables);
+            request.operation_name = operation;
+            shown.api.execute(document.put_into(request).data(state.clone())).await
+        }
+    }
+}
+
+/// Tells the nodes what a mutation wrote, however it ends: also when nobody waits for it any more.
+struct Noted(Option<(ReadReplica, Arc<request::Request>)>);
+
+impl Noted {
+    fn of(kind: OperationType, state: &Arc<request::Request>) -> Option<Self> {
+        let replica = state.app.replica.as_ref().filter(|_| kind == OperationType::Mutation)?;
+        Some(Self(Some((replica.clone(), state.clone()))))
+    }
+
+    async fn at_once(mut self) {
+        let Some((replica, state)) = self.0.take() else { return };
+        for writer in state.writers() {
+            replica.note_write(writer).await;
+        }
+    }
+}
+
+impl Drop for Noted {
+    fn drop(&mut self) {
+        if let (Some((replica, state)), Ok(runtime)) = (self.0.take(), tokio::runtime::Handle::try_current()) {
+            runtime.spawn(Self(Some((replica, state))).at_once());
+        }
+    }
 }
 
 /// Begins a subscription.
@@ -264,8 +306,12 @@ async fn subscribe(
     mut state: Arc<request::Request>,
     document: Arc<Document>,
 ) -> Result<Outcome, Box<Reply>> {
+    let following = match (&state.app.replica, state.signed_or_none()) {
+        (Some(replica), Some(signed)) => Some(replica.follow(signed.caller.credential()).await),
+        _ => None,
+    };
     match live::begin(shown, request, &mut state).await {
-        Ok(begun) => Ok(Outcome::Live(Live { events: live::events(begun), document })),
+        Ok(begun) => Ok(Outcome::Live(Live { events: live::events(begun), document, _following: following })),
         Err(live::Unbegun::Refused(error)) => Err(unfit(error)),
         Err(live::Unbegun::Answered(answer)) => Ok(Reply::executed(*answer, &document).into()),
     }

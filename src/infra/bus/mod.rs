@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use futures_util::StreamExt as _;
 use redis::aio::{ConnectionManager, ConnectionManagerConfig, PubSub};
 use redis::{AsyncCommands as _, Client, RedisError};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::AbortHandle;
 use uuid::Uuid;
 
@@ -51,6 +51,8 @@ struct Redis {
     heard: watch::Sender<u64>,
     /// Until when it is not asked for what one can do without, because it did not answer.
     passed_over: Mutex<Option<Instant>>,
+    /// Wakes the listener when there is another Redis to listen to.
+    renewed: Arc<Notify>,
     listener: OnceLock<AbortHandle>,
 }
 
@@ -81,6 +83,29 @@ impl Drop for Redis {
 }
 
 impl Redis {
+    async fn run(&self, patience: Duration, script: &str, keys: &[String], arguments: &[String]) -> Option<i64> {
+        let script = redis::Script::new(script);
+        let mut invocation = script.prepare_invoke();
+        for key in keys {
+            invocation.key(format!("{}:{key}", self.prefix));
+        }
+        for argument in arguments {
+            invocation.arg(argument);
+        }
+        let mut connection = self.ends.get().publisher.clone();
+        match tokio::time::timeout(patience, invocation.invoke_async::<i64>(&mut connection)).await {
+            Ok(Ok(number)) => Some(number),
+            Ok(Err(error)) => {
+                tracing::warn!("Redis did not count: {error}");
+                None
+            }
+            Err(_) => {
+                tracing::warn!("Redis did not count in time");
+                None
+            }
+        }
+    }
+
     fn is_passed_over(&self) -> bool {
         self.passed_over.lock().unwrap_or_else(PoisonError::into_inner).is_some_and(|until| Instant::now() < until)
     }
@@ -108,6 +133,7 @@ impl Bus {
                 prefix: prefix.to_owned(),
                 heard,
                 passed_over: Mutex::default(),
+                renewed: Arc::default(),
                 listener: OnceLock::new(),
             })),
         })
@@ -118,10 +144,11 @@ impl Bus {
         Self { redis: None, postgres: Some(Arc::new(Postgres::new(pool, node))) }
     }
 
-    /// Connects by another URL from now on, say one with a new password, if that works; whoever listens stays connected.
+    /// Connects by another URL from now on, say one with a new password, if that works.
     pub async fn renew(&self, url: &str) -> Result<(), RedisError> {
         if let Some(redis) = &self.redis {
             redis.ends.set(Ends::connect(url).await?.into());
+            redis.renewed.notify_one();
         }
         Ok(())
     }
@@ -150,10 +177,14 @@ impl Bus {
         let Some(redis) = &self.redis else { return Ok(()) };
         let mut subscription = Some(subscribe(&redis.ends.get().client, &redis.channel).await?);
         let (ends, channel, node, heard) = (redis.ends.clone(), redis.channel.clone(), redis.node, redis.heard.clone());
+        let renewed = redis.renewed.clone();
         let task = tokio::spawn(async move {
             loop {
                 let attended = match subscription.take() {
-                    Some(subscription) => attend(subscription, node, &heard, &on).await,
+                    Some(subscription) => tokio::select! {
+                        attended = attend(subscription, node, &heard, &on) => attended,
+                        () = renewed.notified() => Err(std::io::Error::other("there is another one").into()),
+                    },
                     None => match subscribe(&ends.get().client, &channel).await {
                         Ok(fresh) => {
                             subscription = Some(fresh);
@@ -194,29 +225,16 @@ impl Bus {
     /// answer in time. Then it is not asked again for a moment, lest every request wait for it.
     pub async fn run(&self, script: &str, keys: &[String], arguments: &[String]) -> Option<i64> {
         let redis = self.redis.as_ref().filter(|redis| !redis.is_passed_over())?;
-        let script = redis::Script::new(script);
-        let mut invocation = script.prepare_invoke();
-        for key in keys {
-            invocation.key(format!("{}:{key}", redis.prefix));
+        let answer = redis.run(BRIEFLY, script, keys, arguments).await;
+        if answer.is_none() {
+            redis.pass_over();
         }
-        for argument in arguments {
-            invocation.arg(argument);
-        }
-        let mut connection = redis.ends.get().publisher.clone();
-        let answer = tokio::time::timeout(BRIEFLY, invocation.invoke_async::<i64>(&mut connection)).await;
-        match answer {
-            Ok(Ok(number)) => Some(number),
-            Ok(Err(error)) => {
-                tracing::warn!("Redis did not count: {error}");
-                redis.pass_over();
-                None
-            }
-            Err(_) => {
-                tracing::warn!("Redis did not count in time");
-                redis.pass_over();
-                None
-            }
-        }
+        answer
+    }
+
+    /// The same for what had better not be left out: it is asked in any case, and waited for.
+    pub async fn run_surely(&self, script: &str, keys: &[String], arguments: &[String]) -> Option<i64> {
+        self.redis.as_ref()?.run(PATIENCE, script, keys, arguments).await
     }
 
     /// Whether Redis answers; none where there is none.

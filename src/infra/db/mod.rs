@@ -46,3 +46,15 @@ pub fn is_timeout(error: &sqlx::Error) -> bool {
     // 57014: query_canceled; 9: SQLITE_INTERRUPT.
     error.as_database_error().and_then(sqlx::error::DatabaseError::code).is_some_and(|code| code == "57014" || code == "9")
 }
+
+/// Whether the database cannot be reached, or takes nobody on.
+pub fn is_away(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => true,
+        // 08: connection exceptions; 57P01 to 57P03: it shuts down or starts; 53300: it has no connection left.
+        sqlx::Error::Database(error) => {
+            error.code().is_some_and(|code| code.starts_with("08") || code.starts_with("57P0") || code == "53300")
+        }
+        _ => false,
+    }
+}

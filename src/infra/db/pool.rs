@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Postgres, Sqlite};
+use sqlx::{AssertSqlSafe, Postgres, Sqlite};
 
 use super::lease::Home;
 use super::tx::{Mode, Scope, Tx};
@@ -74,13 +74,32 @@ impl Db {
         Ok(Self::over(Self::lent(pool.connect_lazy_with(options), settings), settings))
     }
 
-    /// Opens connections by another URL from now on, say one with a new password, if that works; those that are open stay.
-    pub async fn renew(&self, settings: &DbSettings) -> Result<(), sqlx::Error> {
-        let Pools::Postgres(pool) = &self.pools else { return Ok(()) };
-        let (_, options) = Self::postgres_pool(settings)?;
-        options.connect().await?.close().await?;
+    /// Opens connections by another URL from now on, say one with a new password, if it leads to the same database and as
+    /// somebody who may serve from it; those that are open stay.
+    pub async fn renew(&self, settings: &DbSettings) -> Result<(), Unfit> {
+        let Pools::Postgres(pool) = &self.pools else { return Err(Unfit("it takes a restart".into())) };
+        let unfit = |error: sqlx::Error| Unfit(format!("cannot connect: {error}"));
+        let (trial, options) = Self::postgres_pool(&DbSettings { max_connections: 1, ..settings.clone() }).map_err(unfit)?;
+        let trial = Self::over(Self::lent(trial.connect_lazy_with(options.clone()), settings), settings);
+        let tried = async {
+            if trial.system().await.map_err(unfit)? != self.system().await.map_err(unfit)? {
+                return Err(Unfit("it is another database, which takes a restart".into()));
+            }
+            trial.check_login().await
+        };
+        let tried = tokio::time::timeout(Duration::from_secs(5), tried).await;
+        trial.close().await;
+        tried.map_err(|_| Unfit("it does not answer".into()))??;
         pool.pool().set_connect_options(options);
         Ok(())
+    }
+
+    /// What names a database of PostgreSQL, the same in all copies of its cluster.
+    pub(super) async fn system(&self) -> Result<String, sqlx::Error> {
+        let Pools::Postgres(pool) = &self.pools else { return Ok(String::new()) };
+        let sql =
+            "SELECT system_identifier || ' ' || (SELECT oid FROM pg_database WHERE datname = current_database()) FROM pg_control_system()";
+        sqlx::query_scalar(sql).fetch_one(pool.pool()).await
     }
 
     fn over(pools: Pools, settings: &DbSettings) -> Self {

@@ -19,17 +19,14 @@ const PLACE: &str = "SELECT (CASE WHEN pg_is_in_recovery() THEN pg_last_wal_repl
 /// The next place to write lies behind the header of a page where a page has just begun, the replayed one before it.
 const PAGE_HEADER: i64 = 64;
 
-/// What names a cluster of databases, the same in all its copies.
-const SYSTEM: &str = "SELECT system_identifier FROM pg_control_system()";
-
 /// In place of how far a copy is behind that does not answer.
 const AWAY: i64 = -1;
 
 /// How often it is looked how far behind the copy is.
 const EVERY: Duration = Duration::from_secs(1);
 
-/// How often whoever waits for the copy looks.
-const OFTEN: Duration = Duration::from_millis(20);
+/// How long a query waits for a connection to the copy that begins.
+const PATIENCE: Duration = Duration::from_millis(700);
 
 /// What a look at the copy found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,22 +64,27 @@ impl Replica {
             seen: Mutex::default(),
         };
         match replica.recognise().await {
-            Ok(true) => replica.copy.check_login().await?,
-            Ok(false) => return Err(Unfit("it is no replica of DATABASE_URL by streaming replication".into())),
+            Ok(None) => {}
+            Ok(Some(unfit)) => return Err(unfit),
             Err(error) => tracing::warn!("the read replica does not answer: {error}"),
         }
         replica.look().await;
         Ok(replica)
     }
 
-    /// Whether it is a copy, which is asked until it has answered once.
-    async fn recognise(&self) -> Result<bool, sqlx::Error> {
+    /// Why it is no copy to read from, if it is none; asked until it has answered once.
+    async fn recognise(&self) -> Result<Option<Unfit>, sqlx::Error> {
         if self.is_known.load(Ordering::Relaxed) {
-            return Ok(true);
+            return Ok(None);
         }
-        let is_copy = self.original.number(SYSTEM).await? == self.copy.number(SYSTEM).await?;
-        self.is_known.store(is_copy, Ordering::Relaxed);
-        Ok(is_copy)
+        if self.original.system().await? != self.copy.system().await? {
+            return Ok(Some(Unfit("it is no replica of DATABASE_URL by streaming replication".into())));
+        }
+        if let Err(unfit) = self.copy.check_login().await {
+            return Ok(Some(unfit));
+        }
+        self.is_known.store(true, Ordering::Relaxed);
+        Ok(None)
     }
 
     /// A snapshot of the copy, if it serves and has replayed up to `place`.
@@ -90,8 +92,11 @@ impl Replica {
         if !self.serves.load(Ordering::Relaxed) {
             return None;
         }
-        match self.copy.begin_at(scope, PLACE, place).await {
+        let begun = tokio::time::timeout(PATIENCE, self.copy.begin_at(scope, PLACE, place)).await;
+        match begun.unwrap_or(Err(sqlx::Error::PoolTimedOut)) {
             Ok(tx) => tx,
+            // All connections are in use.
+            Err(sqlx::Error::PoolTimedOut) => None,
             Err(error) => {
                 tracing::warn!("the read replica is passed over: {error}");
                 self.serves.store(false, Ordering::Relaxed);
@@ -105,17 +110,9 @@ impl Replica {
         self.original.number(PLACE).await
     }
 
-    /// Waits until the copy has replayed up to a place; tells whether it did in time.
-    pub async fn wait_for(&self, place: i64, patience: Duration) -> bool {
-        let begun = Instant::now();
-        while begun.elapsed() < patience && self.serves.load(Ordering::Relaxed) {
-            if self.copy.number(PLACE).await.is_ok_and(|there| there >= place) {
-                return true;
-            }
-            tokio::time::sleep(OFTEN).await;
-        }
-        // Nobody reads from it.
-        !self.serves.load(Ordering::Relaxed)
+    /// Whether the copy has replayed up to a place.
+    pub async fn has(&self, place: i64) -> bool {
+        self.serves.load(Ordering::Relaxed) && self.copy.number(PLACE).await.is_ok_and(|there| there >= place)
     }
 
     /// How it is, and how far behind as far as is known.
@@ -141,7 +138,8 @@ impl Replica {
     async fn look(&self) {
         let looked = async {
             let (original, now) = (self.place().await?, Instant::now());
-            if !self.recognise().await? {
+            if let Some(unfit) = self.recognise().await? {
+                tracing::error!("the read replica is not used: {unfit}");
                 return Ok(None);
             }
             Ok::<_, sqlx::Error>(Some((now, original, self.copy.number(PLACE).await?)))
@@ -154,10 +152,7 @@ impl Replica {
                 self.behind.store(i64::try_from(behind.as_millis()).unwrap_or(i64::MAX), Ordering::Relaxed);
                 self.serves.store(behind <= self.most_behind, Ordering::Relaxed);
             }
-            other => {
-                if matches!(other, Ok(None)) {
-                    tracing::error!("the read replica is no replica of DATABASE_URL by streaming replication: it is not used");
-                }
+            Ok(None) | Err(_) => {
                 self.behind.store(AWAY, Ordering::Relaxed);
                 self.serves.store(false, Ordering::Relaxed);
             }
@@ -185,7 +180,7 @@ impl Replica {
     }
 
     /// See [`Db::renew`].
-    pub async fn renew(&self, settings: &DbSettings) -> Result<(), sqlx::Error> {
+    pub async fn renew(&self, settings: &DbSettings) -> Result<(), Unfit> {
         self.copy.renew(settings).await
     }
 

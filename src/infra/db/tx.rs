@@ -314,15 +314,7 @@ impl Tx {
         self.total.fetch_add(1, Ordering::Relaxed);
         tracing::trace!(target: "kith::sql", "{sql}");
         let system = if self.backend == Backend::Postgres { "postgresql" } else { "sqlite" };
-        let _span = tracing::info_span!(
-            target: traces::TARGET,
-            "statement",
-            otel.kind = "client",
-            otel.name = sql.split_whitespace().next().unwrap_or_default(),
-            db.system.name = system,
-            db.query.text = sql,
-        );
-        Watch { sql, begun: Instant::now(), slow: self.slow, _span }
+        Watch { sql, begun: Instant::now(), slow: self.slow, _span: traces::of_statement(system, sql) }
     }
 }
 
