@@ -46,6 +46,7 @@ fn ctx() -> Ctx {
         opened: Default::default(),
         problems: Default::default(),
         tally: Default::default(),
+        underway: Default::default(),
     }
 }
 

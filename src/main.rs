@@ -105,7 +105,7 @@ async fn run(command: Command, config: Config, source: Source) -> Result<(), Sta
         Command::RotateEncryption => commands::rotate_encryption(&config).await,
         Command::ExpireAudit => commands::expire_audit(&config).await,
         Command::Schema => {
-            print!("{}", WorkspaceSchema::build(&Arc::new(objects::standard_catalog())).sdl().0);
+            print!("{}", WorkspaceSchema::build(&Arc::new(objects::standard_catalog())).sdl());
             Ok(())
         }
         Command::Config => {

@@ -141,6 +141,8 @@ impl ReadReplica {
 
 /// Tells the nodes again and again who follows a list, until nobody needs it any more.
 async fn remember(following: Weak<Mutex<HashMap<String, usize>>>, bus: Bus, known_for: u64) {
+    // From now on Redis is told of writes.
+    bus.run_surely(LOOK, &[key(""), SINCE.to_owned()], &[known_for.to_string()]).await;
     loop {
         tokio::time::sleep(Duration::from_secs(known_for / 3)).await;
         let Some(following) = following.upgrade() else { return };

@@ -30,7 +30,7 @@ pub fn respond(reply: &Reply, media: Media) -> Response {
     let headers = response.headers_mut();
     headers.extend(reply.answer.http_headers.clone());
     headers.insert(header::VARY, HeaderValue::from_static(VARY));
-    if let Some(hash) = reply.schema.as_ref().and_then(|schema| HeaderValue::from_str(&schema.sdl().1).ok()) {
+    if let Some(hash) = reply.schema.as_ref().and_then(|schema| HeaderValue::from_str(schema.hash()).ok()) {
         headers.insert("kith-schema", hash);
     }
     if reply.replayed {

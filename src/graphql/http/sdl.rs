@@ -38,8 +38,7 @@ pub async fn sdl(State(server): State<Server>, peer: Peer, headers: HeaderMap, Q
         (Some(signed), _) => server.schemas.view(signed.ctx.workspace, &signed.known.catalog, &View::of(&signed.ctx.access)),
         (None, _) => whole,
     };
-    let (sdl, hash) = schema.sdl();
-    let tag = format!("\"{hash}\"");
+    let tag = format!("\"{}\"", schema.hash());
     if headers.get(header::IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == tag.as_bytes()) {
         return (StatusCode::NOT_MODIFIED, [(header::ETAG, tag)]).into_response();
     }
@@ -48,5 +47,5 @@ pub async fn sdl(State(server): State<Server>, peer: Peer, headers: HeaderMap, Q
         (header::ETAG, tag),
         (header::CACHE_CONTROL, "private, no-cache".to_owned()),
     ];
-    (headers, sdl.clone()).into_response()
+    (headers, schema.sdl().to_owned()).into_response()
 }
