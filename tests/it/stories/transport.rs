@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode, header};
+use kith::infra::db::{Mode, Scope};
 use serde_json::{Value, json};
 
 use crate::harness::Server;
@@ -123,13 +124,31 @@ async fn the_schema_comes_with_a_tag() {
 async fn a_fault_is_an_id_and_nothing_else() {
     let server = Server::on_sqlite().await;
     let admin = server.admin().await;
-    admin.ask("{ __typename }").await;
-    server.app.db.close().await;
+    let tx = server.app.db.begin(&Scope::workspace(admin.workspace), Mode::Write).await.unwrap();
+    tx.run("ALTER TABLE deal RENAME TO elsewhere", vec![]).await.unwrap();
+    tx.commit().await.unwrap();
     let answer = admin.send("{ deals { totalCount } }", json!({})).await;
     let error = &answer["errors"][0];
     assert_eq!(error["extensions"]["code"], "INTERNAL");
     let id = error["extensions"]["faultId"].as_str().unwrap();
     assert_eq!(error["message"], format!("Something went wrong on the server. Its log has the details under {id}."));
+}
+
+#[tokio::test]
+async fn a_database_that_is_away_is_told_and_worth_another_try() {
+    let server = Server::on_sqlite().await;
+    let admin = server.admin().await;
+    admin.ask("{ __typename }").await;
+    server.app.db.close().await;
+    let answer = admin.send("{ deals { totalCount } }", json!({})).await;
+    let error = &answer["errors"][0];
+    assert_eq!(error["extensions"]["code"], "UNAVAILABLE");
+    assert!(error["message"].as_str().unwrap().starts_with("The server cannot reach its database at present."));
+    // Nobody could even be found out to call.
+    server.app.identity.forget_all();
+    let (status, headers, told) = admin.post(json!({ "query": "{ deals { totalCount } }" }), &[]).await;
+    assert_eq!((status, &told["errors"][0]["extensions"]["code"]), (StatusCode::SERVICE_UNAVAILABLE, &json!("UNAVAILABLE")));
+    assert_eq!(headers["retry-after"], "1");
     let (status, _, body) = server.send(Request::get("/readyz").body(Body::empty()).unwrap()).await;
     let told: Value = serde_json::from_str(&body).unwrap();
     assert_eq!((status, &told["ready"], &told["database"]), (StatusCode::SERVICE_UNAVAILABLE, &json!(false), &json!("not reachable")));
@@ -140,7 +159,7 @@ async fn a_fault_is_an_id_and_nothing_else() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_statement_that_takes_too_long_is_ended_on_either_database() {
-    use kith::infra::db::{Db, DbSettings, Mode, Scope, is_timeout};
+    use kith::infra::db::{Db, DbSettings, is_timeout};
     let postgres = Server::on_postgres().await.app.config.database.url.clone();
     let count = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000000000) SELECT count(*) FROM n";
     for url in ["sqlite::memory:".to_owned(), postgres] {
