@@ -75,6 +75,14 @@ pub(super) struct Connect {
     pub path: Vec<String>,
 }
 
+impl Connect {
+    /// Whether a link that is there says all that this one says.
+    fn says(&self, was: &Json) -> bool {
+        let same = |said: &Option<Json>, name: &str| said.as_ref().is_none_or(|said| *said == was[name]);
+        same(&self.role, "role") && same(&self.title, "title") && self.primary.is_none_or(|primary| was["primary"] == primary)
+    }
+}
+
 /// The longest role or title, in characters.
 const MOST_TEXT: usize = 255;
 
@@ -203,14 +211,14 @@ impl Unit<'_> {
             self.make_room(draft, link, &own, other).await?;
         }
         let end = primary_end(&link.kind);
-        let scope = if end == "to_id" { to } else { from };
+        let (scope, one, ranked_end) = if end == "to_id" { (to, from, "from_id") } else { (from, to, "to_id") };
         if link.primary == Some(true) {
-            let ranked = format!("kind = $2 AND {end} = $3 AND is_primary");
-            let values: [Value; 2] = [link.kind.to_string().into(), scope.into()];
+            let ranked = format!("kind = $2 AND {end} = $3 AND is_primary AND {ranked_end} <> $4");
+            let values: [Value; 3] = [link.kind.to_string().into(), scope.into(), one.into()];
             self.keep_links(&ranked, &values).await?;
-            let [kind, id] = values;
-            let sql = format!("UPDATE record_link SET is_primary = FALSE, since = $4 WHERE workspace_id = $1 AND {ranked}");
-            self.tx.run(&sql, vec![self.ctx.workspace.into(), kind, id, self.now.0.into()]).await?;
+            let [kind, id, one] = values;
+            let sql = format!("UPDATE record_link SET is_primary = FALSE, since = $5 WHERE workspace_id = $1 AND {ranked}");
+            self.tx.run(&sql, vec![self.ctx.workspace.into(), kind, id, one, self.now.0.into()]).await?;
         }
         let text = |value: &Option<Json>| value.as_ref().and_then(Json::as_str).map(str::to_owned);
         let (role, title) = (text(&link.role), text(&link.title));
@@ -237,6 +245,10 @@ impl Unit<'_> {
                 UserError::new(UserErrorCode::Conflict, &[], "Somebody linked it elsewhere at the same time; try again.").within(&link.path)
             })?;
             let was = self.said_of_link(&link.kind, from, to).await?;
+            // It is so already; a reference has moved its record's version all the same.
+            if one == (false, false) && was.as_ref().is_some_and(|was| link.says(was)) {
+                return Ok(());
+            }
             self.change_link(link, from, to).await?;
             let is = self.said_of_link(&link.kind, from, to).await?;
             if let (Some(was), Some(is)) = (was, is) {

@@ -85,6 +85,39 @@ on_both! {
         assert_eq!(found["people"]["nodes"], json!([{ "lastName": "Ada" }, { "lastName": "Cy" }]));
     }
 
+    async fn what_is_linked_already_is_no_change(server: &Server) {
+        let admin = server.admin().await;
+        let (company, other) = (admin.create("company", json!({ "name": "A" })).await, admin.create("company", json!({ "name": "B" })).await);
+        let person = admin.create("person", json!({ "lastName": "P" })).await;
+        let kinds = async || {
+            let tx = server.app.db.begin(&kith::infra::db::Scope::workspace(admin.workspace), kith::infra::db::Mode::Read).await.unwrap();
+            let rows = tx.fetch_all("SELECT kind FROM change_log WHERE workspace_id = $1 AND kind = 'LINKED'", vec![admin.workspace.into()]);
+            rows.await.unwrap().len()
+        };
+        let link = async |of: &str, said: Value| {
+            let mut item = json!({ "id": person });
+            item.as_object_mut().unwrap().extend(said.as_object().unwrap().clone());
+            admin.update("company", of, json!({ "people": { "connect": [item] } })).await;
+        };
+        link(&company, json!({ "role": "Boss", "primary": true })).await;
+        assert_eq!(kinds().await, 1);
+        for said in [json!({}), json!({ "role": "Boss" }), json!({ "primary": true }), json!({ "role": "Boss", "primary": true })] {
+            link(&company, said).await;
+        }
+        assert_eq!(kinds().await, 1);
+        link(&company, json!({ "role": "Aide" })).await;
+        link(&other, json!({ "primary": true })).await;
+        // It is the first one's no more.
+        link(&company, json!({ "primary": true })).await;
+        assert_eq!(kinds().await, 4);
+        let document = "query($id: ID!) { person(id: $id) { companies(first: 5) { edges { primary role node { name } } } } }";
+        let answer = admin.ask_with(document, json!({ "id": person })).await;
+        let mut edges = answer["person"]["companies"]["edges"].as_array().unwrap().clone();
+        edges.sort_by_key(|edge| edge["node"]["name"].to_string());
+        let is = json!([{ "primary": true, "role": "Aide", "node": { "name": "A" } }, { "primary": false, "role": null, "node": { "name": "B" } }]);
+        assert_eq!(json!(edges), is);
+    }
+
     async fn an_end_with_one_record_is_replaced_moved_and_cleared(server: &Server) {
         let admin = server.admin().await;
         estate(&admin, "UNLINK").await;
