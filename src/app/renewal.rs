@@ -19,7 +19,7 @@ use crate::infra::mail::Mailer;
 use crate::infra::vault::Vault;
 
 /// How long a key is known before it is used: by then every node has read it.
-const GRACE: Duration = Duration::from_secs(60);
+const GRACE: u64 = 60_000;
 
 /// What others bring or are shown, word for word.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -33,14 +33,23 @@ pub struct Renewable {
     pub tokens: Current<Tokens>,
     /// The settings that are in use.
     used: Mutex<Config>,
-    /// Counts what is to be used later, of which only the latest is.
-    turn: AtomicU64,
+    /// Count what is to be signed and sealed with later, of which only the latest is.
+    signing: AtomicU64,
+    sealing: AtomicU64,
+    /// Milliseconds that a key is known before it is used.
+    pub grace: AtomicU64,
 }
 
 impl Renewable {
     pub fn new(config: &Config) -> Self {
         let tokens = Tokens { metrics: config.telemetry.metrics_token.clone(), challenge: config.challenge.secret.clone() };
-        Self { tokens: Current::new(tokens), used: Mutex::new(config.clone()), turn: AtomicU64::new(0) }
+        Self {
+            tokens: Current::new(tokens),
+            used: Mutex::new(config.clone()),
+            signing: AtomicU64::new(0),
+            sealing: AtomicU64::new(0),
+            grace: AtomicU64::new(GRACE),
+        }
     }
 }
 
@@ -111,7 +120,7 @@ impl App {
         let renewed = match read {
             Ok(keys) if keys.jwks() == self.identity.jwks() => return None,
             Ok(keys) if self.identity.accept_keys(&keys) => {
-                self.later(move |app| app.identity.renew_keys(&keys));
+                self.later(|of| &of.signing, move |app| app.identity.renew_keys(&keys));
                 Ok(())
             }
             // What the present key signed is not to be good any more.
@@ -126,15 +135,16 @@ impl App {
 
     fn seal_later(self: &Arc<Self>, vault: Vault) {
         self.vault.accept(&vault);
-        self.later(move |app| app.vault.renew(&vault));
+        self.later(|of| &of.sealing, move |app| app.vault.renew(&vault));
     }
 
-    /// Does something when every node knows of it, unless something else is to be done by then.
-    fn later(self: &Arc<Self>, what: impl FnOnce(&Self) + Send + 'static) {
-        let (app, turn) = (Arc::downgrade(self), self.renewable.turn.fetch_add(1, Ordering::Relaxed) + 1);
+    /// Does something when every node knows of it, unless something else of its kind is to be done by then.
+    fn later(self: &Arc<Self>, turn: fn(&Renewable) -> &AtomicU64, what: impl FnOnce(&Self) + Send + 'static) {
+        let ours = turn(&self.renewable).fetch_add(1, Ordering::Relaxed) + 1;
+        let (app, grace) = (Arc::downgrade(self), Duration::from_millis(self.renewable.grace.load(Ordering::Relaxed)));
         tokio::spawn(async move {
-            tokio::time::sleep(GRACE).await;
-            if let Some(app) = app.upgrade().filter(|app| app.renewable.turn.load(Ordering::Relaxed) == turn) {
+            tokio::time::sleep(grace).await;
+            if let Some(app) = app.upgrade().filter(|app| turn(&app.renewable).load(Ordering::Relaxed) == ours) {
                 what(&app);
             }
         });

@@ -1,5 +1,7 @@
 //! `kith doctor`: looks at everything that a server needs, and says what is wrong.
 
+use std::time::Duration;
+
 use kith::app::{self, App, StartError};
 use kith::config::Config;
 use kith::infra::clock::Clock;
@@ -47,7 +49,7 @@ pub async fn doctor(config: Config) -> Result<(), StartError> {
                 Some(Ok(())) => findings.good("redis", "answers"),
                 Some(Err(error)) => findings.wrong("redis", error),
             }
-            match app.replica.as_ref().map(|of| of.replica.standing()) {
+            match standing(&app).await {
                 None => findings.good("replica", "not configured"),
                 Some((Standing::Serves, behind)) => findings.good("replica", format!("serves, {} ms behind", behind.as_millis())),
                 Some((Standing::Behind, behind)) => findings.wrong("replica", format!("{} s behind", behind.as_secs())),
@@ -59,6 +61,18 @@ pub async fn doctor(config: Config) -> Result<(), StartError> {
         Err(error) => findings.wrong("start", error),
     }
     if findings.wrong == 0 { Ok(()) } else { Err(verdict(&findings)) }
+}
+
+/// How the replica is, if there is one. One that is in use is hardly ever up to date at the first look.
+async fn standing(app: &App) -> Option<(Standing, Duration)> {
+    let replica = &app.replica.as_ref()?.replica;
+    for _ in 0..5 {
+        if replica.standing().0 == Standing::Serves {
+            break;
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    Some(replica.standing())
 }
 
 fn verdict(findings: &Findings) -> StartError {

@@ -16,7 +16,7 @@ pub fn rotate_signing_key(config: &Config) -> Result<(), StartError> {
         ));
     }
     SigningKeys::rotate(&config.server.data_dir).map_err(StartError)?;
-    println!("A server that runs signs with the new key within half a minute.");
+    println!("A server that runs knows the new key within half a minute, and signs with it a minute later.");
     Ok(())
 }
 

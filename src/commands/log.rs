@@ -3,7 +3,7 @@
 use kith::app::StartError;
 use kith::config::{Config, LogFormat};
 use kith::infra::traces::{Collector, Traces, is_traced};
-use tracing_subscriber::filter::{FilterExt as _, filter_fn};
+use tracing_subscriber::filter::{FilterExt as _, LevelFilter, filter_fn};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _};
@@ -12,14 +12,19 @@ use tracing_subscriber::{EnvFilter, Layer as _};
 pub fn start_log(config: &Config) -> Result<Option<Traces>, StartError> {
     let filter = config.log.filter.parse::<EnvFilter>();
     let filter = filter.map_err(|e| StartError(format!("log.filter (KITH_LOG): `{}` is not right: {e}", config.log.filter)))?;
-    let lines = filter.and(filter_fn(|metadata| !is_traced(metadata)));
+    // Without this hint a filter would have everything formatted, to leave it out then.
+    let lines = filter.and(filter_fn(|metadata| !is_traced(metadata)).with_max_level_hint(LevelFilter::TRACE));
     let plain = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let log = match config.log.format {
         LogFormat::Text => plain.with_filter(lines).boxed(),
         LogFormat::Json => plain.json().with_filter(lines).boxed(),
     };
     let traces = collect(config)?;
-    tracing_subscriber::registry().with(log).with(traces.as_ref().map(Traces::layer)).init();
+    // No layer in place of none: it would have the spans made that nobody takes.
+    match &traces {
+        Some(traces) => tracing_subscriber::registry().with(log).with(traces.layer()).init(),
+        None => tracing_subscriber::registry().with(log).init(),
+    }
     Ok(traces)
 }
 

@@ -14,10 +14,10 @@ pub const HEADER: &str = "kith-consistency";
 /// Root fields whose answers are taken further from where another answer ended, which a replica need not have reached.
 const FEED: [&str; 2] = ["changes", "changeCursor"];
 
-/// Whether a request may be answered from a replica.
-pub fn may_use_replica(document: &Document, headers: &HeaderMap, request: &async_graphql::Request) -> Result<bool> {
+/// Whether a request may be answered from a replica, where there is one.
+pub fn may_use_replica((document, there_is_one): (&Document, bool), headers: &HeaderMap, request: &async_graphql::Request) -> Result<bool> {
     let strong = asks_for_strong(headers, request)?;
-    Ok(!strong && document.kind == OperationType::Query && !selects(&document.parsed, &FEED))
+    Ok(there_is_one && !strong && document.kind == OperationType::Query && !selects(&document.parsed, &FEED))
 }
 
 fn asks_for_strong(headers: &HeaderMap, request: &async_graphql::Request) -> Result<bool> {

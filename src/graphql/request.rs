@@ -100,6 +100,10 @@ impl Request {
         Self { may_use_replica: AtomicBool::new(may_use_replica), ..self }
     }
 
+    pub fn used_replica(&self) -> bool {
+        self.used_replica.load(Ordering::Relaxed)
+    }
+
     pub fn may_use_replica(&self) -> bool {
         self.app.replica.is_some() && self.may_use_replica.load(Ordering::Relaxed)
     }

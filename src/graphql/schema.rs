@@ -201,8 +201,8 @@ impl Schemas {
         if let Some(known) = self.own.get(&key) {
             return known;
         }
-        let (workspace, version, left_out) = key;
-        let built = WorkspaceSchema::build_view(catalog, view).hashed(&self.standard, &format!("{workspace} {version} {left_out}"));
+        let objects: Vec<String> = catalog.objects().map(|object| format!("{object:?}")).collect();
+        let built = WorkspaceSchema::build_view(catalog, view).hashed(&self.standard, &format!("{} {objects:?}", key.2));
         let built = Arc::new(built);
         self.own.insert(key, built.clone());
         built

@@ -22,7 +22,7 @@ use tokio::runtime::Handle;
 use tracing::{Metadata, Span, Subscriber};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 use tracing_subscriber::Layer;
-use tracing_subscriber::filter::{FilterFn, filter_fn};
+use tracing_subscriber::filter::{FilterFn, LevelFilter, filter_fn};
 use tracing_subscriber::registry::LookupSpan;
 
 use super::web;
@@ -100,7 +100,7 @@ impl Traces {
 }
 
 /// Which traces are kept. What is below a span of this process goes with it. A caller with a trace of their own may leave
-/// theirs out, and cannot have more kept than others.
+/// theirs out; of the others the same share is kept, by their ids, as of those that begin here.
 #[derive(Clone, Debug)]
 struct Chosen(Sampler);
 
@@ -128,7 +128,7 @@ impl ShouldSample for Chosen {
 }
 
 fn only_spans() -> FilterFn {
-    filter_fn(is_traced)
+    filter_fn(is_traced as fn(&Metadata<'_>) -> bool).with_max_level_hint(LevelFilter::INFO)
 }
 
 /// Whether something is for traces, and not for the log.
@@ -166,7 +166,7 @@ pub fn name_operation(name: Option<&str>) {
 /// The span of a statement, below the one that runs; there is none for what is done for nobody in particular, such as
 /// looking whether there is something to do.
 pub fn of_statement(system: &'static str, sql: &str) -> Span {
-    if !tracing::span_enabled!(target: TARGET, tracing::Level::INFO, "statement") || Span::current().is_none() {
+    if Span::current().is_none() {
         return Span::none();
     }
     let cut = sql.char_indices().nth(LONGEST).map_or(sql.len(), |(at, _)| at);

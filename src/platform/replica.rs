@@ -9,7 +9,7 @@
 //! enough. Of that it keeps a note of its own, which is gone if it forgot something.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use crate::infra::bus::Bus;
@@ -23,57 +23,75 @@ redis.call('SET', KEYS[1], string.format('%.0f', place), 'EX', ARGV[2])
 return 1
 ";
 
-/// The same when somebody reads: 0 if it wrote nothing lately, -1 if that is not known, because Redis has been told of
-/// writes for a shorter time than it would have to remember them.
+/// A credential follows a list.
+const FOLLOW: &str = "redis.call('SET', KEYS[1], '1', 'EX', ARGV[1]) return 1";
+
+/// The same when somebody reads: 0 if it wrote nothing lately. -1 if it follows a list; also if it is not known what it
+/// wrote, because this Redis has been told of writes for a shorter time than it would have to remember them.
 const LOOK: &str = r"
 local now = tonumber(redis.call('TIME')[1])
-local since = tonumber(redis.call('GET', KEYS[2]))
-if not since then
-  redis.call('SET', KEYS[2], string.format('%.0f', now))
+local run = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)') or '-'
+local since = redis.call('GET', KEYS[3])
+local began = since and string.match(since, '^' .. run .. ' (%d+)$')
+if not began then
+  redis.call('SET', KEYS[3], run .. ' ' .. string.format('%.0f', now))
   return -1
 end
-if now - since < tonumber(ARGV[1]) then return -1 end
+if now - tonumber(began) < tonumber(ARGV[1]) or redis.call('EXISTS', KEYS[2]) == 1 then return -1 end
 return tonumber(redis.call('GET', KEYS[1]) or '0')
 ";
 
-/// Since when Redis has been told.
+/// Since when Redis has been told, and which run of it.
 const SINCE: &str = "wrote-since";
 
-/// A place that no replica reaches: for whoever reads from the database.
+/// A place that no replica reaches: where it is not known how far somebody wrote.
 const NEVER: i64 = 1 << 52;
 
-/// How long the answer to a write may wait until the others know of it.
-const PATIENCE: Duration = Duration::from_secs(2);
-const PAUSE: Duration = Duration::from_millis(200);
+/// How long it may take to find out how far somebody wrote.
+const PATIENCE: Duration = Duration::from_millis(500);
 
-/// Seconds for which it is known what a credential wrote, beyond those that a replica may be behind.
+/// How often the nodes are told what they could not be told before.
+const PULSE: Duration = Duration::from_secs(1);
+
+/// For so many seconds it is known what a credential wrote: longer than any replica that is read from may be behind.
+const REMEMBERED: u64 = 660;
+
+/// Seconds that Redis has to have been told of writes, beyond those that a replica may be behind.
 const SPARE: u64 = 10;
 
 #[derive(Clone)]
 pub struct ReadReplica {
     pub replica: Arc<Replica>,
     bus: Bus,
-    /// For how many seconds it is known what a credential wrote.
+    /// For how many seconds Redis has to have been told.
     known_for: u64,
+    common: Arc<Mutex<Common>>,
+}
+
+/// What all requests of this node know of each other.
+#[derive(Default)]
+struct Common {
     /// Credentials that follow a list, and how many.
-    following: Arc<Mutex<HashMap<String, usize>>>,
-    /// Until when this node reads from the database, because the others could not be told of a write.
-    doubted: Arc<Mutex<Option<Instant>>>,
+    following: HashMap<String, usize>,
+    /// Who wrote up to where, as far as the other nodes could not be told.
+    untold: HashMap<String, i64>,
+    /// Until when this node reads from the database, because of that.
+    doubted: Option<Instant>,
 }
 
 /// Somebody follows a list for as long as this is held.
 pub struct Following {
     credential: String,
-    all: Arc<Mutex<HashMap<String, usize>>>,
+    common: Arc<Mutex<Common>>,
 }
 
 impl Drop for Following {
     fn drop(&mut self) {
-        let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = all.get_mut(&self.credential) {
+        let mut common = held(&self.common);
+        if let Some(count) = common.following.get_mut(&self.credential) {
             *count -= 1;
             if *count == 0 {
-                all.remove(&self.credential);
+                common.following.remove(&self.credential);
             }
         }
     }
@@ -82,82 +100,94 @@ impl Drop for Following {
 impl ReadReplica {
     /// Begins to watch a replica that may be so many seconds behind.
     pub fn new(replica: Replica, bus: Bus, most_behind: u64) -> Self {
-        let made =
-            Self { replica: Arc::new(replica), bus, known_for: most_behind + SPARE, following: Arc::default(), doubted: Arc::default() };
+        let made = Self { replica: Arc::new(replica), bus, known_for: most_behind + SPARE, common: Arc::default() };
         tokio::spawn(Replica::watch(Arc::downgrade(&made.replica)));
-        tokio::spawn(remember(Arc::downgrade(&made.following), made.bus.clone(), made.known_for));
+        tokio::spawn(keep_telling(Arc::downgrade(&made.common), made.bus.clone(), made.known_for));
         made
     }
 
     /// A snapshot of the replica in which everything is that the credential wrote; none if it has to be the database's.
     pub async fn begin(&self, scope: &Scope, credential: &str) -> Option<Tx> {
-        if self.is_in_doubt() {
-            return None;
+        {
+            let common = held(&self.common);
+            if common.following.contains_key(credential) || common.doubted.is_some_and(|until| Instant::now() < until) {
+                return None;
+            }
         }
-        let keys = [key(credential), SINCE.to_owned()];
+        let keys = [wrote(credential), follows(credential), SINCE.to_owned()];
         let place = self.bus.run(LOOK, &keys, &[self.known_for.to_string()]).await.filter(|place| *place >= 0)?;
         self.replica.begin(scope, (place > 0).then_some(place)).await
     }
 
-    /// Tells all nodes that a credential has written just now. Whoever waits for it waits no longer than a moment; it goes
-    /// on all the same until the others know, or have what was written.
+    /// Tells all nodes that a credential has written just now. If Redis does not answer they are told later, and this node
+    /// reads from the database meanwhile.
     pub async fn note_write(&self, credential: String) {
-        let this = self.clone();
-        let noting = tokio::spawn(async move { this.note_until_known(&credential).await });
-        if tokio::time::timeout(PATIENCE, noting).await.is_err() {
-            tracing::warn!("the other nodes could not be told at once of a write: the writer's next queries there may miss it");
+        let place = tokio::time::timeout(PATIENCE, self.replica.place()).await.ok().and_then(Result::ok).unwrap_or(NEVER);
+        let in_doubt = {
+            let mut common = held(&self.common);
+            let untold = common.untold.entry(credential.clone()).or_default();
+            *untold = place.max(*untold);
+            common.doubted.is_some_and(|until| Instant::now() < until)
+        };
+        // Nobody waits again and again for a Redis that is away.
+        if !in_doubt {
+            tell(&self.common, &self.bus, &credential, place, self.known_for).await;
         }
-    }
-
-    async fn note_until_known(&self, credential: &str) {
-        let begun = Instant::now();
-        // What nobody knows is never reached.
-        let place = self.replica.place().await.unwrap_or(NEVER);
-        loop {
-            if note(&self.bus, credential, place, self.known_for).await || self.replica.has(place).await {
-                return;
-            }
-            *self.doubted.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + Duration::from_secs(self.known_for));
-            if begun.elapsed() > Duration::from_secs(self.known_for) {
-                return;
-            }
-            tokio::time::sleep(PAUSE).await;
-        }
-    }
-
-    fn is_in_doubt(&self) -> bool {
-        let doubted = *self.doubted.lock().unwrap_or_else(PoisonError::into_inner);
-        doubted.is_some_and(|until| Instant::now() < until)
     }
 
     /// A credential begins to follow a list: until it ends, its queries are read from the database.
     pub async fn follow(&self, credential: String) -> Following {
-        *self.following.lock().unwrap_or_else(PoisonError::into_inner).entry(credential.clone()).or_default() += 1;
-        let following = Following { credential, all: self.following.clone() };
-        note(&self.bus, &following.credential, NEVER, self.known_for).await;
+        *held(&self.common).following.entry(credential.clone()).or_default() += 1;
+        let following = Following { credential, common: self.common.clone() };
+        self.bus.run_surely(FOLLOW, &[follows(&following.credential)], &[self.known_for.to_string()]).await;
         following
     }
 }
 
-/// Tells the nodes again and again who follows a list, until nobody needs it any more.
-async fn remember(following: Weak<Mutex<HashMap<String, usize>>>, bus: Bus, known_for: u64) {
+fn held(common: &Mutex<Common>) -> MutexGuard<'_, Common> {
+    common.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Tells the nodes how far a credential wrote; whether they were told.
+async fn tell(common: &Mutex<Common>, bus: &Bus, credential: &str, place: i64, known_for: u64) -> bool {
+    let told = bus.run_surely(NOTE, &[wrote(credential)], &[place.to_string(), REMEMBERED.to_string()]).await.is_some();
+    let mut common = held(common);
+    if !told {
+        common.doubted = Some(Instant::now() + Duration::from_secs(known_for));
+    } else if common.untold.get(credential).is_some_and(|untold| *untold <= place) {
+        common.untold.remove(credential);
+    }
+    told
+}
+
+/// Tells the nodes again and again who follows a list, and what they could not be told, until nobody needs it any more.
+async fn keep_telling(common: Weak<Mutex<Common>>, bus: Bus, known_for: u64) {
     // From now on Redis is told of writes.
-    bus.run_surely(LOOK, &[key(""), SINCE.to_owned()], &[known_for.to_string()]).await;
+    bus.run_surely(LOOK, &[wrote(""), follows(""), SINCE.to_owned()], &[known_for.to_string()]).await;
+    let mut followed = Instant::now();
     loop {
-        tokio::time::sleep(Duration::from_secs(known_for / 3)).await;
-        let Some(following) = following.upgrade() else { return };
-        let all: Vec<String> = following.lock().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect();
-        drop(following);
-        for credential in all {
-            note(&bus, &credential, NEVER, known_for).await;
+        tokio::time::sleep(PULSE).await;
+        let Some(common) = common.upgrade() else { return };
+        let untold: Vec<(String, i64)> = held(&common).untold.iter().map(|(credential, place)| (credential.clone(), *place)).collect();
+        for (credential, place) in untold {
+            if !tell(&common, &bus, &credential, place, known_for).await {
+                break;
+            }
+        }
+        if followed.elapsed() > Duration::from_secs(known_for / 3) {
+            followed = Instant::now();
+            let following: Vec<String> = held(&common).following.keys().cloned().collect();
+            for credential in following {
+                bus.run_surely(FOLLOW, &[follows(&credential)], &[known_for.to_string()]).await;
+            }
         }
     }
 }
 
-async fn note(bus: &Bus, credential: &str, place: i64, known_for: u64) -> bool {
-    bus.run_surely(NOTE, &[key(credential)], &[place.to_string(), known_for.to_string()]).await.is_some()
+fn wrote(credential: &str) -> String {
+    format!("wrote:{credential}")
 }
 
-fn key(credential: &str) -> String {
-    format!("wrote:{credential}")
+fn follows(credential: &str) -> String {
+    format!("follows:{credential}")
 }

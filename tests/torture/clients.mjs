@@ -8,7 +8,7 @@ import { sleep } from './cluster.mjs';
 class Unanswered extends Error {}
 
 /** Codes that say: not now. */
-const AGAIN = ['UNAVAILABLE', 'INTERNAL', 'TIMEOUT', 'IDEMPOTENCY_IN_PROGRESS', 'RATE_LIMITED'];
+const AGAIN = ['UNAVAILABLE', 'TIMEOUT', 'IDEMPOTENCY_IN_PROGRESS', 'RATE_LIMITED'];
 /** Longer than any request may take, whatever is away. */
 const LONGEST = 60_000;
 

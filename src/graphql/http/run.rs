@@ -134,7 +134,8 @@ impl Asking<'_> {
         if document.atomic {
             atomic::check(document.merged(), request.operation_name.as_deref(), &schema.roots).map_err(unfit)?;
         }
-        let may_use_replica = consistency::may_use_replica(&document, self.headers, &request).map_err(unfit)?;
+        let may_use_replica =
+            consistency::may_use_replica((&document, self.server.app.replica.is_some()), self.headers, &request).map_err(unfit)?;
         // It is one of the document's own.
         traces::name_operation(request.operation_name.as_deref());
         let charged = match &signed {
@@ -260,8 +261,15 @@ async fn execute(
 async fn query_of_replica(shown: &WorkspaceSchema, (request, document): (Request, &Document), state: &Arc<request::Request>) -> Answer {
     let (operation, variables) = (request.operation_name.clone(), request.variables.clone());
     let patience = state.app.config.query_timeout() + Duration::from_secs(1);
-    let asked = shown.api.execute(document.put_into(request).data(state.clone()));
-    let answer = tokio::time::timeout(patience, asked).await;
+    let mut asked = Box::pin(shown.api.execute(document.put_into(request).data(state.clone())));
+    let answer = match tokio::time::timeout(patience, &mut asked).await {
+        // It is the database that takes so long.
+        Err(_) if !state.used_replica() => Ok(asked.await),
+        answer => {
+            drop(asked);
+            answer
+        }
+    };
     let broken = |answer: &Answer| answer.errors.iter().any(|error| matches!(code(error), Some("INTERNAL" | "UNAVAILABLE")));
     match answer {
         Ok(answer) if !broken(&answer) || !state.leave_replica().await => answer,

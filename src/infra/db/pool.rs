@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 use std::str::FromStr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
@@ -39,6 +39,8 @@ pub struct Db {
     pools: Pools,
     statements: Arc<AtomicUsize>,
     slow: Duration,
+    /// What names the database, once it was asked.
+    system: Arc<OnceLock<String>>,
     /// Where it is told what was committed.
     pub signals: Signals,
 }
@@ -63,7 +65,12 @@ impl Db {
             let (pool, options) = Self::postgres_pool(settings)?;
             Self::lent(pool.connect_with(options).await?, settings)
         };
-        Ok(Self::over(pools, settings))
+        let db = Self::over(pools, settings);
+        // What it is called is known by then whatever becomes of its login.
+        if let Ok(system) = db.system().await {
+            let _ = db.system.set(system);
+        }
+        Ok(db)
     }
 
     /// Opens PostgreSQL's pool; it is connected to when it is needed.
@@ -96,6 +103,9 @@ impl Db {
 
     /// What names a database of PostgreSQL, the same in all copies of its cluster.
     pub(super) async fn system(&self) -> Result<String, sqlx::Error> {
+        if let Some(known) = self.system.get() {
+            return Ok(known.clone());
+        }
         let Pools::Postgres(pool) = &self.pools else { return Ok(String::new()) };
         let sql =
             "SELECT system_identifier || ' ' || (SELECT oid FROM pg_database WHERE datname = current_database()) FROM pg_control_system()";
@@ -103,7 +113,7 @@ impl Db {
     }
 
     fn over(pools: Pools, settings: &DbSettings) -> Self {
-        Self { pools, statements: Arc::default(), slow: settings.slow, signals: Signals::default() }
+        Self { pools, statements: Arc::default(), slow: settings.slow, system: Arc::default(), signals: Signals::default() }
     }
 
     fn lent(pool: PgPool, settings: &DbSettings) -> Pools {

@@ -12,9 +12,12 @@ use std::time::{Duration, Instant};
 use super::pool::{Db, DbSettings, Unfit};
 use super::tx::{Scope, Tx};
 
-/// Up to where the database has written; on a copy, up to where it has replayed.
-const PLACE: &str = "SELECT (CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_insert_lsn() END \
-                     - '0/0'::pg_lsn)::bigint";
+/// Up to where the database has written.
+const PLACE: &str = "SELECT (pg_current_wal_insert_lsn() - '0/0'::pg_lsn)::bigint";
+
+/// Up to where a copy has replayed; less than any place on what is none (any more).
+const COPY_PLACE: &str =
+    "SELECT CASE WHEN pg_is_in_recovery() THEN coalesce((pg_last_wal_replay_lsn() - '0/0'::pg_lsn)::bigint, 0) ELSE -1 END";
 
 /// The next place to write lies behind the header of a page where a page has just begun, the replayed one before it.
 const PAGE_HEADER: i64 = 64;
@@ -48,6 +51,8 @@ pub struct Replica {
     behind: AtomicI64,
     /// Where the original was, and when.
     seen: Mutex<VecDeque<(Instant, i64)>>,
+    /// Where the original was when the copy answered again.
+    serves_from: Mutex<Option<i64>>,
 }
 
 impl Replica {
@@ -62,6 +67,7 @@ impl Replica {
             serves: AtomicBool::new(false),
             behind: AtomicI64::new(AWAY),
             seen: Mutex::default(),
+            serves_from: Mutex::default(),
         };
         match replica.recognise().await {
             Ok(None) => {}
@@ -92,7 +98,7 @@ impl Replica {
         if !self.serves.load(Ordering::Relaxed) {
             return None;
         }
-        let begun = tokio::time::timeout(PATIENCE, self.copy.begin_at(scope, PLACE, place)).await;
+        let begun = tokio::time::timeout(PATIENCE, self.copy.begin_at(scope, COPY_PLACE, place)).await;
         match begun.unwrap_or(Err(sqlx::Error::PoolTimedOut)) {
             Ok(tx) => tx,
             // All connections are in use.
@@ -108,11 +114,6 @@ impl Replica {
     /// Where the original is now: whatever was committed lies before it.
     pub async fn place(&self) -> Result<i64, sqlx::Error> {
         self.original.number(PLACE).await
-    }
-
-    /// Whether the copy has replayed up to a place.
-    pub async fn has(&self, place: i64) -> bool {
-        self.serves.load(Ordering::Relaxed) && self.copy.number(PLACE).await.is_ok_and(|there| there >= place)
     }
 
     /// How it is, and how far behind as far as is known.
@@ -142,7 +143,12 @@ impl Replica {
                 tracing::error!("the read replica is not used: {unfit}");
                 return Ok(None);
             }
-            Ok::<_, sqlx::Error>(Some((now, original, self.copy.number(PLACE).await?)))
+            let copy = self.copy.number(COPY_PLACE).await?;
+            if copy < 0 {
+                tracing::error!("the read replica is not used: it is a database of its own now");
+                return Ok(None);
+            }
+            Ok::<_, sqlx::Error>(Some((now, original, copy)))
         };
         let was = self.standing().0;
         let looked = tokio::time::timeout(EVERY * 4, looked).await.unwrap_or(Err(sqlx::Error::PoolTimedOut));
@@ -150,7 +156,8 @@ impl Replica {
             Ok(Some((now, original, copy))) => {
                 let behind = self.lag(now, original, copy);
                 self.behind.store(i64::try_from(behind.as_millis()).unwrap_or(i64::MAX), Ordering::Relaxed);
-                self.serves.store(behind <= self.most_behind, Ordering::Relaxed);
+                let caught_up = self.has_caught_up(was, original, copy);
+                self.serves.store(caught_up && behind <= self.most_behind, Ordering::Relaxed);
             }
             Ok(None) | Err(_) => {
                 self.behind.store(AWAY, Ordering::Relaxed);
@@ -163,6 +170,19 @@ impl Replica {
             (Standing::Behind, by) => tracing::warn!("the read replica is {} s behind: queries are read from the database", by.as_secs()),
             (Standing::Away, _) => tracing::warn!("the read replica does not answer: queries are read from the database"),
         }
+    }
+
+    /// Of a copy that was away it is not known for how long it has lacked what it lacks: it serves when it has what there was
+    /// when it came back.
+    fn has_caught_up(&self, was: Standing, original: i64, copy: i64) -> bool {
+        let mut from = self.serves_from.lock().unwrap_or_else(PoisonError::into_inner);
+        if was == Standing::Away {
+            *from = Some(original);
+        }
+        if from.is_some_and(|place| copy + PAGE_HEADER >= place) {
+            *from = None;
+        }
+        from.is_none()
     }
 
     /// For how long the original has had what the copy lacks.
@@ -181,7 +201,10 @@ impl Replica {
 
     /// See [`Db::renew`].
     pub async fn renew(&self, settings: &DbSettings) -> Result<(), Unfit> {
-        self.copy.renew(settings).await
+        self.copy.renew(settings).await?;
+        // It is looked at as if it were another one.
+        self.is_known.store(false, Ordering::Relaxed);
+        Ok(())
     }
 
     pub async fn close(&self) {

@@ -4,7 +4,10 @@ use axum::http::StatusCode;
 use ed25519_dalek::SigningKey;
 use ed25519_dalek::pkcs8::EncodePrivateKey;
 use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
+use std::sync::atomic::Ordering;
+
 use kith::config::Config;
+use kith::features::identity::SigningKeys;
 use kith::infra::db::{Mode, Scope};
 use kith::infra::vault::Vault;
 use serde_json::json;
@@ -21,6 +24,13 @@ async fn renew(server: &Server, change: impl FnOnce(&mut Config)) -> Renewed {
 
 fn pem(seed: u8) -> String {
     SigningKey::from_bytes(&[seed; 32]).to_pkcs8_pem(LineEnding::LF).unwrap().to_string()
+}
+
+/// How every token begins that a key signs.
+fn header_of(pem: &str) -> String {
+    let keys = SigningKeys::from_pems(pem, &[]).unwrap();
+    let token = keys.sign_for("test", &json!({})).unwrap();
+    token.split('.').next().unwrap().to_owned()
 }
 
 async fn knows(actor: &Actor<'_>) -> bool {
@@ -88,6 +98,27 @@ on_both! {
         assert!(matches!(&done[..], [("encryption.key", Err(_))]), "{done:?}");
         let done = renew(server, |config| config.encryption.key = "short".into()).await;
         assert!(matches!(&done[..], [("encryption.key", Err(_))]), "{done:?}");
+    }
+
+    async fn keys_that_come_together_are_both_used_in_the_end(server: &Server) {
+        server.app.renewable.grace.store(0, Ordering::Relaxed);
+        renew(server, |config| config.auth.jwt_private_key = pem(1)).await;
+        let key = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=";
+        let both = |config: &mut Config| {
+            config.auth.jwt_private_key = pem(2);
+            config.auth.jwt_previous_keys = vec![pem(1)];
+            config.encryption.key = key.into();
+        };
+        assert_eq!(renew(server, both).await.len(), 2);
+        server.admin().await;
+        let by_new = Vault::from_base64(key, &[]).unwrap().seal("test", b"x").unwrap();
+        for _ in 0..1_000_000 {
+            let signer = sign_in(server, "admin0@test.example").await.credential.unwrap();
+            if server.app.vault.is_current(&by_new) && signer.starts_with(&header_of(&pem(2))) {
+                return;
+            }
+        }
+        panic!("the new keys are not used");
     }
 
     async fn a_new_token_for_the_metrics_counts_at_once(server: &Server) {
