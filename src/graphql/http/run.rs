@@ -293,8 +293,14 @@ impl Noted {
 
     async fn at_once(mut self) {
         let Some((replica, state)) = self.0.take() else { return };
-        for writer in state.writers() {
-            replica.note_write(writer).await;
+        // It comes to its end although whoever waits for it may hang up.
+        let noting = tokio::spawn(async move {
+            for writer in state.writers() {
+                replica.note_write(writer).await;
+            }
+        });
+        if noting.await.is_err() {
+            tracing::error!("it could not be noted who wrote");
         }
     }
 }
