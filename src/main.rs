@@ -76,7 +76,8 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let source = Source::new(cli.config);
     let done = source.load().map_err(|e| StartError(e.to_string())).and_then(|config| {
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+        // Room for futures that lie deep in each other, above all in builds that are not optimised; what is not used costs nothing.
+        let runtime = tokio::runtime::Builder::new_multi_thread().thread_stack_size(8 << 20).enable_all().build();
         runtime.map_err(|e| StartError(e.to_string()))?.block_on(run(cli.command, config, source))
     });
     match done {

@@ -84,7 +84,7 @@ impl From<Reply> for Outcome {
 impl Asking<'_> {
     pub async fn run(self, request: Request) -> Outcome {
         let (begun, metrics, span) = (Instant::now(), self.server.app.metrics.clone(), traces::of_request(self.headers));
-        let outcome = self.run_inside(request).instrument(span.clone()).await;
+        let outcome = Box::pin(self.run_inside(request)).instrument(span.clone()).await;
         let (operation, code) = match &outcome {
             Outcome::Reply(reply) => (reply.operation(), reply.code()),
             Outcome::Live(_) => ("subscription", None),
@@ -118,7 +118,7 @@ impl Asking<'_> {
     pub async fn run_for(self, signed: Signed, request: Request) -> Reply {
         let schema = self.server.schemas.of(signed.ctx.workspace, &signed.known.catalog);
         let span = traces::of_request(self.headers);
-        match self.run_known(Some(signed), &schema, request).instrument(span).await {
+        match Box::pin(self.run_known(Some(signed), &schema, request)).instrument(span).await {
             Outcome::Reply(reply) => *reply,
             // No such document is a subscription.
             Outcome::Live(_) => Reply::refused(StatusCode::INTERNAL_SERVER_ERROR, &Error::fault("a stream where none was asked for")),
@@ -238,9 +238,10 @@ async fn execute(
     state: &Arc<request::Request>,
 ) -> (Answer, bool, usize) {
     let noted = Noted::of(document.kind, state);
+    // Boxed, for what async-graphql makes of a document is large, and deep below it others wait for room on the stack.
     let mut answer = match state.may_use_replica() {
-        true => query_of_replica(shown, (request, document), state).await,
-        false => shown.api.execute(document.put_into(request).data(state.clone())).await,
+        true => Box::pin(query_of_replica(shown, (request, document), state)).await,
+        false => Box::pin(shown.api.execute(document.put_into(request).data(state.clone()))).await,
     };
     if let Err(error) = state.end_atomic(&mut answer).await {
         answer = Answer::from_errors(vec![server_error(&error)]);
@@ -277,7 +278,7 @@ async fn query_of_replica(shown: &WorkspaceSchema, (request, document): (Request
         _ => {
             let mut request = Request::new("").variables(variables);
             request.operation_name = operation;
-            shown.api.execute(document.put_into(request).data(state.clone())).await
+            Box::pin(shown.api.execute(document.put_into(request).data(state.clone()))).await
         }
     }
 }
