@@ -15,6 +15,7 @@ pub mod company;
 pub mod custom_record;
 pub mod data_key;
 pub mod deal;
+pub mod deal_total;
 pub mod duplicate_rule;
 pub mod field_definition;
 pub mod field_index;

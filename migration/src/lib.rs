@@ -23,6 +23,7 @@ mod m20261126_000013_merges;
 mod m20261126_000014_webhooks;
 mod m20261126_000015_jobs;
 mod m20261126_000016_inbound;
+mod m20261127_000017_deal_totals;
 mod policies;
 
 pub use sea_orm_migration::prelude::{MigratorTrait, SchemaManager};
@@ -73,6 +74,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261126_000014_webhooks::Migration),
             Box::new(m20261126_000015_jobs::Migration),
             Box::new(m20261126_000016_inbound::Migration),
+            Box::new(m20261127_000017_deal_totals::Migration),
         ];
         steps.into_iter().map(|step| Box::new(Whole(step)) as Box<dyn MigrationTrait>).collect()
     }

@@ -13,6 +13,7 @@ mod kind;
 mod merge;
 mod names;
 mod object;
+mod totals;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -25,6 +26,7 @@ pub use kind::{EnumType, Kind, Store};
 pub use merge::MergeStrategy;
 pub use names::types_of;
 pub use object::{Object, OnDelete, Own, OwnRelation, Relation, Target, Variant, Variants, Via, enum_name, own_name};
+pub use totals::Totals;
 
 /// The objects of a workspace, as of one version of its definitions.
 #[derive(Debug)]

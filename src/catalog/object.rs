@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::duplicates::DuplicateRule;
 use super::field::{Field, Source};
+use super::totals::Totals;
 use crate::infra::text::{pascal_case, screaming_snake_case};
 
 /// What a relation points at.
@@ -247,6 +248,8 @@ pub struct Object {
     pub mergeable: bool,
     /// What is done about new records that look like old ones.
     pub duplicates: DuplicateRule,
+    /// What the database counts of its records as they are written.
+    pub totals: Option<Totals>,
     /// None of a standard object.
     pub own: Option<Own>,
     /// The entity's columns, in its order, with nullability.
@@ -275,6 +278,7 @@ impl Object {
             follows: None,
             mergeable: false,
             duplicates: DuplicateRule::default(),
+            totals: None,
             own: None,
             columns,
         }
@@ -363,6 +367,12 @@ impl Object {
     #[must_use]
     pub fn mergeable(mut self) -> Self {
         self.mergeable = true;
+        self
+    }
+
+    #[must_use]
+    pub fn totals(mut self, totals: Totals) -> Self {
+        self.totals = Some(totals);
         self
     }
 

@@ -17,8 +17,9 @@ use futures_util::{Stream, StreamExt as _, stream};
 use serde_json::{Map, Value as Json};
 
 use super::errors::server_error;
-use super::records::{building, raw};
+use super::records::raw;
 use super::request::{self, Request, Signed};
+use super::root;
 use super::schema::WorkspaceSchema;
 use super::selection;
 use super::types::{self, Followed, Roots, event_type};
@@ -47,9 +48,8 @@ impl SubscriptionType for Subscription {
 
     fn create_type_info(registry: &mut Registry) -> String {
         registry.create_subscription_type::<Self, _>(|_| {
-            let (catalog, _) = building();
             let help = "Everything that can be followed, over WebSocket (graphql-transport-ws) or server-sent events.";
-            types::root("Subscription", help, types::subscriptions(&catalog).0, true)
+            types::root("Subscription", help, root::subscriptions(), true)
         })
     }
 

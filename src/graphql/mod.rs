@@ -25,6 +25,7 @@ mod platform;
 mod records;
 pub mod repeat;
 mod request;
+mod root;
 pub mod schema;
 mod selection;
 mod types;

@@ -1,64 +1,22 @@
-//! What is the same in every workspace, written with async-graphql's macros.
+//! What is the same in every workspace, written with async-graphql's macros; `root` puts the parts together.
 
-mod access;
-mod audit;
-mod change_sets;
-mod cost;
-mod credentials;
-mod describe;
-mod duplicates;
-mod fields;
-mod identity;
-mod inbound;
+pub mod access;
+pub mod audit;
+pub mod change_sets;
+pub mod cost;
+pub mod credentials;
+pub mod describe;
+pub mod duplicates;
+pub mod fields;
+pub mod identity;
+pub mod inbound;
 mod newest;
-mod objects;
-mod relations;
-mod second_factor;
-mod sessions;
-mod sign_in;
+pub mod objects;
+pub mod relations;
+pub mod second_factor;
+pub mod sessions;
+pub mod sign_in;
 mod values;
-mod webhooks;
-mod work;
-mod workspace;
-
-use async_graphql::MergedObject;
-
-#[derive(MergedObject, Default)]
-pub struct PlatformQueryParts(
-    workspace::WorkspaceQuery,
-    identity::IdentityQuery,
-    credentials::CredentialQuery,
-    sessions::SessionQuery,
-    sign_in::SignInQuery,
-    access::AccessQuery,
-    audit::AuditQuery,
-    describe::DescribeQuery,
-    change_sets::ChangeSetQuery,
-    duplicates::DuplicateQuery,
-    cost::CostQuery,
-    webhooks::WebhookQuery,
-    inbound::InboundHookQuery,
-    work::WorkQuery,
-);
-
-pub use PlatformQueryParts as PlatformQuery;
-
-#[derive(MergedObject, Default)]
-pub struct PlatformMutationParts(
-    sign_in::SignInMutation,
-    second_factor::SecondFactorMutation,
-    credentials::CredentialMutation,
-    sessions::SessionMutation,
-    workspace::WorkspaceMutation,
-    access::AccessMutation,
-    fields::FieldMutation,
-    objects::ObjectMutation,
-    relations::RelationMutation,
-    change_sets::ChangeSetMutation,
-    duplicates::DuplicateMutation,
-    webhooks::WebhookMutation,
-    inbound::InboundHookMutation,
-    work::WorkMutation,
-);
-
-pub use PlatformMutationParts as PlatformMutation;
+pub mod webhooks;
+pub mod work;
+pub mod workspace;

@@ -1,48 +1,23 @@
-//! The generated roots: root fields of records are handed to the door as a whole.
-//!
-//! async-graphql asks a type for its fields through a function without `self`, so the catalog that a
-//! schema is built from reaches it through a thread-local that is set around `Schema::build`. At run
-//! time `resolve_field` finds what a root field means in [`Roots`], which the schema carries.
+//! The generated root fields are handed to the door as a whole; [`Roots`] says what each means.
 
 use std::borrow::Cow;
-use std::cell::RefCell;
 use std::sync::Arc;
 
 use async_graphql::parser::types::Field;
-use async_graphql::registry::{MetaType, MetaTypeId, Registry};
-use async_graphql::{ContainerType, Context, ContextBase, ContextSelectionSet, ObjectType, OutputType, Positioned, ServerResult, Value};
+use async_graphql::registry::Registry;
+use async_graphql::{Context, ContextBase, ContextSelectionSet, OutputType, Positioned, ServerResult, Value};
 use async_graphql_value::indexmap::IndexMap;
 use serde_json::{Map, Value as Json};
 
 use super::schema::Asked;
-use super::types::{self, Of, Query, Roots};
-use super::view::View;
+use super::types::{Of, Query, Roots};
 use super::{duplicates, errors, live, payload, request, selection};
-use crate::catalog::Catalog;
 use crate::error::{Error, Result};
 use crate::infra::db::Mode;
 use crate::platform::Problems;
 use crate::records;
 use crate::records::read::{Plan, RootQuery, extent, past};
 use crate::records::selection::Selection;
-
-thread_local! {
-    static BUILDING: RefCell<Option<(Arc<Catalog>, View)>> = const { RefCell::new(None) };
-}
-
-/// Builds something with the generated types of a catalog, as a view shows them.
-pub fn with_catalog<T>(catalog: &Arc<Catalog>, view: &View, build: impl FnOnce() -> T) -> T {
-    BUILDING.with(|slot| *slot.borrow_mut() = Some((view.narrow(catalog), view.clone())));
-    let built = build();
-    BUILDING.with(|slot| *slot.borrow_mut() = None);
-    built
-}
-
-pub fn building() -> (Arc<Catalog>, View) {
-    let catalog = BUILDING.with(|slot| slot.borrow().clone());
-    #[expect(clippy::expect_used, reason = "a schema that is built without a catalog is a bug that every test would show")]
-    catalog.expect("a schema is built within `with_catalog`")
-}
 
 /// JSON that goes into the answer as it is.
 pub fn raw(json: String) -> Value {
@@ -51,56 +26,22 @@ pub fn raw(json: String) -> Value {
     Value::Object(wrapper)
 }
 
-macro_rules! generated_root {
-    ($name:ident, $doc:literal, $fields:expr) => {
-        #[doc = $doc]
-        pub struct $name;
-
-        impl OutputType for $name {
-            fn type_name() -> Cow<'static, str> {
-                stringify!($name).into()
-            }
-
-            fn create_type_info(registry: &mut Registry) -> String {
-                registry.create_output_type::<Self, _>(MetaTypeId::Object, |registry| {
-                    let (catalog, view) = building();
-                    types::add_types(registry, &catalog);
-                    types::add_directives(registry);
-                    types::object(stringify!($name), $doc, $fields(&catalog, &view))
-                })
-            }
-
-            async fn resolve(&self, _: &ContextSelectionSet<'_>, _: &Positioned<Field>) -> ServerResult<Value> {
-                // A root is never the value of a field.
-                Ok(Value::Null)
-            }
-        }
-
-        impl ObjectType for $name {}
-    };
+/// Answers a generated field of the query; none if it is not known.
+pub async fn query(ctx: &Context<'_>) -> ServerResult<Option<Value>> {
+    if let Some(asked) = ctx.data_opt::<Arc<Asked>>() {
+        let _ = asked.0.set(ctx.schema_env.clone());
+        return Ok(Some(Value::Null));
+    }
+    let roots = ctx.data_unchecked::<Arc<Roots>>();
+    let Some(query) = roots.queries.get(ctx.item.node.name.node.as_str()) else { return Ok(None) };
+    Ok(Some(read(ctx, query).await.unwrap_or_else(|error| failed(ctx, &error))))
 }
 
-generated_root!(RecordQuery, "Reading records.", |catalog: &Catalog, view: &View| types::roots(catalog, view).0);
-generated_root!(RecordMutation, "Writing records.", |catalog: &Catalog, view: &View| types::roots(catalog, view).1);
-
-impl ContainerType for RecordQuery {
-    async fn resolve_field(&self, ctx: &Context<'_>) -> ServerResult<Option<Value>> {
-        if let Some(asked) = ctx.data_opt::<Arc<Asked>>() {
-            let _ = asked.0.set(ctx.schema_env.clone());
-            return Ok(Some(Value::Null));
-        }
-        let roots = ctx.data_unchecked::<Arc<Roots>>();
-        let Some(query) = roots.queries.get(ctx.item.node.name.node.as_str()) else { return Ok(None) };
-        Ok(Some(read(ctx, query).await.unwrap_or_else(|error| failed(ctx, &error))))
-    }
-}
-
-impl ContainerType for RecordMutation {
-    async fn resolve_field(&self, ctx: &Context<'_>) -> ServerResult<Option<Value>> {
-        let roots = ctx.data_unchecked::<Arc<Roots>>();
-        let Some(mutation) = roots.mutations.get(ctx.item.node.name.node.as_str()) else { return Ok(None) };
-        payload::write(ctx, mutation).await.map(Some).map_err(|error| ctx.set_error_path(errors::server_error(&error)))
-    }
+/// Answers a generated field of the mutation; none if it is not known.
+pub async fn mutation(ctx: &Context<'_>) -> ServerResult<Option<Value>> {
+    let roots = ctx.data_unchecked::<Arc<Roots>>();
+    let Some(mutation) = roots.mutations.get(ctx.item.node.name.node.as_str()) else { return Ok(None) };
+    payload::write(ctx, mutation).await.map(Some).map_err(|error| ctx.set_error_path(errors::server_error(&error)))
 }
 
 /// Root fields of queries are nullable: what fails is null, and the others are answered.
@@ -205,66 +146,6 @@ async fn search(ctx: &Context<'_>, arguments: &Map<String, Json>, selection: &Se
         request.abandon().await;
     }
     answered.map(raw)
-}
-
-/// The static half of a root, without the fields that the view which is being built leaves out.
-pub struct Shown<T>(pub T);
-
-impl<T: OutputType + ObjectType> OutputType for Shown<T> {
-    /// A name that the registry knows while it merges; it does not reach the schema.
-    fn type_name() -> Cow<'static, str> {
-        format!("Shown{}", T::type_name()).into()
-    }
-
-    fn create_type_info(registry: &mut Registry) -> String {
-        let (_, view) = building();
-        registry.create_output_type::<Self, _>(MetaTypeId::Object, |registry| {
-            let mut whole = registry.create_fake_output_type::<T>();
-            if let MetaType::Object { fields, .. } = &mut whole {
-                fields.retain(|name, _| view.shows(name));
-            }
-            whole
-        })
-    }
-
-    async fn resolve(&self, ctx: &ContextSelectionSet<'_>, field: &Positioned<Field>) -> ServerResult<Value> {
-        self.0.resolve(ctx, field).await
-    }
-}
-
-impl<T: OutputType + ObjectType> ContainerType for Shown<T> {
-    async fn resolve_field(&self, ctx: &Context<'_>) -> ServerResult<Option<Value>> {
-        let request = ctx.data_unchecked::<Arc<request::Request>>();
-        let Some((repeat, signed)) = request.repeat.as_ref().zip(request.signed_or_none()) else { return self.0.resolve_field(ctx).await };
-        let (name, key) = (ctx.item.node.name.node.as_str(), ctx.item.node.response_key().node.as_str());
-        match repeat.answered(key) {
-            Ok(Some(answer)) => return Ok(Some(raw(answer.to_owned()))),
-            Ok(None) => {}
-            Err(error) => return Err(ctx.set_error_path(errors::server_error(&error))),
-        }
-        repeat.begin_static(signed, key);
-        let answered = self.0.resolve_field(ctx).await;
-        signed.ctx.underway.end();
-        let answered = answered?;
-        if let Some(value) = answered.as_ref().filter(|value| is_done(value)) {
-            let kept = async { repeat.keep_static(&request.app, signed, (name, key), &serde_json::to_string(value)?).await };
-            // It is done, whether or not it can be answered once more.
-            if let Err(error) = kept.await {
-                tracing::warn!("the answer of `{name}` could not be kept for its idempotency key: {error}");
-            }
-        }
-        Ok(answered)
-    }
-}
-
-impl<T: OutputType + ObjectType> ObjectType for Shown<T> {}
-
-/// Whether a payload says that its mutation was done.
-fn is_done(payload: &Value) -> bool {
-    match payload {
-        Value::Object(members) => !matches!(members.get("userErrors"), Some(Value::List(errors)) if !errors.is_empty()),
-        _ => false,
-    }
 }
 
 /// A member as the value of a field of a static type: `viewer.member`. The door answers it.

@@ -6,7 +6,7 @@
 use std::sync::{Arc, OnceLock};
 
 use async_graphql::registry::Registry;
-use async_graphql::{MergedObject, Schema, SchemaEnv, ValidationMode};
+use async_graphql::{Schema, SchemaEnv, ValidationMode};
 use futures_util::FutureExt as _;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
@@ -14,22 +14,10 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::live::Subscription;
-use super::platform::{PlatformMutation, PlatformQuery};
-use super::records::{RecordMutation, RecordQuery, Shown, with_catalog};
-use super::types::{Roots, roots};
+use super::root::{Mutation, Query, with_catalog};
+use super::types::Roots;
 use super::view::View;
 use crate::catalog::Catalog;
-
-/// Everything that can be asked. Begin with `viewer`; the lists (`companies`, `people`, `deals`, …)
-/// follow one grammar; `objects` describes them to programs.
-#[derive(MergedObject)]
-#[graphql(name = "Query")]
-pub struct Query(Shown<PlatformQuery>, RecordQuery);
-
-/// Everything that can be changed. A payload has the record, or `userErrors` that say why not.
-#[derive(MergedObject)]
-#[graphql(name = "Mutation")]
-pub struct Mutation(Shown<PlatformMutation>, RecordMutation);
 
 pub type Api = Schema<Query, Mutation, Subscription>;
 
@@ -55,19 +43,14 @@ impl WorkspaceSchema {
 
     /// Builds what a view shows of it.
     pub fn build_view(catalog: &Arc<Catalog>, view: &View) -> Self {
-        let roots: Arc<Roots> = Arc::new(roots(catalog, view).2);
-        let api = with_catalog(catalog, view, || {
-            Schema::build(
-                Query(Shown(PlatformQuery::default()), RecordQuery),
-                Mutation(Shown(PlatformMutation::default()), RecordMutation),
-                Subscription,
-            )
-        })
-        .data(roots.clone())
-        .disable_suggestions()
-        // Documents are validated before; see `validate`.
-        .validation_mode(ValidationMode::Fast)
-        .finish();
+        let (builder, roots) = with_catalog(catalog, view, || Schema::build(Query, Mutation, Subscription));
+        let roots = Arc::new(roots);
+        let api = builder
+            .data(roots.clone())
+            .disable_suggestions()
+            // Documents are validated before; see `validate`.
+            .validation_mode(ValidationMode::Fast)
+            .finish();
         let known = registry_of(&api);
         let fields: usize = catalog.objects().map(|object| object.all_fields().count() + object.relations.len()).sum();
         Self {

@@ -15,7 +15,7 @@ mod roots;
 mod search;
 mod writes;
 
-pub use live::{Followed, event_type, subscriptions};
-pub use meta::{object, root};
+pub use live::{Followed, event_type};
+pub use meta::{Fields, object, root};
 pub use records::names;
-pub use roots::{Mutation, Of, Query, Roots, Verb, add_directives, add_types, roots};
+pub use roots::{Mutation, Of, Query, RootFields, Roots, Verb, add_directives, add_types, roots};

@@ -67,6 +67,13 @@ pub struct Roots {
     pub subscriptions: live::Subscriptions,
 }
 
+/// The generated root fields.
+pub struct RootFields {
+    pub queries: Fields,
+    pub mutations: Fields,
+    pub subscriptions: Fields,
+}
+
 /// Adds all types of a catalog to a registry.
 pub fn add_types(registry: &mut Registry, catalog: &Catalog) {
     let mut types = Types { registry };
@@ -117,7 +124,8 @@ pub fn add_directives(registry: &mut Registry) {
     registry.directives.insert(atomic.name.clone(), atomic);
 }
 
-pub fn roots(catalog: &Catalog, view: &View) -> (Fields, Fields, Roots) {
+/// The generated root fields, and what they mean.
+pub fn roots(catalog: &Catalog, view: &View) -> (RootFields, Roots) {
     let mut roots = Roots::default();
     let mut queries = vec![
         field("node", "Node", "A record of any object, by its id; null if there is none.", [input("id", "ID!", "The id.")]),
@@ -135,7 +143,8 @@ pub fn roots(catalog: &Catalog, view: &View) -> (Fields, Fields, Roots) {
     queries.extend(live::queries());
     roots.queries.insert("changes".into(), Query::Changes);
     roots.queries.insert("changeCursor".into(), Query::ChangeCursor);
-    roots.subscriptions = live::subscriptions(catalog).1;
+    let (subscriptions, followed) = live::subscriptions(catalog);
+    roots.subscriptions = followed;
     let mut mutations = Vec::new();
     for object in catalog.objects() {
         for names in names(object) {
@@ -147,7 +156,7 @@ pub fn roots(catalog: &Catalog, view: &View) -> (Fields, Fields, Roots) {
             }
         }
     }
-    (fields(queries), fields(mutations), roots)
+    (RootFields { queries: fields(queries), mutations: fields(mutations), subscriptions }, roots)
 }
 
 /// A root field of an object; an archived object's is deprecated.

@@ -1,8 +1,8 @@
 //! What SQLite must be taught on every connection: what PostgreSQL's functions of the same names do.
 //!
 //! `kith_fold` folds case and accents, `kith_day` gives the day of an instant in a time zone, `kith_sum` adds integers up without
-//! overflowing and gives the sum as text. The others are what computed fields are reckoned with: checked
-//! arithmetic on integers, null where the result does not fit.
+//! overflowing and gives the sum as text, as `kith_wide` does with one that is kept in two halves. The others are what computed
+//! fields are reckoned with: checked arithmetic on integers, null where the result does not fit.
 
 #![expect(unsafe_code, reason = "SQLite takes functions through its C interface only")]
 
@@ -46,7 +46,7 @@ impl Value<'_> {
 type Scalar = fn(&[Value<'_>]) -> Value<'static>;
 
 /// Functions of one value's worth: name, how many values they take, and what they do.
-static SCALARS: [(&CStr, c_int, Scalar); 9] = [
+static SCALARS: [(&CStr, c_int, Scalar); 10] = [
     (c"kith_fold", 1, |values| changed(&values[0], |text| fold(text).into_owned())),
     (c"kith_upper", 1, |values| changed(&values[0], str::to_uppercase)),
     (c"kith_lower", 1, |values| changed(&values[0], str::to_lowercase)),
@@ -63,6 +63,10 @@ static SCALARS: [(&CStr, c_int, Scalar); 9] = [
         reckoned(values, |numbers| numbers[0].checked_mul(numbers[1]).and_then(|product| half_even(product, numbers[2])))
     }),
     (c"kith_floor", 1, |values| reckoned(values, |numbers| numbers[0].checked_div_euclid(10_000))),
+    (c"kith_wide", 2, |values| match (values[0].number(), values[1].number()) {
+        (Some(high), Some(low)) => Value::Text((high * (1 << 32) + low).to_string().into()),
+        _ => Value::Null,
+    }),
     (c"kith_decimal", 1, |values| match values[0] {
         Value::Int(units) => {
             let mut text = String::new();

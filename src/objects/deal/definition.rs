@@ -1,6 +1,6 @@
 //! What a deal is.
 
-use crate::catalog::{EnumType, Field, Kind, Object, Relation, Target};
+use crate::catalog::{EnumType, Field, Kind, Object, Relation, Target, Totals};
 
 static STATUS: EnumType = EnumType {
     name: "DealStatus",
@@ -23,6 +23,7 @@ static TYPE: EnumType = EnumType {
 pub fn definition() -> Object {
     Object::standard::<entity::deal::Entity>("deals", "Deal", "Deals", "A sale that may happen, is happening or happened.")
         .mergeable()
+        .totals(Totals { table: "deal_total", by: &["stage_id", "pipeline_id"], amount: "amount" })
         .field(Field::column("name", Kind::Text, "Name", "What it is called in lists.").folded().required().searchable().max_length(255))
         .field(Field::column("status", Kind::Enum(&STATUS), "Status", "Open, won or lost: follows the stage.").read_only().indexed())
         .field(Field::column("amount", Kind::Money, "Amount", "What it is worth.").indexed())

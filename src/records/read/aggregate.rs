@@ -8,6 +8,7 @@ use serde_json::Value as Json;
 
 use super::node::Planner;
 use super::shape::MoneyPart;
+use super::totals;
 use crate::catalog::{Field, Kind, Object, Store};
 use crate::error::{Error, Result};
 use crate::infra::decimal::half_even;
@@ -52,24 +53,34 @@ pub struct MoneyOut {
 
 /// The expressions of the row.
 #[derive(Default)]
-pub struct Columns(Vec<String>);
+pub struct Columns {
+    of_records: Vec<String>,
+    /// The same of running totals, where they can tell it.
+    of_totals: Vec<Option<String>>,
+}
 
 impl Columns {
     /// The count of all records, which a list shows beside its aggregates.
     pub fn count(&mut self) -> usize {
-        self.slot("count(*)".into())
+        self.slot("count(*)".into(), Some(totals::COUNT.to_owned()))
     }
 
-    fn slot(&mut self, expression: String) -> usize {
-        if let Some(known) = self.0.iter().position(|column| *column == expression) {
+    fn slot(&mut self, of_records: String, of_totals: Option<String>) -> usize {
+        if let Some(known) = self.of_records.iter().position(|column| *column == of_records) {
             return known;
         }
-        self.0.push(expression);
-        self.0.len() - 1
+        self.of_records.push(of_records);
+        self.of_totals.push(of_totals);
+        self.of_records.len() - 1
     }
 
     pub fn list(&self) -> &[String] {
-        &self.0
+        &self.of_records
+    }
+
+    /// All of them as running totals tell them; none if they do not.
+    pub fn of_totals(&self) -> Option<Vec<String>> {
+        self.of_totals.iter().cloned().collect()
     }
 }
 
@@ -189,22 +200,27 @@ impl Planner<'_> {
         }
         let raw = self.value(alias, field)?;
         if over == Over::Distinct {
-            return Ok(AggregateOut::Count(columns.slot(format!("count(DISTINCT {raw})"))));
+            return Ok(AggregateOut::Count(columns.slot(format!("count(DISTINCT {raw})"), None)));
         }
         let wanted = Self::argument(part, "in").as_str().map(str::to_owned);
         let currency = if field.kind == Kind::Money { Some(self.currency(alias, field)?) } else { None };
+        let is_kept = !field.is_custom() && object.totals.is_some_and(|totals| totals.amount == field.name);
+        let kept = |expression: String| is_kept.then_some(expression);
         // In one currency only: the others are left out of the sum, and refused until there are rates.
         let amount = match over {
-            Over::Sum | Over::Avg => columns.slot(self.sql.exact_sum(&raw)),
-            Over::Min => columns.slot(self.sql.in_json(&format!("min({raw})"), field.kind.store())),
-            _ => columns.slot(self.sql.in_json(&format!("max({raw})"), field.kind.store())),
+            Over::Sum | Over::Avg => columns.slot(self.sql.exact_sum(&raw), kept(self.sql.sum_of_totals())),
+            Over::Min => columns.slot(self.sql.in_json(&format!("min({raw})"), field.kind.store()), None),
+            _ => columns.slot(self.sql.in_json(&format!("max({raw})"), field.kind.store()), None),
         };
-        let count = (over == Over::Avg).then(|| columns.slot(format!("count({raw})")));
+        let count = (over == Over::Avg).then(|| columns.slot(format!("count({raw})"), kept(totals::VALUED.to_owned())));
         Ok(match currency {
             Some(currency) => AggregateOut::Money(Box::new(MoneyOut {
                 amount,
                 count,
-                currencies: (columns.slot(format!("min({currency})")), columns.slot(format!("max({currency})"))),
+                currencies: (
+                    columns.slot(format!("min({currency})"), kept(totals::CURRENCIES[0].to_owned())),
+                    columns.slot(format!("max({currency})"), kept(totals::CURRENCIES[1].to_owned())),
+                ),
                 wanted,
                 parts: super::parts::money_parts(part),
                 name: format!("{}.{name}", object.type_name),

@@ -221,7 +221,7 @@ impl Planner<'_> {
     }
 
     /// Whether the other object's relation that leads back is hidden from the caller.
-    fn hides(&self, relation: &Relation, target: &Object) -> bool {
+    pub(super) fn hides(&self, relation: &Relation, target: &Object) -> bool {
         let back = target.relations.values().find(|back| match (&relation.via, &back.via) {
             (Via::Children(column), Via::Column(other)) => column == other,
             (Via::Link { kind, from }, Via::Link { kind: of, from: end }) => kind == of && from != end,

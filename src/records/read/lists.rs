@@ -6,6 +6,7 @@ use super::node::{Planner, Scope};
 use super::order::order_by;
 use super::page::{MOST_ROWS, Page};
 use super::shape::{NodeShape, Out};
+use super::totals;
 use crate::catalog::{Object, Relation, Store, Target, Variant, Via};
 use crate::error::{Error, Result};
 use crate::records::selection::{Merged, collect};
@@ -19,6 +20,8 @@ pub(super) struct ListOf<'a> {
     pub conditions: Vec<String>,
     /// The object whose table alone is read, so that an index can give the page.
     pub alone: Option<&'a Object>,
+    /// What tells of all records without looking at them, if something does.
+    pub totals: Option<String>,
 }
 
 impl Planner<'_> {
@@ -40,10 +43,15 @@ impl Planner<'_> {
         let mut inner = Scope::new(alias.clone());
         let (from, link) = self.related_from(relation, target.as_deref(), parent, &alias);
         let mut conditions = vec![link, format!("{alias}.deleted_at IS NULL")];
+        let mut totals = None;
         let (page, fields) = if let Some(target) = &target {
             let filter = self.filter(target, &alias, Self::argument(merged, "filter"), false).map_err(|e| e.within("filter"))?;
+            let searched = self.searched(target, &alias, merged)?;
+            if filter == "TRUE" && searched.is_none() {
+                totals = self.totals(target, Some((relation, parent)));
+            }
             conditions.push(filter);
-            conditions.extend(self.searched(target, &alias, merged)?);
+            conditions.extend(searched);
             let mut page = self.page(target, &mut inner, merged)?;
             let fields = self.connection_fields(&mut inner, target, None, Some((owner, relation)), &mut page, merged)?;
             (page, fields)
@@ -52,7 +60,7 @@ impl Planner<'_> {
         };
         // The other object keeps the relation, so its table alone is read.
         let alone = if matches!(relation.via, Via::Children(_)) { target.as_deref() } else { None };
-        let list = ListOf { from, joins: String::new(), conditions, alone };
+        let list = ListOf { from, joins: String::new(), conditions, alone, totals };
         Ok(Out::Connection(Box::new(self.list_of(scope, &inner, page, fields, list))))
     }
 
@@ -65,13 +73,21 @@ impl Planner<'_> {
         mut fields: Fields,
         list: ListOf<'_>,
     ) -> ConnectionShape {
-        let ListOf { from, joins, mut conditions, alone } = list;
+        let ListOf { from, joins, mut conditions, alone, totals } = list;
         // Count and aggregates look at the same records, once.
         let counted = (fields.total && !fields.aggregates.list().is_empty()).then(|| fields.aggregates.count());
-        let mut whole =
-            |what: &str, store: Store| scope.slot(format!("(SELECT {what} FROM {from}{joins} WHERE {})", all_of(&conditions)), store);
-        let total = (fields.total && counted.is_none()).then(|| whole("count(*)", Store::Int));
-        let aggregate = (!fields.aggregates.list().is_empty()).then(|| whole(&self.sql.json_array(fields.aggregates.list()), Store::Json));
+        let kept = totals.zip(fields.aggregates.of_totals());
+        let mut whole = |of_records: &str, of_totals: &dyn Fn(&[String]) -> String, store: Store| {
+            let select = match &kept {
+                Some((totals, columns)) => format!("(SELECT {} FROM {totals})", of_totals(columns)),
+                None => format!("(SELECT {of_records} FROM {from}{joins} WHERE {})", all_of(&conditions)),
+            };
+            scope.slot(select, store)
+        };
+        let total = (fields.total && counted.is_none()).then(|| whole("count(*)", &|_| totals::COUNT.to_owned(), Store::Int));
+        let aggregates = fields.aggregates.list();
+        let aggregate =
+            (!aggregates.is_empty()).then(|| whole(&self.sql.json_array(aggregates), &|kept| self.sql.json_array(kept), Store::Json));
         let mut shape = ConnectionShape { slot: None, total, counted, aggregate, page: page.shape.clone(), fields: fields.fields };
         if fields.rows {
             shape.page.chunked = inner.chunked();

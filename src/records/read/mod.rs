@@ -26,6 +26,7 @@ pub mod plan;
 mod rights;
 mod searched;
 pub mod shape;
+mod totals;
 
 pub(in crate::records) use connection::PageField;
 pub use lists::connection_type;

@@ -13,6 +13,7 @@ use super::node::{Planner, Scope};
 use super::page::MOST_ROWS;
 use super::past::Moment;
 use super::shape::{NodeShape, Shaper};
+use super::totals;
 use crate::catalog::{Catalog, Object, Store, Variant};
 use crate::error::{Error, Result};
 use crate::infra::db::{Backend, Row, Tx};
@@ -21,7 +22,7 @@ use crate::platform::{Ctx, Opened, Problems, Tally};
 use crate::records::keys;
 use crate::records::search::{self, Found};
 use crate::records::selection::{Merged, Selection};
-use crate::records::sql::all_of;
+use crate::records::sql::{Sql, all_of};
 
 /// What a root field asks for.
 pub enum RootQuery<'a> {
@@ -358,22 +359,29 @@ impl Planner<'_> {
         }
         conditions.extend(self.reached(object, &alias));
         let filter = self.filter(object, &alias, Self::argument(merged, "filter"), false).map_err(|e| e.within("filter"))?;
+        let searched = self.searched(object, &alias, merged)?;
+        let is_whole = filter == "TRUE" && searched.is_none() && variant.is_none();
+        let is_there = !matches!(Self::argument(merged, "deleted").as_str(), Some("ONLY" | "INCLUDE"));
         if filter != "TRUE" {
             conditions.push(filter);
         }
-        conditions.extend(self.searched(object, &alias, merged)?);
+        conditions.extend(searched);
         let mut page = self.page(object, &mut scope, merged)?;
         let fields = self.connection_fields(&mut scope, object, variant, None, &mut page, merged)?;
         let aggregates = fields.aggregates.list();
         let whole = fields.total || !aggregates.is_empty();
-        let row = if aggregates.is_empty() {
-            String::new()
-        } else {
-            format!(", {} AS agg", self.sql.in_row(&self.sql.json_array(aggregates), Store::Json))
+        let row = |columns: &[String], sql: &Sql| {
+            let json = (!columns.is_empty()).then(|| sql.in_row(&sql.json_array(columns), Store::Json));
+            json.map(|json| format!(", {json} AS agg")).unwrap_or_default()
         };
-        let condition = all_of(&conditions);
-        let table = if whole { self.table_of_all(object, &alias, &[&row, &condition]) } else { String::new() };
-        let count = format!("SELECT count(*) AS total{row} FROM {table} WHERE {condition}");
+        let totals = if is_whole && is_there { self.totals(object, None) } else { None };
+        let count = if let Some((totals, columns)) = totals.zip(fields.aggregates.of_totals()) {
+            format!("SELECT {} AS total{} FROM {totals}", totals::COUNT, row(&columns, &self.sql))
+        } else {
+            let (row, condition) = (row(aggregates, &self.sql), all_of(&conditions));
+            let table = if whole { self.table_of_all(object, &alias, &[&row, &condition]) } else { String::new() };
+            format!("SELECT count(*) AS total{row} FROM {table} WHERE {condition}")
+        };
         let (mut total, mut aggregate) = (None, None);
         let limit = page.shape.limit + 1;
         let columns = self.column_list(&scope);

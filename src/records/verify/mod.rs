@@ -1,11 +1,12 @@
 //! Whether a workspace's tables are what its change log says: the log is replayed, record by record and field by field.
 //!
 //! What is compared: the log itself (numbers without gaps), records with their values, versions and deletion ([`Replayed`]),
-//! what the table of all records repeats of them, natural keys, what search knows, and links ([`mod@links`]). For whoever restored
+//! what the table of all records repeats of them, natural keys, what search knows, links ([`mod@links`]), and running totals. For whoever restored
 //! a backup, or doubts a disk.
 
 mod links;
 mod replay;
+mod totals;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -62,6 +63,7 @@ pub async fn verify(tx: &Tx, ctx: &Ctx, catalog: &Catalog) -> Result<Report> {
     check_spine(tx, ctx, catalog, &mut report).await?;
     check_missing(tx, ctx, &mut report).await?;
     links::compare(tx, ctx, catalog, &mut report).await?;
+    totals::compare(tx, ctx, catalog, &mut report).await?;
     Ok(report)
 }
 

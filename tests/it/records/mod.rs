@@ -19,4 +19,5 @@ mod past;
 mod reading;
 mod relations;
 mod search;
+mod totals;
 mod writing;

@@ -243,7 +243,7 @@ impl Planner<'_> {
         let mut page = self.page(object, &mut inner, merged)?;
         let fields = self.connection_fields(&mut inner, object, variant, None, &mut page, merged)?;
         let from = self.table(object, &alias);
-        let list = ListOf { from, joins, conditions, alone: (!joined).then_some(object) };
+        let list = ListOf { from, joins, conditions, alone: (!joined).then_some(object), totals: None };
         Ok(Out::Connection(Box::new(self.list_of(outer, &inner, page, fields, list))))
     }
 }

@@ -198,24 +198,20 @@ pub(super) fn deleted_at(base: &str, as_of: &AsOf) -> String {
 /// A member of the log as the value of a column; where there is none, today's.
 fn from_jsonb(column: &Column<'_>, before: &str, today: &str) -> String {
     let part = match column.part {
-        Part::Amount => "amount",
-        Part::Currency => "currency",
-        _ => "",
+        Part::Amount => "->> 'amount'",
+        Part::Currency => "->> 'currency'",
+        _ => "#>> '{}'",
     };
-    let (now, text) = if part.is_empty() {
-        (format!("to_jsonb({today})"), "#>> '{}'".to_owned())
-    } else {
-        (format!("jsonb_build_object('{part}', {today})"), format!("->> '{part}'"))
+    let value = match column.store {
+        Store::Json => format!("nullif({before}, 'null'::jsonb)"),
+        Store::Text => format!("{before} {part}"),
+        Store::Int => format!("({before} {part})::bigint"),
+        Store::Bool => format!("({before} {part})::boolean"),
+        Store::Date => format!("({before} {part})::date"),
+        Store::Uuid => format!("({before} {part})::uuid"),
     };
-    let found = format!("coalesce({before}, {now})");
-    match column.store {
-        Store::Json => format!("nullif({found}, 'null'::jsonb)"),
-        Store::Text => format!("{found} {text}"),
-        Store::Int => format!("({found} {text})::bigint"),
-        Store::Bool => format!("({found} {text})::boolean"),
-        Store::Date => format!("({found} {text})::date"),
-        Store::Uuid => format!("({found} {text})::uuid"),
-    }
+    // Most were not changed: theirs does not become JSON only to be read from it.
+    format!("CASE WHEN {before} IS NULL THEN {today} ELSE {value} END")
 }
 
 fn from_json(column: &Column<'_>, before: &str, today: &str) -> String {
