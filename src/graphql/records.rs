@@ -9,7 +9,6 @@ use async_graphql::{Context, ContextBase, ContextSelectionSet, OutputType, Posit
 use async_graphql_value::indexmap::IndexMap;
 use serde_json::{Map, Value as Json};
 
-use super::schema::Asked;
 use super::types::{Of, Query, Roots};
 use super::{duplicates, errors, live, payload, request, selection};
 use crate::error::{Error, Result};
@@ -28,10 +27,6 @@ pub fn raw(json: String) -> Value {
 
 /// Answers a generated field of the query; none if it is not known.
 pub async fn query(ctx: &Context<'_>) -> ServerResult<Option<Value>> {
-    if let Some(asked) = ctx.data_opt::<Arc<Asked>>() {
-        let _ = asked.0.set(ctx.schema_env.clone());
-        return Ok(Some(Value::Null));
-    }
     let roots = ctx.data_unchecked::<Arc<Roots>>();
     let Some(query) = roots.queries.get(ctx.item.node.name.node.as_str()) else { return Ok(None) };
     Ok(Some(read(ctx, query).await.unwrap_or_else(|error| failed(ctx, &error))))

@@ -15,6 +15,7 @@ use async_graphql::registry::{MetaType, MetaTypeId, Registry};
 use async_graphql::{ContainerType, Context, ContextSelectionSet, ObjectType, OutputType, Positioned, ServerResult, Value};
 
 use super::records::raw;
+use super::schema::Asked;
 use super::types::{self, Fields, Roots};
 use super::view::View;
 use super::{errors, platform, records, request};
@@ -99,6 +100,10 @@ macro_rules! root {
 
         impl ContainerType for $name {
             async fn resolve_field(&self, ctx: &Context<'_>) -> ServerResult<Option<Value>> {
+                if let Some(asked) = ctx.data_opt::<Arc<Asked>>() {
+                    let _ = asked.0.set(ctx.schema_env.clone());
+                    return Ok(Some(Value::Null));
+                }
                 match once(ctx, Self::answer(ctx)).await? {
                     None => $answer(ctx).await,
                     answered => Ok(answered),

@@ -115,10 +115,10 @@ async fn all_or_nothing(config: &Config, url: &str) {
     };
     migrate().await.unwrap();
     let db = open().await;
-    app::migrate_down(&db, 1).await.unwrap();
+    app::migrate_down(&db, 2).await.unwrap();
     db.close().await;
     let before = steps().await;
-    // What the step makes last has a name that is taken.
+    // What the next step makes last has a name that is taken.
     run("CREATE INDEX inbound_hook_id ON job (id)").await.unwrap();
     assert!(migrate().await.is_err());
     assert_eq!(steps().await, before);
