@@ -47,8 +47,10 @@ const POSTGRES: &str = r#"
     CREATE POLICY reading ON deal_total FOR SELECT
         USING (workspace_id = kith_workspace() AND ((SELECT kith_all()) OR (SELECT kith_reach('deal', 0) & 32 > 0)));
     CREATE FUNCTION kith_put_totals_together(workspace uuid) RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path = public AS $$
-        WITH free AS (SELECT t.ctid FROM deal_total t WHERE t.workspace_id = workspace FOR UPDATE SKIP LOCKED),
-             taken AS (DELETE FROM deal_total t USING free WHERE t.ctid = free.ctid RETURNING t.*)
+        WITH taken AS (
+            DELETE FROM deal_total t
+                WHERE t.ctid = ANY (ARRAY (SELECT f.ctid FROM deal_total f WHERE f.workspace_id = workspace FOR UPDATE SKIP LOCKED))
+                RETURNING t.*)
         INSERT INTO deal_total (workspace_id, stage_id, pipeline_id, currency, part, records, high, low)
             SELECT workspace, t.stage_id, t.pipeline_id, t.currency, nextval('deal_total_part'), sum(t.records), sum(t.high), sum(t.low)
             FROM taken t GROUP BY t.stage_id, t.pipeline_id, t.currency

@@ -86,8 +86,9 @@ macro_rules! root {
             fn create_type_info(registry: &mut Registry) -> String {
                 registry.create_output_type::<Self, _>(MetaTypeId::Object, |registry| {
                     $types(registry);
-                    let mut fields = building(|building| std::mem::take(&mut building.fields.$generated));
+                    let mut fields = Fields::new();
                     $(extend::<$part>(&mut fields, registry);)+
+                    fields.extend(building(|building| std::mem::take(&mut building.fields.$generated)));
                     types::object(stringify!($name), $doc, fields)
                 })
             }

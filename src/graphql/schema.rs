@@ -110,23 +110,12 @@ const PROBE: &str = "{ changeCursor }";
 #[derive(Default)]
 pub struct Asked(pub OnceLock<SchemaEnv>);
 
-/// The language of a schema without what async-graphql leaves over: the parts that the roots were merged from, and an
-/// interface that no field of a narrowed schema leads to, whose types name it all the same.
+/// The language of a schema without an interface that no field of a narrowed one leads to, whose types name it all the same.
 fn tidy(sdl: &str) -> String {
-    let mut tidied = String::with_capacity(sdl.len());
-    let any = sdl.lines().any(|line| line.starts_with("interface AnyRecord"));
-    let mut blocks = sdl.split("\n\n").filter(|block| {
-        let is_part = |line: &str| line.strip_prefix("type Platform").is_some_and(|rest| rest.contains("Parts"));
-        !block.lines().any(is_part)
-    });
-    if let Some(first) = blocks.next() {
-        tidied.push_str(first);
+    if sdl.lines().any(|line| line.starts_with("interface AnyRecord")) {
+        return sdl.to_owned();
     }
-    for block in blocks {
-        tidied.push_str("\n\n");
-        if any { tidied.push_str(block) } else { tidied.push_str(&block.replace(" & AnyRecord", "").replace("AnyRecord & ", "")) }
-    }
-    tidied
+    sdl.replace(" & AnyRecord", "").replace("AnyRecord & ", "")
 }
 
 /// The schemas in use.

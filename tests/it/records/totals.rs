@@ -136,7 +136,7 @@ on_both! {
         rep.create("deal", json!({ "name": "own", "amount": { "amount": "1", "currency": "EUR" } })).await;
         assert_eq!((agree(&admin).await, agree(&rep).await), (2, 1));
         // A key that is for some deals only, of somebody who sees all.
-        let key = "mutation { createApiKey(input: { name: \"own\", rowFilters: [{ deals: { name: { eq: \"own\" } } }] }) { secret userErrors { message } } }";
+        let key = "mutation { createApiKey(input: { name: \"own\", restrictions: { rowFilters: [{ deals: { name: { eq: \"own\" } } }] } }) { secret userErrors { message } } }";
         let made = admin.ask(key).await["createApiKey"].take();
         let narrow = server.bearer(made["secret"].as_str().unwrap_or_else(|| panic!("{made}")));
         assert_eq!(agree(&narrow).await, 1);
