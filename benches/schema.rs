@@ -12,6 +12,10 @@ use kith::graphql::schema::{Schemas, WorkspaceSchema};
 use kith::objects::standard_catalog;
 use uuid::Uuid;
 
+/// The server's own.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const OBJECTS: usize = 50;
 const FIELDS: usize = 40;
 const WORKSPACES: u128 = 1_000;

@@ -2,7 +2,7 @@
 //!
 //! What is the same in every workspace is written with async-graphql's macros, next to the feature
 //! it belongs to ([`platform`]). The record API is generated from the workspace's catalog
-//! ([`types`]) and merged into the same roots ([`schema`]). [`records`] answers its fields: a root
+//! ([`types`]) and put into the same roots ([`root`]), which make a [`schema`]. [`records`] answers its fields: a root
 //! field is handed to the door as a whole and comes back as JSON. [`http`] carries it all.
 
 mod atomic;
