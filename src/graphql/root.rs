@@ -4,7 +4,7 @@
 //! through a thread-local that is set around `Schema::build`. Static parts and generated fields are put together here and not by
 //! its `MergedObject`, which copies all fields several times: with thousands of generated ones that takes longer than to make them.
 //!
-//! At run time a field is asked of the static parts first; the generated ones find in [`Roots`] what it means.
+//! At run time [`Roots`] says what a generated field means; what it does not know is asked of the static parts.
 
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -26,6 +26,8 @@ struct Building {
     catalog: Arc<Catalog>,
     view: View,
     fields: types::RootFields,
+    /// Static fields of the mutation, from when the query was built until the mutation is.
+    mutations: Fields,
 }
 
 thread_local! {
@@ -36,7 +38,7 @@ thread_local! {
 pub fn with_catalog<T>(catalog: &Arc<Catalog>, view: &View, build: impl FnOnce() -> T) -> (T, Roots) {
     let catalog = view.narrow(catalog);
     let (fields, roots) = types::roots(&catalog, view);
-    BUILDING.with(|slot| *slot.borrow_mut() = Some(Building { catalog, view: view.clone(), fields }));
+    BUILDING.with(|slot| *slot.borrow_mut() = Some(Building { catalog, view: view.clone(), fields, mutations: Fields::new() }));
     let built = build();
     BUILDING.with(|slot| *slot.borrow_mut() = None);
     (built, roots)
@@ -64,11 +66,18 @@ fn extend<T: ObjectType>(fields: &mut Fields, registry: &mut Registry) {
 }
 
 macro_rules! root {
-    ($name:ident, $doc:literal, $generated:ident, $types:expr, $answer:path, [$($part:ty),+ $(,)?]) => {
+    ($name:ident, $doc:literal, $generated:ident, $fields:expr, $answer:path, [$($part:ty),+ $(,)?]) => {
         #[doc = $doc]
         pub struct $name;
 
         impl $name {
+            /// The fields of the static parts.
+            fn parts(registry: &mut Registry) -> Fields {
+                let mut fields = Fields::new();
+                $(extend::<$part>(&mut fields, registry);)+
+                fields
+            }
+
             /// Asks the static parts one after the other.
             async fn answer(ctx: &Context<'_>) -> ServerResult<Option<Value>> {
                 $(if let Some(value) = <$part>::default().resolve_field(ctx).await? {
@@ -85,9 +94,7 @@ macro_rules! root {
 
             fn create_type_info(registry: &mut Registry) -> String {
                 registry.create_output_type::<Self, _>(MetaTypeId::Object, |registry| {
-                    $types(registry);
-                    let mut fields = Fields::new();
-                    $(extend::<$part>(&mut fields, registry);)+
+                    let mut fields = $fields(registry);
                     fields.extend(building(|building| std::mem::take(&mut building.fields.$generated)));
                     types::object(stringify!($name), $doc, fields)
                 })
@@ -105,8 +112,8 @@ macro_rules! root {
                     let _ = asked.0.set(ctx.schema_env.clone());
                     return Ok(Some(Value::Null));
                 }
-                match once(ctx, Self::answer(ctx)).await? {
-                    None => $answer(ctx).await,
+                match $answer(ctx).await? {
+                    None => once(ctx, Self::answer(ctx)).await,
                     answered => Ok(answered),
                 }
             }
@@ -121,9 +128,15 @@ root!(
     "Everything that can be asked. Begin with `viewer`; the lists (`companies`, `people`, `deals`, …)\nfollow one grammar; `objects` describes them to programs.",
     queries,
     |registry: &mut Registry| {
-        let catalog = building(|building| building.catalog.clone());
+        // The parts are types only until their fields are taken: before a workspace's own object may be called so.
+        let (parts, mutations) = (Query::parts(registry), Mutation::parts(registry));
+        let catalog = building(|building| {
+            building.mutations = mutations;
+            building.catalog.clone()
+        });
         types::add_types(registry, &catalog);
         types::add_directives(registry);
+        parts
     },
     records::query,
     [
@@ -148,7 +161,7 @@ root!(
     Mutation,
     "Everything that can be changed. A payload has the record, or `userErrors` that say why not.",
     mutations,
-    |_: &mut Registry| {},
+    |_: &mut Registry| building(|building| std::mem::take(&mut building.mutations)),
     records::mutation,
     [
         platform::sign_in::SignInMutation,

@@ -13,7 +13,7 @@ pub async fn compare(tx: &Tx, ctx: &Ctx, catalog: &Catalog, report: &mut Report)
         let sql = format!(
             "SELECT {by}, currency FROM (\
              SELECT {by}, currency, records, high, low FROM {table} WHERE workspace_id = $1 \
-             UNION ALL SELECT {by}, CASE WHEN {amount} IS NULL THEN '' ELSE {amount}_currency END, \
+             UNION ALL SELECT {by}, CASE WHEN {amount} IS NULL THEN '' ELSE coalesce({amount}_currency, 'XXX') END, \
              -1, -coalesce({amount} >> 32, 0), -coalesce({amount} & 4294967295, 0) FROM {} WHERE workspace_id = $1 AND deleted_at IS NULL) both_sides \
              GROUP BY {by}, currency HAVING sum(records) <> 0 OR sum(high) <> 0 OR sum(low) <> 0 LIMIT {TOLD}",
             object.table

@@ -39,6 +39,19 @@ async fn with_properties(admin: &Actor<'_>) -> Vec<String> {
 }
 
 on_both! {
+    async fn an_object_may_be_called_as_the_code_calls_a_part_of_a_root(server: &Server) {
+        let admin = server.admin().await;
+        for name in ["auditQuery", "workMutation", "teamQuery"] {
+            let made = define(&admin, json!({ "name": name, "plural": format!("{name}s"), "label": "X", "pluralLabel": "Xs", "titleField": { "name": "name", "label": "Name" } })).await;
+            assert_eq!(made["userErrors"], json!([]));
+            admin.create(name, json!({ "name": "one" })).await;
+        }
+        let data = admin.ask("{ auditQueries: auditQuerys { nodes { name } } workMutations { totalCount } teamQuerys { nodes { name } } teams { name } audit(first: 1) { nodes { seq } } \
+            __schema { types { name fields { name type { name } } } } }").await;
+        assert_eq!((&data["auditQueries"]["nodes"], &data["workMutations"]["totalCount"]), (&json!([{ "name": "one" }]), &json!(1)));
+        assert_eq!(data["audit"]["nodes"].as_array().unwrap().len(), 1);
+    }
+
     async fn an_object_is_typed_with_the_next_request(server: &Server) {
         let admin = server.admin().await;
         let made = define(&admin, property()).await;
