@@ -1,7 +1,7 @@
 //! Running totals of the deals in each stage: how many there are, and what they come to.
 //!
 //! A board asks for the count and the sum of every column, of all deals. They are kept here by triggers, so that whatever
-//! writes deals (the server, a script of the database's owner, a restored dump) keeps them right in the same transaction.
+//! writes deals (the server, a script of the database's owner) keeps them right in the same transaction.
 //!
 //! PostgreSQL appends a row for each change, because writers that add to one row wait for each other until they commit.
 //! Now and then a writer puts the rows of its workspace together; rows that another one is busy with are left to the next. SQLite

@@ -47,8 +47,7 @@ async fn keeps_records(server: &Server) {
         )
         .await;
     admin.create("deal", json!({ "name": "Deal", "amount": { "amount": "1.10", "currency": "EUR" }, "company": { "id": company } })).await;
-    let all =
-        "{ companies { nodes { id name version domains people { nodes { fullName } } deals { nodes { name amount { amount } } } } } }";
+    let all = "{ companies { nodes { id name version domains people { nodes { fullName } } deals { nodes { name amount { amount } } } } } deals { totalCount aggregate { sum { amount { amount } } } } }";
     let before = admin.ask(all).await;
     let config = Config {
         database: kith::config::Database { url: server.owner_url(), ..server.app.config.database.clone() },
